@@ -1,0 +1,68 @@
+/**
+ * Every code that everstream's errors carry. Codes are stable: match on them, not on messages.
+ *
+ * - `INVALID_EVENT`: an event's field holds what the wire format has no escape for.
+ * - `RESERVED_TYPE`: the event type begins with `sse:`, which is kept for everstream's own events.
+ * - `EVENT_TOO_LARGE`: one event is over the limit in bytes (parser, publish).
+ * - `PARSER_ENDED`: the parser was used after its end or after it failed.
+ * - `STREAM_ENDED`: the stream has ended; nothing can be sent any more.
+ * - `CALLBACK_FAILED`: a callback threw a value that is no Error; it is the `cause`.
+ * - `INVALID_OPTION`: an option's value can't be used; the message names it and what would do.
+ * - `INVALID_TOPIC`: a topic's name is empty, too long, or no string.
+ * - `TOO_MANY_TOPICS`: one request asks for more topics than the limit.
+ * - `CONFLICT`: a conditional publish found that the topic had moved on.
+ * - `UNKNOWN_TOPIC`, `TOPIC_FINISHED`: nothing can be published there.
+ * - `INVALID_POSITION`: a cursor that this hub never gave out.
+ * - `HUB_CLOSED`, `LOG_CLOSED`: it was used after `close()`.
+ * - `LOG_FAILED`: the log could not store or read; the `cause` says why.
+ * - `NOT_SERIALIZABLE`: `data` has no JSON form.
+ * - `HTTP_STATUS`, `CONTENT_TYPE`, `NETWORK`, `TIMEOUT`, `STALLED`: why a client's connection failed.
+ * - `NOT_RESUMABLE`: the connection is gone and repeating the request would repeat its work.
+ * - `SERVER_ERROR`: the server sent an `error` event; `data` holds what it said.
+ * - `OVERFLOW`: the reader fell too far behind and asked for an error then.
+ * - `UNSUPPORTED_CHUNK`: a provider's stream yielded something that is not known to hold text.
+ */
+export type EverstreamErrorCode =
+  | "INVALID_EVENT"
+  | "RESERVED_TYPE"
+  | "EVENT_TOO_LARGE"
+  | "PARSER_ENDED"
+  | "STREAM_ENDED"
+  | "CALLBACK_FAILED"
+  | "INVALID_OPTION"
+  | "INVALID_TOPIC"
+  | "TOO_MANY_TOPICS"
+  | "CONFLICT"
+  | "UNKNOWN_TOPIC"
+  | "TOPIC_FINISHED"
+  | "INVALID_POSITION"
+  | "HUB_CLOSED"
+  | "LOG_CLOSED"
+  | "LOG_FAILED"
+  | "NOT_SERIALIZABLE"
+  | "HTTP_STATUS"
+  | "CONTENT_TYPE"
+  | "NETWORK"
+  | "TIMEOUT"
+  | "STALLED"
+  | "NOT_RESUMABLE"
+  | "SERVER_ERROR"
+  | "OVERFLOW"
+  | "UNSUPPORTED_CHUNK";
+
+/** The one error class of this package. `code` says which failure, `message` says what to do about it. */
+export class EverstreamError extends Error {
+  override readonly name = "EverstreamError";
+  readonly code: EverstreamErrorCode;
+
+  constructor(code: EverstreamErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** Whether `error` is an {@link EverstreamError} (of that code, if given). Works across copies of the package. */
+export function isEverstreamError(error: unknown, code?: EverstreamErrorCode): error is EverstreamError {
+  if (!(error instanceof Error) || error.name !== "EverstreamError") return false;
+  return code === undefined || (error as EverstreamError).code === code;
+}
