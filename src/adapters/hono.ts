@@ -1,0 +1,106 @@
+import type { Context } from "hono";
+import type { Hub, Opening, RequestHead, RespondOptions } from "../hub/index.ts";
+import { EVENT_STREAM_HEADERS, EVENT_STREAM_TYPE } from "../protocol/index.ts";
+import { runHandler } from "../session/handler.ts";
+import { lastEventIdOf } from "../session/last-event-id.ts";
+import { type StreamOptions, sessionSettings } from "../session/options.ts";
+import { followRequest } from "../session/request.ts";
+import { Session } from "../session/session.ts";
+import { EventStreamWriter, type SSEMessage } from "../session/stream.ts";
+import { WebSink } from "../session/web-sink.ts";
+import { HonoNodeTransport, nodeEnvOf } from "./hono-node.ts";
+
+export { stream, streamText } from "hono/streaming";
+export { EventStreamWriter as SSEStreamingApi, type SSEMessage };
+
+/** Options of {@link streamSSE} beyond those of `hono/streaming`. */
+export interface StreamSSEOptions extends StreamOptions {
+  /**
+   * Whether bytes may go straight to the Node response where that is safe. `false` is for a server that wraps the
+   * whole application's responses and passes their first bytes on unchanged. Default: `true`.
+   */
+  direct?: boolean;
+}
+
+/**
+ * Answers with an event stream that `callback` writes: `hono/streaming`'s `streamSSE`, with every end seen, backpressure,
+ * heartbeats and errors masked.
+ *
+ * ```ts
+ * app.get("/events", (c) => streamSSE(c, async (stream) => {
+ *   while (true) {
+ *     await stream.writeSSE({ data: new Date().toISOString() });
+ *     await stream.sleep(1000);
+ *   }
+ * }));
+ * ```
+ *
+ * The loop ends when the client leaves, since `sleep` rejects then. `c.req.raw.signal` is aborted at every end.
+ *
+ * @param onError Told of what `callback` threw. Unless it writes an event itself, the client gets a masked `error` event.
+ * @throws EverstreamError `INVALID_OPTION`, `INVALID_EVENT`, `RESERVED_TYPE` for the options.
+ */
+export function streamSSE(
+  c: Context,
+  callback: (stream: EventStreamWriter) => Promise<void> | void,
+  onError?: (error: Error, stream: EventStreamWriter) => Promise<void> | void,
+  options?: StreamSSEOptions,
+): Response {
+  const settings = sessionSettings(options);
+  const headers = headersFor(c, EVENT_STREAM_HEADERS);
+  if (c.req.raw.method === "HEAD") return c.newResponse(null, { headers });
+  const session = new Session(settings);
+  const response = respond(c, session, headers, options?.direct ?? true);
+  const cursor = lastEventIdOf(c.req.header("last-event-id"), c.req.url);
+  runHandler(session, new EventStreamWriter(session, cursor), callback, onError);
+  return response;
+}
+
+/**
+ * Answers with the events of a hub's topics: those after the client's `Last-Event-ID`, then live ones.
+ *
+ * @throws EverstreamError as `hub.respond` does.
+ */
+export async function streamTopics(c: Context, hub: Hub, options: RespondOptions): Promise<Response> {
+  const { raw } = c.req;
+  const head: RequestHead = { method: raw.method, url: raw.url, header: (name) => raw.headers.get(name) };
+  const opening: Opening = await hub.open(head, options);
+  if (opening.kind === "response") {
+    return c.newResponse(opening.body, { status: opening.status, headers: opening.headers });
+  }
+  return respond(c, opening.session, headersFor(c, opening.headers), true);
+}
+
+function respond(c: Context, session: Session, headers: Headers, direct: boolean): Response {
+  const { raw } = c.req;
+  const node = nodeEnvOf(c.env);
+  const transport = node && new HonoNodeTransport(session, node.outgoing, () => c.res, direct);
+  const sink = new WebSink(session, transport);
+  session.attach(sink);
+  transport?.watch(sink);
+  followRequest(session, raw, node === undefined);
+  return c.newResponse(sink.stream, { headers });
+}
+
+/** Adds what an event stream needs to the headers that the handler and middleware before it have set; theirs win. */
+function headersFor(c: Context, wanted: Readonly<Record<string, string>>): Headers {
+  const chosen = c.newResponse(null).headers;
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(wanted)) {
+    const own = chosen.get(name);
+    // A type that is none of ours would make every client refuse the stream.
+    const keep = own !== null && (name !== "Content-Type" || own.toLowerCase().startsWith(EVENT_STREAM_TYPE));
+    if (!keep) headers.set(name, value);
+  }
+  // Hono's `etag` would read the stream to its end to tag it, unless there is a tag; one that no other response has
+  // can't match.
+  if (!chosen.has("ETag")) headers.set("ETag", uniqueTag());
+  return headers;
+}
+
+const tagPrefix = /* @__PURE__ */ Math.random().toString(36).slice(2);
+let tags = 0;
+
+function uniqueTag(): string {
+  return `W/"${tagPrefix}-${(tags++).toString(36)}"`;
+}

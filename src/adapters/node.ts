@@ -1,0 +1,82 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import type { Hub, RequestHead, RespondOptions } from "../hub/index.ts";
+import { EVENT_STREAM_HEADERS } from "../protocol/index.ts";
+import { type HandlerOptions, runHandler, type StreamCallback } from "../session/handler.ts";
+import { lastEventIdOf } from "../session/last-event-id.ts";
+import { type NodeResponse, NodeSink } from "../session/node-sink.ts";
+import { sessionSettings } from "../session/options.ts";
+import { Session } from "../session/session.ts";
+import { EventStreamWriter } from "../session/stream.ts";
+
+/** A request of `node:http` or `node:http2`; Express' is one, Fastify's has one as `request.raw`. */
+export type NodeRequest = IncomingMessage | Http2ServerRequest;
+
+/** A Node request and its response, of the same kind. */
+export type { NodeResponse };
+
+/**
+ * Answers with an event stream that `callback` writes, on Node's own servers. Headers that were set on `res` before are
+ * kept. With Fastify, call `reply.hijack()` first and pass `request.raw` and `reply.raw`.
+ *
+ * @throws EverstreamError `INVALID_OPTION`, `INVALID_EVENT`, `RESERVED_TYPE` for the options.
+ */
+export function streamSSE(
+  req: NodeRequest,
+  res: ServerResponse | Http2ServerResponse,
+  callback: StreamCallback,
+  options?: HandlerOptions,
+): void {
+  const settings = sessionSettings(options);
+  if (!sendHead(req, res, EVENT_STREAM_HEADERS)) return;
+  const session = new Session(settings);
+  session.attach(new NodeSink(session, res));
+  const cursor = lastEventIdOf(headerOf(req, "last-event-id"), req.url ?? "");
+  runHandler(session, new EventStreamWriter(session, cursor), callback, options?.onError);
+}
+
+/**
+ * Answers with the events of a hub's topics: those after the client's `Last-Event-ID`, then live ones. Resolves when
+ * the response has begun.
+ *
+ * @throws EverstreamError as `hub.respond` does.
+ */
+export async function streamTopics(
+  req: NodeRequest,
+  res: ServerResponse | Http2ServerResponse,
+  hub: Hub,
+  options: RespondOptions,
+): Promise<void> {
+  const head: RequestHead = {
+    method: req.method ?? "GET",
+    url: req.url ?? "/",
+    header: (name) => headerOf(req, name),
+  };
+  const opening = await hub.open(head, options);
+  if (opening.kind === "response") {
+    res.statusCode = opening.status;
+    for (const [name, value] of Object.entries(opening.headers)) res.setHeader(name, value);
+    res.end(opening.body ?? undefined);
+    return;
+  }
+  if (sendHead(req, res, opening.headers)) opening.session.attach(new NodeSink(opening.session, res));
+  else opening.session.end("finished");
+}
+
+/** Sends the headers at once, the user's own among them. Returns whether a body follows. */
+function sendHead(req: NodeRequest, res: NodeResponse, headers: Readonly<Record<string, string>>): boolean {
+  for (const [name, value] of Object.entries(headers)) {
+    if (name === "Content-Type" || !res.hasHeader(name)) res.setHeader(name, value);
+  }
+  if (req.method === "HEAD") {
+    res.end();
+    return false;
+  }
+  (res as ServerResponse).flushHeaders();
+  return true;
+}
+
+function headerOf(req: NodeRequest, name: string): string | undefined {
+  const value = req.headers[name.toLowerCase()];
+  return Array.isArray(value) ? value[0] : value;
+}

@@ -1,0 +1,177 @@
+import type { ServerResponse } from "node:http";
+import type { Http2ServerResponse } from "node:http2";
+import type { Socket } from "node:net";
+import type { Writable } from "node:stream";
+import type { SharedBytes, Sink, SinkOwner } from "./sink.ts";
+
+/** A response of `node:http` or `node:http2`, also inside Express or Fastify. */
+export type NodeResponse = ServerResponse | Http2ServerResponse;
+
+/**
+ * A sink that writes to a Node response whose headers are sent.
+ *
+ * Where nothing stands between the response and its socket, a write goes to the socket itself, with HTTP/1.1's chunk
+ * framing (RFC 9112, 7.1) around it in the same buffer: one write where `res.write` needs three, and measured at two
+ * thirds of its cost. Everything else, HTTP/2 and responses that middleware has wrapped among it, takes `res.write`.
+ */
+export class NodeSink implements Sink {
+  readonly #owner: SinkOwner;
+  readonly #response: NodeResponse;
+  /** The socket to write to directly, if any. */
+  readonly #socket: Socket | undefined;
+  #closed = false;
+
+  constructor(owner: SinkOwner, response: NodeResponse) {
+    this.#owner = owner;
+    this.#response = response;
+    this.#socket = directSocket(response);
+    const source: Marked = this.#drainSource;
+    source[SINK] = this;
+    (response as Marked)[SINK] = this;
+    source.on("drain", onDrain);
+    response.on("close", onClose);
+    response.on("error", onError);
+    // A client that left before this has had its `close` already.
+    if (isGone(response)) queueMicrotask(() => this.closed("disconnected"));
+  }
+
+  get pending(): number {
+    return (this.#socket ?? this.#response).writableLength;
+  }
+
+  get full(): boolean {
+    return this.#drainSource.writableNeedDrain;
+  }
+
+  get serverClosing(): boolean {
+    return isServerClosing(this.#response);
+  }
+
+  writeText(text: string): number {
+    if (this.#closed) return 0;
+    const socket = this.#socket;
+    if (socket !== undefined) {
+      const length = Buffer.byteLength(text);
+      if (socket.writable) socket.write(frameText(text, length));
+      return length;
+    }
+    const bytes = Buffer.from(text);
+    this.#writeResponse(bytes);
+    return bytes.length;
+  }
+
+  writeShared(shared: SharedBytes): void {
+    if (this.#closed) return;
+    const socket = this.#socket;
+    if (socket === undefined) this.#writeResponse(shared.bytes);
+    else if (socket.writable) socket.write(shared.chunked);
+  }
+
+  end(): void {
+    if (!this.#closed) this.#response.end();
+  }
+
+  destroy(): void {
+    // HTTP/2's response is a part of a connection that others share; HTTP/1.1's takes its socket along.
+    this.#response.destroy();
+    this.closed("disconnected");
+  }
+
+  /** The transport is gone. @internal */
+  closed(reason: "disconnected" | "write-failed"): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const source: Marked = this.#drainSource;
+    source.off("drain", onDrain);
+    source[SINK] = undefined;
+    this.#response.off("close", onClose);
+    // The error listener stays: a late error of a response without one would end the process.
+    this.#owner.onSinkClose(reason);
+  }
+
+  /** The transport took some of what was pending. @internal */
+  drained(): void {
+    if (!this.#closed && this.pending === 0) this.#owner.onSinkDrain();
+  }
+
+  /** What tells of fullness: of an HTTP/2 response, only its stream does. */
+  get #drainSource(): Writable {
+    const response = this.#response;
+    return this.#socket ?? ("chunkedEncoding" in response ? response : response.stream);
+  }
+
+  #writeResponse(bytes: Uint8Array): void {
+    const response = this.#response;
+    if (response.writableEnded || response.destroyed) return;
+    (response as ServerResponse).write(bytes);
+    // Express' `compression` and its like hold bytes back until asked.
+    const { flush } = response as { flush?: unknown };
+    if (typeof flush === "function") flush.call(response);
+  }
+}
+
+// Listeners are shared by all sinks, which they find by a mark on the emitter: with ten thousand connections, a
+// closure for each event of each would be a good part of an idle session's memory.
+const SINK = Symbol("everstream.sink");
+
+type Marked = { [SINK]?: NodeSink | undefined } & Pick<NodeJS.EventEmitter, "on" | "off">;
+
+function onDrain(this: Marked): void {
+  this[SINK]?.drained();
+}
+
+function onClose(this: Marked): void {
+  this[SINK]?.closed("disconnected");
+}
+
+function onError(this: Marked): void {
+  this[SINK]?.closed("write-failed");
+}
+
+/** Whether the server that accepted this response's connection has stopped listening. */
+export function isServerClosing(response: NodeResponse): boolean {
+  const { server } = (response.socket ?? {}) as { server?: { listening?: boolean } };
+  return server?.listening === false;
+}
+
+/** Whether the client of `response` had left before anybody could listen. */
+function isGone(response: NodeResponse): boolean {
+  return "chunkedEncoding" in response
+    ? response.destroyed || response.socket?.destroyed === true
+    : response.stream.destroyed;
+}
+
+/**
+ * The socket of a response that may be written to past it: the response is on the wire now, alone, chunked, holds no
+ * bytes of its own, and its `write` is Node's. Other runtimes' responses look alike and work otherwise inside.
+ */
+function directSocket(response: NodeResponse): Socket | undefined {
+  if (!("chunkedEncoding" in response) || response.write !== nodeWrite()) return undefined;
+  const { socket } = response;
+  if (socket === null || !response.chunkedEncoding || !response.headersSent || response.writableEnded) {
+    return undefined;
+  }
+  return response.writableCorked === 0 && response.writableLength === socket.writableLength
+    ? socket
+    : undefined;
+}
+
+let plainWrite: ServerResponse["write"] | undefined;
+
+function nodeWrite(): ServerResponse["write"] | undefined {
+  if (plainWrite !== undefined) return plainWrite;
+  if ("Bun" in globalThis || "Deno" in globalThis) return undefined;
+  plainWrite = process.getBuiltinModule?.("node:http").OutgoingMessage.prototype.write;
+  return plainWrite;
+}
+
+function frameText(text: string, length: number): Buffer {
+  const size = length.toString(16);
+  const start = size.length + 2;
+  const framed = Buffer.allocUnsafe(start + length + 2);
+  framed.write(`${size}\r\n`, 0, "latin1");
+  framed.write(text, start, "utf8");
+  framed[start + length] = 0x0d;
+  framed[start + length + 1] = 0x0a;
+  return framed;
+}

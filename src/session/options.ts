@@ -1,0 +1,99 @@
+import { EverstreamError } from "../errors.ts";
+import { assertUserEventType, encodeEvent } from "../protocol/index.ts";
+import { SharedBytes } from "./sink.ts";
+
+/** What keeps an idle connection alive, and lets a client see that it is. */
+export interface HeartbeatOptions {
+  /** After how many milliseconds without a byte it is sent. Default: 15,000. */
+  every?: number;
+  /** The type of a visible event to send; without it, a comment that no listener sees. */
+  event?: string;
+  /** The visible event's data. Default: the empty string. */
+  data?: string;
+}
+
+/** What can be chosen for one open response. */
+export interface StreamOptions {
+  /** `false` for none, a number for a comment after so many milliseconds. Default: a comment after 15,000 ms. */
+  heartbeat?: false | number | HeartbeatOptions;
+  /** A client that takes no byte for so many milliseconds, though some wait, is cut off; 0 for never. Default: 30,000. */
+  stallTimeout?: number;
+  /** An awaited write waits while more bytes than this are pending. Default: 65,536. */
+  highWaterMark?: number;
+  /**
+   * A write that finds more bytes than this pending ends the session (`slow`): the bound for code that does not await
+   * its writes. Default: 16,777,216.
+   */
+  maxPendingBytes?: number;
+}
+
+/** A heartbeat, encoded once for all sessions that have it. */
+export interface Heartbeat {
+  readonly everyMs: number;
+  readonly bytes: SharedBytes;
+}
+
+/** {@link StreamOptions}, checked and complete. Sessions with the same options share one. */
+export interface SessionSettings {
+  readonly heartbeat: Heartbeat | undefined;
+  readonly stallTimeoutMs: number;
+  readonly highWaterMark: number;
+  readonly maxPendingBytes: number;
+}
+
+const DEFAULT_HEARTBEAT_MS = 15_000;
+/** The longest delay that timers hold. */
+const MAX_DELAY_MS = 2 ** 31 - 1;
+/** The shortest block that says nothing: an empty comment. */
+const QUIET_HEARTBEAT = /* @__PURE__ */ new SharedBytes(/* @__PURE__ */ new Uint8Array([0x3a, 0x0a, 0x0a]));
+
+const DEFAULT_SETTINGS: SessionSettings = /* @__PURE__ */ Object.freeze({
+  heartbeat: { everyMs: DEFAULT_HEARTBEAT_MS, bytes: QUIET_HEARTBEAT },
+  stallTimeoutMs: 30_000,
+  highWaterMark: 64 * 1024,
+  maxPendingBytes: 16 * 1024 * 1024,
+});
+
+/**
+ * Checks options and fills in the defaults.
+ *
+ * @throws EverstreamError `INVALID_OPTION`, naming the option; `INVALID_EVENT` or `RESERVED_TYPE` for the heartbeat's.
+ */
+export function sessionSettings(options?: StreamOptions): SessionSettings {
+  if (options === undefined) return DEFAULT_SETTINGS;
+  const { heartbeat, stallTimeout, highWaterMark, maxPendingBytes } = options;
+  return {
+    heartbeat: heartbeatOf(heartbeat),
+    stallTimeoutMs: amount("stallTimeout", stallTimeout, DEFAULT_SETTINGS.stallTimeoutMs, MAX_DELAY_MS),
+    highWaterMark: amount("highWaterMark", highWaterMark, DEFAULT_SETTINGS.highWaterMark),
+    maxPendingBytes: amount("maxPendingBytes", maxPendingBytes, DEFAULT_SETTINGS.maxPendingBytes),
+  };
+}
+
+function heartbeatOf(option: StreamOptions["heartbeat"]): Heartbeat | undefined {
+  if (option === undefined) return DEFAULT_SETTINGS.heartbeat;
+  if (option === false) return undefined;
+  const { every, event, data } = typeof option === "number" ? { every: option } : option;
+  const everyMs = amount("heartbeat", every, DEFAULT_HEARTBEAT_MS, MAX_DELAY_MS);
+  if (everyMs === 0) return undefined;
+  if (event === undefined) return { everyMs, bytes: QUIET_HEARTBEAT };
+  assertUserEventType(event);
+  return {
+    everyMs,
+    bytes: new SharedBytes(new TextEncoder().encode(encodeEvent({ event, data: data ?? "" }))),
+  };
+}
+
+function amount(
+  name: string,
+  value: number | undefined,
+  fallback: number,
+  max = Number.MAX_SAFE_INTEGER,
+): number {
+  if (value === undefined) return fallback;
+  if (typeof value === "number" && value >= 0 && value <= max) return value;
+  throw new EverstreamError(
+    "INVALID_OPTION",
+    `\`${name}\` is ${String(value)}, but must be a number from 0 to ${max}.`,
+  );
+}

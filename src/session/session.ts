@@ -1,0 +1,262 @@
+import { EverstreamError } from "../errors.ts";
+import type { CloseReason } from "./close-reason.ts";
+import type { SessionSettings } from "./options.ts";
+import { joinPulse, leavePulse, PulseMember } from "./pulse.ts";
+import type { SharedBytes, Sink, SinkCloseReason, SinkOwner } from "./sink.ts";
+import { atTurnEnd } from "./turn.ts";
+
+/** Joined text is handed to the sink before the turn ends when it has grown to this many characters. */
+const JOIN_LIMIT = 16 * 1024;
+/** How often a session asks whether its server is closing, at the least. */
+const SERVER_CHECK_MS = 1000;
+
+const RESOLVED: Promise<void> = Promise.resolve();
+
+export type CloseListener = (reason: CloseReason) => void;
+
+/**
+ * One open response: the only place where a stream ends. Whoever ends it, the client, the server or the transport,
+ * comes through {@link Session.end}; it acts once.
+ *
+ * Two ways to write: {@link Session.write} joins the text of one turn of the event loop into one write, and
+ * {@link Session.deliver} hands over bytes that were already joined, as a hub does.
+ */
+export class Session extends PulseMember implements SinkOwner {
+  readonly settings: SessionSettings;
+  /** What to do when a full sink has room again, beside waking {@link Session.ready}. */
+  onDrain: (() => void) | undefined;
+
+  #sink: Sink | undefined;
+  #joined = "";
+  #inTurn = false;
+  #reason: CloseReason | undefined;
+  #controller: AbortController | undefined;
+  #listeners: Set<CloseListener> | undefined;
+  #drained: { promise: Promise<void>; resolve: () => void } | undefined;
+  #lastWriteAt: number;
+  /** Since when the sink has held bytes without taking one; 0 when it holds none. */
+  #stuckSince = 0;
+  #written = 0;
+  #delivered = 0;
+
+  constructor(settings: SessionSettings) {
+    super();
+    this.settings = settings;
+    this.#lastWriteAt = performance.now();
+  }
+
+  /** Connects the transport. What was written before leaves now or at the end of the turn. */
+  attach(sink: Sink): void {
+    this.#sink = sink;
+    this.#flush();
+    if (this.#reason !== undefined) sink.end();
+    // Either may have found the transport gone.
+    if (this.#sink !== undefined) joinPulse(this, this.#nextPulse(performance.now()));
+  }
+
+  get closeReason(): CloseReason | undefined {
+    return this.#reason;
+  }
+
+  get closed(): boolean {
+    return this.#reason !== undefined;
+  }
+
+  /** Bytes (characters, where still text) that were written and not taken yet. */
+  get pending(): number {
+    return this.#joined.length + (this.#sink?.pending ?? 0);
+  }
+
+  /** The transport wants no more for now; `onDrain` follows. */
+  get full(): boolean {
+    return this.#sink?.full ?? false;
+  }
+
+  /** Aborted at the end of the session, whatever ended it. Made when first asked for. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#reason !== undefined) this.#controller.abort(endedError(this.#reason));
+    }
+    return this.#controller.signal;
+  }
+
+  /** Calls `listener` once at the end; at once where the end has been. Returns how to take it back. */
+  onClose(listener: CloseListener): () => void {
+    if (this.#reason !== undefined) {
+      listener(this.#reason);
+      return () => undefined;
+    }
+    this.#listeners ??= new Set();
+    this.#listeners.add(listener);
+    return () => this.#listeners?.delete(listener);
+  }
+
+  /** Writes text, joined with this turn's other writes. After the end it does nothing. */
+  write(text: string): void {
+    if (this.#reason !== undefined || this.#overflows()) return;
+    this.#joined += text;
+    if (this.#joined.length >= JOIN_LIMIT) this.#flush();
+    else if (!this.#inTurn) {
+      this.#inTurn = true;
+      atTurnEnd(this);
+    }
+  }
+
+  /** Writes bytes now, after whatever text waits for the turn's end. After the end it does nothing. */
+  deliver(bytes: SharedBytes): void {
+    const sink = this.#sink;
+    if (this.#reason !== undefined || sink === undefined) return;
+    if (this.#joined !== "") this.#flush();
+    if (this.#overflows()) return;
+    sink.writeShared(bytes);
+    this.#wrote(bytes.bytes.length, sink);
+  }
+
+  /** Resolves when less than the high-water mark is pending, or the session has ended. */
+  ready(): Promise<void> {
+    const sink = this.#sink;
+    if (sink === undefined || !sink.full || this.#reason !== undefined) return RESOLVED;
+    if (this.pending <= this.settings.highWaterMark) return RESOLVED;
+    this.#drained ??= deferred();
+    return this.#drained.promise;
+  }
+
+  /**
+   * Ends the session. What was written still leaves, unless the transport is gone or `destroy` is asked for; the stall
+   * timeout goes on until the transport has closed, so a client that does not read can't hold it open.
+   */
+  end(reason: CloseReason, options?: { destroy?: boolean }): void {
+    if (this.#reason !== undefined) return;
+    if (options?.destroy !== true) this.#flush();
+    // A write of the flush may have found the transport gone.
+    if (this.#reason !== undefined) return;
+    this.#reason = reason;
+    const sink = this.#sink;
+    if (options?.destroy === true) sink?.destroy();
+    else sink?.end();
+    this.#settle(reason);
+  }
+
+  /** @internal */
+  onTurnEnd(): void {
+    this.#inTurn = false;
+    this.#flush();
+  }
+
+  /** @internal */
+  onSinkDrain(): void {
+    this.#stuckSince = 0;
+    this.#drained?.resolve();
+    this.#drained = undefined;
+    this.onDrain?.();
+  }
+
+  /** @internal */
+  onSinkClose(reason: SinkCloseReason): void {
+    leavePulse(this);
+    this.#sink = undefined;
+    this.#joined = "";
+    if (this.#reason !== undefined) return;
+    this.#reason = reason;
+    this.#settle(reason);
+  }
+
+  /** @internal */
+  override onPulse(now: number): number {
+    const sink = this.#sink;
+    if (sink === undefined) return 0;
+    if (this.#isStalled(now, sink)) {
+      if (this.#reason === undefined) this.end("stalled", { destroy: true });
+      else sink.destroy();
+      return 0;
+    }
+    const { heartbeat } = this.settings;
+    if (this.#reason === undefined) {
+      if (sink.serverClosing) this.end("drained");
+      else if (
+        heartbeat !== undefined &&
+        sink.pending === 0 &&
+        now - this.#lastWriteAt >= heartbeat.everyMs
+      ) {
+        this.deliver(heartbeat.bytes);
+      }
+    }
+    return this.#nextPulse(now);
+  }
+
+  #flush(): void {
+    const sink = this.#sink;
+    if (this.#joined === "" || sink === undefined) return;
+    const text = this.#joined;
+    this.#joined = "";
+    this.#wrote(sink.writeText(text), sink);
+  }
+
+  /** Ends a session whose client can't keep up with code that does not wait for it. */
+  #overflows(): boolean {
+    if (this.pending <= this.settings.maxPendingBytes) return false;
+    this.end("slow", { destroy: true });
+    return true;
+  }
+
+  #wrote(length: number, sink: Sink): void {
+    this.#lastWriteAt = performance.now();
+    this.#written += length;
+    if (this.#stuckSince === 0 && sink.pending > 0) {
+      this.#stuckSince = this.#lastWriteAt;
+      this.#delivered = this.#written - sink.pending;
+    }
+  }
+
+  #isStalled(now: number, sink: Sink): boolean {
+    if (sink.pending === 0) {
+      this.#stuckSince = 0;
+      return false;
+    }
+    const delivered = this.#written - sink.pending;
+    if (this.#stuckSince === 0 || delivered !== this.#delivered) {
+      this.#stuckSince = now;
+      this.#delivered = delivered;
+      return false;
+    }
+    const { stallTimeoutMs } = this.settings;
+    return stallTimeoutMs > 0 && now - this.#stuckSince >= stallTimeoutMs;
+  }
+
+  #nextPulse(now: number): number {
+    const { heartbeat, stallTimeoutMs } = this.settings;
+    let delay = SERVER_CHECK_MS;
+    if (stallTimeoutMs > 0) delay = Math.min(delay, stallTimeoutMs / 4);
+    if (heartbeat !== undefined && this.#reason === undefined) {
+      const left = heartbeat.everyMs - (now - this.#lastWriteAt);
+      delay = Math.min(delay, left > 0 ? left : heartbeat.everyMs);
+    }
+    return Math.max(delay, 1);
+  }
+
+  #settle(reason: CloseReason): void {
+    this.#drained?.resolve();
+    this.#drained = undefined;
+    this.onDrain = undefined;
+    const listeners = this.#listeners;
+    this.#listeners = undefined;
+    if (listeners !== undefined) for (const listener of listeners) listener(reason);
+    this.#controller?.abort(endedError(reason));
+  }
+}
+
+function deferred(): { promise: Promise<void>; resolve: () => void } {
+  let resolve: () => void = () => undefined;
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
+}
+
+function endedError(reason: CloseReason): EverstreamError {
+  return new EverstreamError(
+    "STREAM_ENDED",
+    `The stream has ended (${reason}); nothing can be sent to it any more.`,
+  );
+}

@@ -1,0 +1,165 @@
+import { EverstreamError } from "../errors.ts";
+import type { SharedBytes, Sink, SinkOwner } from "./sink.ts";
+
+const encoder = /* @__PURE__ */ new TextEncoder();
+
+/**
+ * What a server's own transport offers beside the web stream that the response carries. It says that it is gone by
+ * {@link WebSink.close}, whatever the stream's reader does about it.
+ */
+export interface Transport {
+  /**
+   * Asked when the stream's reader waits for bytes: a sink that reaches the same client on a shorter way, now that
+   * all bytes so far have left; or `undefined` while there is none, or never will be.
+   */
+  shortcut(firstChunk: Uint8Array): Sink | undefined;
+  /** Bytes that were read from the stream and not taken yet. */
+  readonly pending: number;
+  readonly serverClosing: boolean;
+  destroy(): void;
+}
+
+/**
+ * A sink that is the body of a `Response`. Bytes wait here and not in the stream's own queue, so that all that gathered
+ * while the reader was busy leaves as one chunk.
+ */
+export class WebSink implements Sink {
+  /** The body to respond with. */
+  readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
+  readonly #owner: SinkOwner;
+  readonly #transport: Transport | undefined;
+  #controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
+  #shortcut: Sink | undefined;
+  #firstChunk: Uint8Array | undefined;
+  #queue: Uint8Array[] = [];
+  #queued = 0;
+  /** The reader has asked for a chunk and got none yet. */
+  #asked = false;
+  #ended = false;
+  #gone = false;
+
+  constructor(owner: SinkOwner, transport?: Transport) {
+    this.#owner = owner;
+    this.#transport = transport;
+    this.stream = new ReadableStream<Uint8Array<ArrayBuffer>>(
+      {
+        start: (controller) => {
+          this.#controller = controller;
+        },
+        pull: () => this.#onPull(),
+        cancel: () => this.close("cancelled"),
+      },
+      { highWaterMark: 0 },
+    );
+  }
+
+  get pending(): number {
+    return this.#shortcut?.pending ?? this.#queued + (this.#transport?.pending ?? 0);
+  }
+
+  get full(): boolean {
+    return this.#shortcut?.full ?? this.#queued > 0;
+  }
+
+  get serverClosing(): boolean {
+    return this.#transport?.serverClosing ?? false;
+  }
+
+  writeText(text: string): number {
+    const shortcut = this.#takeShortcut();
+    if (shortcut !== undefined) return shortcut.writeText(text);
+    const bytes = encoder.encode(text);
+    this.#enqueue(bytes);
+    return bytes.length;
+  }
+
+  writeShared(shared: SharedBytes): void {
+    const shortcut = this.#takeShortcut();
+    if (shortcut !== undefined) shortcut.writeShared(shared);
+    else this.#enqueue(shared.bytes);
+  }
+
+  end(): void {
+    if (this.#ended || this.#gone) return;
+    this.#ended = true;
+    if (this.#queued === 0) this.#finish();
+  }
+
+  destroy(): void {
+    if (this.#gone) return;
+    if (this.#transport !== undefined) {
+      this.#transport.destroy();
+      this.close("cancelled");
+      return;
+    }
+    const error = new EverstreamError(
+      "STREAM_ENDED",
+      "The server has cut this stream off; reconnect to go on.",
+    );
+    this.#controller.error(error);
+    this.close("cancelled");
+  }
+
+  /** The transport beneath is gone, by the word of somebody who sees it sooner than the stream. */
+  close(reason: "cancelled" | "disconnected"): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#queue = [];
+    this.#queued = 0;
+    this.#owner.onSinkClose(reason);
+  }
+
+  #takeShortcut(): Sink | undefined {
+    if (this.#shortcut !== undefined) return this.#shortcut;
+    if (!this.#asked || this.#firstChunk === undefined) return undefined;
+    this.#shortcut = this.#transport?.shortcut(this.#firstChunk);
+    return this.#shortcut;
+  }
+
+  #enqueue(bytes: Uint8Array): void {
+    if (this.#gone || bytes.length === 0) return;
+    if (this.#asked) {
+      this.#asked = false;
+      this.#hand(bytes);
+    } else {
+      this.#queue.push(bytes);
+      this.#queued += bytes.length;
+    }
+  }
+
+  #onPull(): void {
+    this.#asked = true;
+    if (this.#queued > 0) {
+      const bytes = joinBytes(this.#queue, this.#queued);
+      this.#queue = [];
+      this.#queued = 0;
+      this.#asked = false;
+      this.#hand(bytes);
+      if (this.#ended) this.#finish();
+      else this.#owner.onSinkDrain();
+    }
+  }
+
+  #hand(bytes: Uint8Array): void {
+    this.#firstChunk ??= bytes;
+    // The stream's types leave no room for shared memory, which no one here makes.
+    this.#controller.enqueue(bytes as Uint8Array<ArrayBuffer>);
+  }
+
+  #finish(): void {
+    this.#controller.close();
+    // A transport may still hold bytes for a client that does not read; it tells when it is really over.
+    if (this.#transport === undefined) this.close("cancelled");
+  }
+}
+
+function joinBytes(parts: readonly Uint8Array[], length: number): Uint8Array {
+  if (parts.length === 1) return parts[0] as Uint8Array;
+  const joined = new Uint8Array(length);
+  let offset = 0;
+  for (const part of parts) {
+    joined.set(part, offset);
+    offset += part.length;
+  }
+  return joined;
+}
