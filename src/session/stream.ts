@@ -253,12 +253,17 @@ function quietRejection(reason: unknown): Promise<never> {
   return rejected;
 }
 
-/** The end is no news to whoever did not wait for it. */
-function ignoreEnd(): void {}
-/** A source that fails to cancel has nobody left to tell. */
-function ignoreCancelFailure(): void {}
-/** The writer of the failing event gets the error; those after it must go on. */
-function ignoreOwnError(): void {}
+function ignoreEnd(): void {
+  // The end is no news to whoever did not wait for it.
+}
+
+function ignoreCancelFailure(): void {
+  // A source that fails to cancel has nobody left to tell.
+}
+
+function ignoreOwnError(): void {
+  // The writer of the failing event gets the error; those after it must go on.
+}
 
 function reportListener(error: unknown): void {
   report("An onAbort listener failed", error);
