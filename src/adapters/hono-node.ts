@@ -1,4 +1,10 @@
-import { isServerClosing, type NodeResponse, NodeSink } from "../session/node-sink.ts";
+import {
+  closeSocketIfServerCloses,
+  isGone,
+  isServerClosing,
+  type NodeResponse,
+  NodeSink,
+} from "../session/node-sink.ts";
 import type { Session } from "../session/session.ts";
 import type { Sink } from "../session/sink.ts";
 import type { Transport, WebSink } from "../session/web-sink.ts";
@@ -51,6 +57,7 @@ export class HonoNodeTransport implements Transport {
   /** Watches the sink that this transport carries, and the response beneath. */
   watch(sink: WebSink): void {
     this.#outgoing.on("close", () => sink.close("disconnected"));
+    if (isGone(this.#outgoing)) queueMicrotask(() => sink.close("disconnected"));
     if (!this.#open) return;
     this.#watchReader(sink.stream);
     this.#watchFirstWrite();
@@ -62,6 +69,10 @@ export class HonoNodeTransport implements Transport {
 
   get serverClosing(): boolean {
     return isServerClosing(this.#outgoing);
+  }
+
+  ending(): void {
+    closeSocketIfServerCloses(this.#outgoing);
   }
 
   destroy(): void {

@@ -68,7 +68,9 @@ export class NodeSink implements Sink {
   }
 
   end(): void {
-    if (!this.#closed) this.#response.end();
+    if (this.#closed) return;
+    closeSocketIfServerCloses(this.#response);
+    this.#response.end();
   }
 
   destroy(): void {
@@ -134,8 +136,15 @@ export function isServerClosing(response: NodeResponse): boolean {
   return server?.listening === false;
 }
 
+/** A server that is closing waits for its connections, and one that is kept alive would hold it up for nothing. */
+export function closeSocketIfServerCloses(response: NodeResponse): void {
+  if (!("chunkedEncoding" in response) || !isServerClosing(response)) return;
+  const { socket } = response;
+  response.once("finish", () => socket?.destroySoon());
+}
+
 /** Whether the client of `response` had left before anybody could listen. */
-function isGone(response: NodeResponse): boolean {
+export function isGone(response: NodeResponse): boolean {
   return "chunkedEncoding" in response
     ? response.destroyed || response.socket?.destroyed === true
     : response.stream.destroyed;

@@ -16,6 +16,8 @@ export interface Transport {
   /** Bytes that were read from the stream and not taken yet. */
   readonly pending: number;
   readonly serverClosing: boolean;
+  /** The stream is about to end. */
+  ending(): void;
   destroy(): void;
 }
 
@@ -82,6 +84,7 @@ export class WebSink implements Sink {
   end(): void {
     if (this.#ended || this.#gone) return;
     this.#ended = true;
+    this.#transport?.ending();
     if (this.#queued === 0) this.#finish();
   }
 
