@@ -1,0 +1,63 @@
+import { createHub } from "everstream";
+import { Hono } from "hono";
+import { DocsAssistant } from "./chat/docs-assistant.ts";
+import type { ChatModel } from "./chat/model.ts";
+import { addChat } from "./chat/routes.ts";
+import { addClock } from "./clock.ts";
+import { answerInJson, type DemoEnv, refuseOtherMethods } from "./http.ts";
+import { addNotifications } from "./notifications.ts";
+import { addPage } from "./page.ts";
+import { createSessions } from "./session.ts";
+import { addUploads } from "./uploads/routes.ts";
+import { openUploads } from "./uploads/store.ts";
+
+export interface AppOptions {
+  /** The folder for all that must survive a restart: uploads, and the key that signs sessions. Made where missing. */
+  readonly dataDir: string;
+  /** The folder with the built page; without it there is only the API. */
+  readonly pageDir?: string;
+  /** What answers in the chat. Default: the built-in docs assistant. */
+  readonly model?: ChatModel;
+  /** The largest upload, in bytes. Default 128 MiB. */
+  readonly maxUploadBytes?: number;
+  /** Intervals in milliseconds: of the clock (1,000), of pings (5,000), of visible heartbeats (30,000). */
+  readonly clockMs?: number;
+  readonly pingMs?: number;
+  readonly heartbeatMs?: number;
+}
+
+export interface DemoApp {
+  readonly app: Hono<DemoEnv>;
+  /** Ends the streams of the hub and stops background work. */
+  close(): Promise<void>;
+}
+
+/** The reference application: every route under `/api`, and the page. */
+export function createApp(options: AppOptions): DemoApp {
+  const { dataDir, maxUploadBytes = 128 * 1024 * 1024, model = new DocsAssistant() } = options;
+  const { clockMs = 1000, pingMs = 5000, heartbeatMs = 30_000 } = options;
+  const hub = createHub();
+  const uploads = openUploads(dataDir);
+  const sessions = createSessions(dataDir);
+
+  const api = new Hono<DemoEnv>();
+  api.get("/healthz", (c) => c.json({ status: "ok" }));
+  addClock(api, { clockMs, pingMs });
+  sessions.addRoutes(api);
+  addNotifications(api, { hub, sessions, heartbeatMs });
+  addUploads(api, { uploads, maxBytes: maxUploadBytes });
+  addChat(api, { model });
+  refuseOtherMethods(api);
+
+  const app = new Hono<DemoEnv>();
+  answerInJson(app);
+  app.get("/healthz", (c) => c.json({ status: "ok" }));
+  app.route("/api", api);
+  if (options.pageDir !== undefined) addPage(app, options.pageDir);
+
+  const close = async (): Promise<void> => {
+    uploads.close();
+    await hub.close();
+  };
+  return { app, close };
+}

@@ -1,0 +1,70 @@
+import type { HttpBindings } from "@hono/node-server";
+import type { Hono } from "hono";
+import { HTTPException } from "hono/http-exception";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+
+export interface DemoEnv {
+  Bindings: HttpBindings;
+}
+
+/** No route but the upload takes more than this. */
+const MAX_JSON_BYTES = 64 * 1024;
+
+/** An error whose message is meant for the client. */
+export function problem(status: ContentfulStatusCode, message: string): HTTPException {
+  return new HTTPException(status, { message });
+}
+
+/** Makes every answer that is not a success a JSON object that says what is wrong. */
+export function answerInJson(app: Hono<DemoEnv>): void {
+  app.notFound((c) => c.json({ error: `there is nothing at ${c.req.method} ${c.req.path}` }, 404));
+  app.onError((error, c) => {
+    if (error instanceof HTTPException)
+      return c.json({ error: error.message }, error.status as ContentfulStatusCode);
+    console.error(error);
+    return c.json({ error: "internal error" }, 500);
+  });
+}
+
+/** Answers 405 where a path exists, but not for this method. Called when all routes are there. */
+export function refuseOtherMethods(api: Hono<DemoEnv>): void {
+  const methods = new Map<string, Set<string>>();
+  for (const { path, method } of api.routes) {
+    const known = methods.get(path) ?? new Set();
+    methods.set(path, known.add(method));
+  }
+  for (const [path, known] of methods) {
+    if (known.has("GET")) known.add("HEAD");
+    const allowed = [...known].join(", ");
+    api.all(path, (c) => {
+      c.header("Allow", allowed);
+      return c.json({ error: `${c.req.method} is not allowed here, only ${allowed}` }, 405);
+    });
+  }
+}
+
+/** Reads the body as a JSON object. Its type is not asked for: browsers send strings as `text/plain`. */
+export async function readObject(request: Request): Promise<Record<string, unknown>> {
+  const text = await readText(request);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new HTTPException(400, { message: "the body is not valid JSON", cause: error });
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw problem(400, "the body must be a JSON object");
+  }
+  return value as Record<string, unknown>;
+}
+
+async function readText(request: Request): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of request.body ?? []) {
+    bytes += part.length;
+    if (bytes > MAX_JSON_BYTES) throw problem(413, `the body is larger than ${MAX_JSON_BYTES} bytes`);
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString("utf8");
+}

@@ -1,0 +1,46 @@
+import type { Hub } from "everstream";
+import { streamTopics } from "everstream/hono";
+import type { Hono } from "hono";
+import { type DemoEnv, problem, readObject } from "./http.ts";
+import type { Sessions } from "./session.ts";
+
+const TYPES: ReadonlySet<unknown> = new Set(["message", "notification", "alert"]);
+
+interface Options {
+  readonly hub: Hub;
+  readonly sessions: Sessions;
+  readonly heartbeatMs: number;
+}
+
+/**
+ * `GET` and `POST /notifications` for the signed-in user. Each user has a topic; the hub keeps its events, so that a
+ * client which was away gets what it missed.
+ */
+export function addNotifications(api: Hono<DemoEnv>, { hub, sessions, heartbeatMs }: Options): void {
+  api.get("/notifications", async (c) => {
+    const user = await sessions.userOf(c);
+    return streamTopics(c, hub, {
+      topics: [topicOf(user)],
+      heartbeat: { event: "heartbeat", every: heartbeatMs },
+    });
+  });
+
+  api.post("/notifications", async (c) => {
+    const user = await sessions.userOf(c);
+    const { type, payload } = readNotification(await readObject(c.req.raw));
+    const id = await hub.publish(topicOf(user), { type, data: payload });
+    return c.json({ id }, 201);
+  });
+}
+
+function topicOf(user: string): string {
+  return `user:${user}`;
+}
+
+function readNotification({ type, payload }: Record<string, unknown>): { type: string; payload: unknown } {
+  if (typeof type !== "string" || !TYPES.has(type)) {
+    throw problem(400, `type must be one of ${[...TYPES].join(", ")}`);
+  }
+  if (payload === undefined) throw problem(400, "payload is missing; it may be any JSON value");
+  return { type, payload };
+}
