@@ -15,6 +15,12 @@ const common = { testTimeout: 30_000, hookTimeout: 60_000 };
 
 export default defineConfig({
   test: {
+    coverage: {
+      provider: "v8",
+      include: ["src/**"],
+      reporter: ["text", "html"],
+      reportsDirectory: "artifacts/coverage",
+    },
     projects: [
       {
         resolve: { alias },
@@ -25,14 +31,22 @@ export default defineConfig({
           exclude: ["test/package/**", "test/browser/**"],
         },
       },
-      // What is shipped: these import nothing from `src`, only the built and packed package.
-      { test: { ...common, name: "package", include: ["test/package/**/*.test.ts"] } },
+      // The repository as a whole: what is shipped (built, packed, installed), its documents, and who imports whom.
+      {
+        test: {
+          ...common,
+          name: "package",
+          include: ["test/package/**/*.test.ts"],
+          globalSetup: "test/setup/packed.ts",
+        },
+      },
       // The built application in a real Chromium.
       {
         test: {
           ...common,
           name: "browser",
           include: ["test/browser/**/*.test.ts"],
+          globalSetup: "test/setup/built.ts",
           fileParallelism: false,
           testTimeout: 60_000,
         },

@@ -1,0 +1,88 @@
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { root, runTool } from "./child.js";
+
+/**
+ * What is read of vitest's JSON report.
+ *
+ * @typedef {object} FileReport
+ * @property {string} name
+ * @property {string} status
+ * @property {{ fullName: string, status: string }[]} assertionResults
+ *
+ * @typedef {object} Outcome
+ * @property {number} passed
+ * @property {number} failed
+ * @property {string[]} skipped Tests that exist and did not run.
+ * @property {string[]} notes Failures that are no failed test.
+ */
+
+/** A hanging test run must end in a count too, and well before a CI machine's own limit cuts it off. */
+const RUN_LIMIT_MS = 480_000;
+
+/**
+ * Runs vitest, shows its output, and counts from its JSON report.
+ *
+ * @param {{ name: string, args: readonly string[], env?: Record<string, string> }} options `name` names the report.
+ * @returns {Promise<Outcome>}
+ */
+export async function runVitest({ name, args, env = {} }) {
+  const report = `artifacts/test/${name}.json`;
+  mkdirSync(dirname(join(root, report)), { recursive: true });
+  rmSync(join(root, report), { force: true });
+  const { code } = await runTool(
+    "vitest/vitest.mjs",
+    ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`, ...args],
+    { env, show: true, timeoutMs: RUN_LIMIT_MS },
+  );
+  return countOutcome(readReport(join(root, report)), code);
+}
+
+/**
+ * Failed tests are counted one by one. A file that failed without a failed test (it did not load, a hook threw) counts as
+ * one, and so does a run that failed for neither reason: an unhandled error, a worker that crashed, no report at all.
+ *
+ * @param {FileReport[] | undefined} files
+ * @param {number} code vitest's exit code.
+ * @returns {Outcome}
+ */
+export function countOutcome(files, code) {
+  /** @type {Outcome} */
+  const outcome = { passed: 0, failed: 0, skipped: [], notes: [] };
+  for (const file of files ?? []) {
+    const before = outcome.failed;
+    for (const test of file.assertionResults) {
+      if (test.status === "passed") outcome.passed++;
+      else if (test.status === "failed") outcome.failed++;
+      else outcome.skipped.push(`${file.name.replace(root, "")}: ${test.fullName}`);
+    }
+    if (file.status === "failed" && outcome.failed === before) {
+      outcome.failed++;
+      outcome.notes.push(`${file.name.replace(root, "")} failed outside its tests`);
+    }
+  }
+  if (files === undefined) {
+    outcome.failed++;
+    outcome.notes.push(`vitest ended with code ${code} and left no report`);
+  } else if (code !== 0 && outcome.failed === 0) {
+    outcome.failed++;
+    outcome.notes.push(
+      `vitest ended with code ${code} though no test failed: an unhandled error or a lost worker`,
+    );
+  }
+  return outcome;
+}
+
+/**
+ * @param {string} path
+ * @returns {FileReport[] | undefined}
+ */
+function readReport(path) {
+  if (!existsSync(path)) return undefined;
+  try {
+    return JSON.parse(readFileSync(path, "utf8")).testResults;
+  } catch {
+    // Killed while writing: as good as no report.
+    return undefined;
+  }
+}

@@ -1,0 +1,117 @@
+// Keeps the direction of imports: which room may know which, who may touch Node, and who may touch a peer library.
+import { posix } from "node:path";
+import { describe, expect, it } from "vitest";
+import { type Reach, reachesOf } from "../setup/module-graph.ts";
+import { filesBelow, manifest, readText } from "../setup/repository.ts";
+
+/** The rooms of `src`, and the rooms whose files they may import. Every room may import itself and `errors`. */
+const ROOMS: Readonly<Record<string, readonly string[]>> = {
+  errors: [],
+  protocol: [],
+  session: ["protocol"],
+  hub: ["protocol", "session"],
+  logs: ["protocol", "hub"],
+  runs: ["protocol", "session", "hub"],
+  llm: ["runs"],
+  adapters: ["protocol", "session", "hub", "runs"],
+  client: ["protocol"],
+  react: ["client"],
+  testing: ["protocol", "session", "hub", "logs", "runs", "client"],
+  server: ["protocol", "session", "hub", "logs", "runs", "adapters"],
+  cli: ["protocol", "session", "hub", "logs", "runs", "adapters", "client", "server"],
+  index: ["protocol", "session", "hub", "logs", "runs"],
+};
+
+/** Who may import from `node:`, and use Node's globals. */
+const NODE_FILES = [
+  /^src\/session\/node-sink\.ts$/,
+  /^src\/adapters\/node[./-]/,
+  /^src\/logs\/lmdb[./-]/,
+  /^src\/client\/node[./-]/,
+  /^src\/(testing|server|cli)\//,
+];
+
+/** Who may read `process.env`. The reference application may too, and lies outside `src`. */
+const ENV_FILES = [/^src\/(server|cli)\//];
+
+/** Peer libraries, and who may import them. A package that is not listed here may not be imported at all. */
+const PEER_FILES: Readonly<Record<string, readonly RegExp[]>> = {
+  hono: [/^src\/adapters\/hono[./-]/],
+  react: [/^src\/react\//],
+  "@langchain/core": [/^src\/llm\//],
+};
+
+const files = filesBelow("src").filter((path) => /\.tsx?$/.test(path));
+const cases = files.map((path) => ({ path, reaches: reachesOf(path, readText(path)) }));
+
+describe("direction of imports", () => {
+  it.each(cases)("$path", ({ path, reaches }) => {
+    expect(reaches.flatMap((reach) => faultOf(path, reach) ?? [])).toEqual([]);
+  });
+
+  it("has a rule for every room of src", () => {
+    expect(files.map(roomOf).filter((room) => ROOMS[room] === undefined)).toEqual([]);
+  });
+
+  it("has a rule for every peer dependency", () => {
+    expect(Object.keys(PEER_FILES).sort()).toEqual(Object.keys(manifest.peerDependencies).sort());
+  });
+});
+
+describe("the rules themselves", () => {
+  it.each([
+    ["src/protocol/parse.ts", `import { a } from "../session/session.ts"`, "protocol may not know session"],
+    ["src/react/hook.ts", `export type { A } from "../protocol/wire.ts"`, "react may not know protocol"],
+    ["src/hub/hub.ts", `const a = await import("../runs/runs.ts")`, "hub may not know runs"],
+    ["src/hub/hub.ts", `let a: import("../client/index.ts").A`, "hub may not know client"],
+    ["src/hub/hub.ts", `import type { Socket } from "node:net"`, "may not import node:net"],
+    ["src/hub/hub.ts", `import { App } from "hono/app"`, "may not import hono/app"],
+    ["src/hub/hub.ts", `import { a } from "lodash"`, "may not import lodash"],
+    ["src/hub/hub.ts", `const a = Buffer.alloc(1)`, "may not use Buffer.alloc"],
+    ["src/adapters/node.ts", `const a = process.env.PORT`, "may not read process.env"],
+  ])("refuse, in %s: %s", (path, text, fault) => {
+    expect(reachesOf(path, text).map((reach) => faultOf(path, reach))).toEqual([`line 1: ${fault}`]);
+  });
+
+  it.each([
+    ["src/hub/hub.ts", `import { encodeEvent } from "../protocol/index.ts"`],
+    ["src/hub/hub.ts", `import { EverstreamError } from "../errors.ts"`],
+    ["src/session/turn.ts", `const a = globalThis.setImmediate; const b = { process: 1 }.process`],
+    ["src/hub/channels.ts", `const a = globalThis.process?.getBuiltinModule?.("node:diagnostics_channel")`],
+    ["src/adapters/node.ts", `import { a } from "node:http"; const b = Buffer.alloc(1)`],
+    ["src/adapters/hono.ts", `import type { Context } from "hono"`],
+  ])("allow, in %s: %s", (path, text) => {
+    expect(reachesOf(path, text).flatMap((reach) => faultOf(path, reach) ?? [])).toEqual([]);
+  });
+});
+
+/** The first folder below `src`, or the name of a file that lies right in it. */
+function roomOf(path: string): string {
+  return path.split("/")[1]?.replace(/\.tsx?$/, "") ?? "";
+}
+
+function faultOf(path: string, reach: Reach): string | undefined {
+  const fault = reach.kind === "global" ? globalFault(path, reach.name) : importFault(path, reach.name);
+  return fault && `line ${reach.line}: ${fault}`;
+}
+
+function importFault(path: string, name: string): string | undefined {
+  if (name.startsWith(".")) {
+    const from = roomOf(path);
+    const to = roomOf(posix.join(posix.dirname(path), name));
+    if (from === to || to === "errors" || ROOMS[from]?.includes(to)) return undefined;
+    return `${from} may not know ${to}`;
+  }
+  const owner = name.startsWith("@") ? name.split("/", 2).join("/") : name.split("/", 1).join("");
+  const allowed = name.startsWith("node:") ? NODE_FILES : (PEER_FILES[owner] ?? []);
+  return matches(path, allowed) ? undefined : `may not import ${name}`;
+}
+
+function globalFault(path: string, name: string): string | undefined {
+  if (name === "process.env") return matches(path, ENV_FILES) ? undefined : "may not read process.env";
+  return matches(path, NODE_FILES) ? undefined : `may not use ${name}`;
+}
+
+function matches(path: string, patterns: readonly RegExp[]): boolean {
+  return patterns.some((pattern) => pattern.test(path));
+}

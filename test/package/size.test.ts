@@ -1,0 +1,53 @@
+// What users' bundles grow by. Budgets are in bytes (1 kB = 1,000) after minifying and gzip.
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { rolldown } from "rolldown";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { packed } from "../setup/inject-packed.ts";
+
+/** `beyond` names the row whose size is taken off first: what an entry adds for those who have the other. */
+const BUDGETS = [
+  { name: "protocol parser", code: `export { createParser } from "everstream/protocol";`, limit: 1300 },
+  { name: "openEventStream", code: `export { openEventStream } from "everstream/client";`, limit: 5000 },
+  {
+    name: "React entry",
+    code: `export * from "everstream/react"; export { openEventStream } from "everstream/client";`,
+    limit: 2000,
+    beyond: "openEventStream",
+  },
+] as const;
+
+type Budget = (typeof BUDGETS)[number];
+
+const measured: string[] = [];
+let folder = "";
+
+beforeAll(async () => {
+  folder = join(packed().consumer, "bundles");
+  await mkdir(folder);
+});
+
+afterAll(async () => {
+  process.stdout.write(`\nbundled, minified, gzip:\n${measured.join("\n")}\n\n`);
+  await rm(folder, { recursive: true });
+});
+
+describe("bundle sizes", () => {
+  it.each(BUDGETS)("$name stays within $limit bytes", async (budget) => {
+    const base = "beyond" in budget ? BUDGETS.find(({ name }) => name === budget.beyond) : undefined;
+    const size = (await bundledSize(budget)) - (base ? await bundledSize(base) : 0);
+    measured.push(`  ${budget.name.padEnd(18)} ${size} of ${budget.limit} bytes`);
+    expect(size).toBeLessThanOrEqual(budget.limit);
+  });
+});
+
+async function bundledSize({ name, code }: Budget): Promise<number> {
+  const input = join(folder, `${name.replaceAll(" ", "-")}.js`);
+  await writeFile(input, code);
+  const bundle = await rolldown({ input, platform: "browser", external: [/^react(\/|$)/] });
+  const { output } = await bundle.generate({ format: "esm", minify: true });
+  await bundle.close();
+  const bundled = output.map((chunk) => (chunk.type === "chunk" ? chunk.code : "")).join("");
+  return gzipSync(bundled, { level: 9 }).length;
+}
