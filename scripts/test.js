@@ -10,7 +10,12 @@ const CHECKS = [
   { name: "types", script: "typescript/bin/tsc", args: ["-p", "tsconfig.json"] },
   { name: "unused code", script: "knip/bin/knip.js", args: ["--no-progress"] },
 ];
-const PROJECTS = ["source", "package", "browser"];
+/** With the time that each may take; together well below the quarter of an hour that a CI machine gives. */
+const PROJECTS = [
+  { project: "source", limitMs: 360_000 },
+  { project: "package", limitMs: 120_000 },
+  { project: "browser", limitMs: 240_000 },
+];
 
 const inCi = !["", "0", "false"].includes(process.env.CI ?? "");
 const total = { passed: 0, failed: 0 };
@@ -25,7 +30,7 @@ process.exitCode = total.failed === 0 ? 0 : 1;
 /** @param {readonly string[]} vitestArgs */
 async function runSome(vitestArgs) {
   const { env } = await meetNeeds();
-  count("tests", await runVitest({ name: "some", args: vitestArgs, env }));
+  count("tests", await runVitest({ name: "some", args: vitestArgs, env, limitMs: 600_000 }));
 }
 
 async function runAll() {
@@ -37,10 +42,10 @@ async function runAll() {
   // A project of which nothing is left is no failure of its own; what was left out is reported below.
   const allowEmpty = excluded.length > 0 ? ["--passWithNoTests"] : [];
   const skipped = [];
-  for (const project of PROJECTS) {
+  for (const { project, limitMs } of PROJECTS) {
     console.log(`\ntests: ${project}`);
     const projectArgs = ["--project", project, ...excluded, ...allowEmpty];
-    const outcome = await runVitest({ name: project, args: projectArgs, env });
+    const outcome = await runVitest({ name: project, args: projectArgs, env, limitMs });
     count(`tests: ${project}`, outcome);
     skipped.push(...outcome.skipped);
   }

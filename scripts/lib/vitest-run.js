@@ -17,23 +17,21 @@ import { root, runTool } from "./child.js";
  * @property {string[]} notes Failures that are no failed test.
  */
 
-/** A hanging test run must end in a count too, and well before a CI machine's own limit cuts it off. */
-const RUN_LIMIT_MS = 480_000;
-
 /**
  * Runs vitest, shows its output, and counts from its JSON report.
  *
- * @param {{ name: string, args: readonly string[], env?: Record<string, string> }} options `name` names the report.
+ * @param {{ name: string, args: readonly string[], env?: Record<string, string>, limitMs: number }} options `name` names
+ *   the report. After `limitMs` the run is killed: one that hangs must end in a count too.
  * @returns {Promise<Outcome>}
  */
-export async function runVitest({ name, args, env = {} }) {
+export async function runVitest({ name, args, env = {}, limitMs }) {
   const report = `artifacts/test/${name}.json`;
   mkdirSync(dirname(join(root, report)), { recursive: true });
   rmSync(join(root, report), { force: true });
   const { code } = await runTool(
     "vitest/vitest.mjs",
     ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`, ...args],
-    { env, show: true, timeoutMs: RUN_LIMIT_MS },
+    { env, show: true, timeoutMs: limitMs },
   );
   return countOutcome(readReport(join(root, report)), code);
 }
