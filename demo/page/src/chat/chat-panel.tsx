@@ -1,0 +1,112 @@
+import { type FormEvent, useEffect, useId, useRef, useState } from "react";
+import { Panel } from "../ui/panel.tsx";
+import { Wire } from "../ui/wire.tsx";
+import { createWireLog } from "../ui/wire-log.ts";
+import { Markdown } from "./markdown.tsx";
+import { type Exchange, useChat } from "./use-chat.ts";
+
+const SUGGESTIONS = [
+  "How does a client resume after a lost connection?",
+  "What is the heartbeat for?",
+  "How do I use it in React?",
+];
+
+export function ChatPanel() {
+  const [log] = useState(createWireLog);
+  const { exchanges, streaming, ask, stop } = useChat(log.fetch);
+  const [question, setQuestion] = useState("");
+  const field = useId();
+  const scroller = useRef<HTMLDivElement>(null);
+
+  useEffect(() => {
+    const element = scroller.current;
+    if (element !== null && exchanges.length > 0) element.scrollTop = element.scrollHeight;
+  }, [exchanges]);
+
+  const onSubmit = (event: FormEvent): void => {
+    event.preventDefault();
+    if (question.trim() === "") return;
+    ask(question.trim());
+    setQuestion("");
+  };
+
+  return (
+    <Panel
+      title="Chat"
+      lead="Tokens arrive one by one; leaving or stopping ends the work behind them."
+      routes={["GET /api/chat/stream"]}
+      wire={<Wire log={log} />}
+    >
+      <div className="chat">
+        <div
+          className="chat-log"
+          ref={scroller}
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: a scroller must be reachable by keyboard
+          tabIndex={0}
+          role="log"
+          aria-label="Conversation"
+          aria-busy={streaming}
+        >
+          {exchanges.length === 0 && <Suggestions onPick={ask} />}
+          {exchanges.map((exchange) => (
+            <ExchangeView key={exchange.key} exchange={exchange} />
+          ))}
+        </div>
+        <form className="row" onSubmit={onSubmit}>
+          <label htmlFor={field} className="unseen">
+            Your question
+          </label>
+          <input
+            id={field}
+            value={question}
+            onChange={(event) => setQuestion(event.target.value)}
+            placeholder="Ask about everstream"
+            maxLength={4000}
+            autoComplete="off"
+            enterKeyHint="send"
+          />
+          <button type="submit" disabled={question.trim() === ""}>
+            Ask
+          </button>
+          <button type="button" className="plain" onClick={stop} disabled={!streaming}>
+            Stop
+          </button>
+        </form>
+      </div>
+    </Panel>
+  );
+}
+
+function Suggestions({ onPick }: { onPick: (question: string) => void }) {
+  return (
+    <div className="suggestions">
+      <p>Try one of these:</p>
+      {SUGGESTIONS.map((question) => (
+        <button type="button" className="plain" key={question} onClick={() => onPick(question)}>
+          {question}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+function ExchangeView({ exchange: { question, answer, tokens, state, error } }: { exchange: Exchange }) {
+  return (
+    <article className="exchange">
+      <p className="question">{question}</p>
+      <div className="answer" data-state={state}>
+        <Markdown text={answer} />
+        {state === "streaming" && <span className="caret" aria-hidden="true" />}
+      </div>
+      {state === "failed" && (
+        <p className="problem" role="alert">
+          {error}
+        </p>
+      )}
+      <p className="note">
+        {tokens} {tokens === 1 ? "token" : "tokens"}
+        {state === "stopped" && ", stopped"}
+      </p>
+    </article>
+  );
+}

@@ -1,0 +1,66 @@
+import type { StreamEvent } from "everstream/client";
+import { useEventStream, useSSE } from "everstream/react";
+import { useState } from "react";
+import { Connection } from "../ui/connection.tsx";
+import { Panel } from "../ui/panel.tsx";
+import { Wire } from "../ui/wire.tsx";
+import { createWireLog } from "../ui/wire-log.ts";
+import { usePageVisible } from "./use-page-visible.ts";
+
+const URL = "/api/events";
+
+/** A tick's id, and how many came since the page was opened. */
+interface Ticks {
+  readonly last: string;
+  readonly count: number;
+}
+
+export function ClockPanel() {
+  const [log] = useState(createWireLog);
+  const [wanted, setWanted] = useState(true);
+  // Browsers allow six connections to a server; hidden tabs should not hold one for a clock that nobody sees.
+  const url = usePageVisible() && wanted ? URL : null;
+  // Both hooks name the same stream, so there is one connection.
+  const { data, error, isConnected } = useSSE<{ time: number }>(url);
+  const { data: ticks, status } = useEventStream<Ticks>(url, {
+    initial: { last: "", count: 0 },
+    reduce: ({ count }, { lastEventId }) => ({ last: lastEventId, count: count + 1 }),
+    onEvent: (event) => log.add(format(event)),
+  });
+
+  return (
+    <Panel
+      title="Clock"
+      lead="The server's time each second. After a break its ids go on rising."
+      routes={["GET /api/events"]}
+      wire={<Wire log={log} />}
+    >
+      <p className="clock" data-live={isConnected}>
+        <time dateTime={data === null ? undefined : new Date(data.time).toISOString()}>
+          {data === null ? "--:--:--" : new Date(data.time).toLocaleTimeString("en-GB")}
+        </time>
+      </p>
+      <dl className="facts">
+        <dt>Connection</dt>
+        <dd>
+          <Connection status={status} />
+        </dd>
+        <dt>Last id</dt>
+        <dd className="digits">{ticks.last || "none"}</dd>
+        <dt>Ticks</dt>
+        <dd className="digits">{ticks.count}</dd>
+      </dl>
+      {error !== null && <p className="problem">{error.message}</p>}
+      <div className="row">
+        <button type="button" className="plain" onClick={() => setWanted(!wanted)}>
+          {wanted ? "Disconnect" : "Connect"}
+        </button>
+      </div>
+    </Panel>
+  );
+}
+
+/** The event as it stood on the wire. */
+function format({ type, data, lastEventId }: StreamEvent): string {
+  return `event: ${type}\nid: ${lastEventId}\ndata: ${data}`;
+}

@@ -1,0 +1,102 @@
+import { type FormEvent, useId, useState } from "react";
+import { Connection } from "../ui/connection.tsx";
+import { Panel } from "../ui/panel.tsx";
+import { Wire } from "../ui/wire.tsx";
+import { createWireLog, type WireLog } from "../ui/wire-log.ts";
+import { type Notice, type NoticeType, TYPES, useInbox } from "./use-inbox.ts";
+
+const USERS = ["Ada", "Grace"];
+
+export function NotificationsPanel() {
+  const [logs] = useState(() => USERS.map((user) => ({ user, log: createWireLog() })));
+  return (
+    <Panel
+      title="Notifications"
+      lead="Two users, each with a topic of their own. Who was away gets what was missed, once."
+      routes={["GET /api/notifications", "POST /api/notifications"]}
+      wire={logs.map(({ user, log }) => <Wire key={user} log={log} label={`On ${user}'s wire`} />)}
+    >
+      <div className="inboxes">
+        {logs.map(({ user, log }) => (
+          <InboxView key={user} user={user} log={log} />
+        ))}
+      </div>
+    </Panel>
+  );
+}
+
+function InboxView({ user, log }: { user: string; log: WireLog }) {
+  const { notices, heartbeats, status, problem, signIn, send } = useInbox(user, log.fetch);
+  const heading = useId();
+  const lost = problem !== undefined || status.state === "failed";
+  return (
+    <section className="inbox" aria-labelledby={heading}>
+      <header>
+        <h3 id={heading}>{user}</h3>
+        <Connection status={status} />
+      </header>
+      <ul aria-live="polite" aria-label={`${user}'s notifications`}>
+        {notices.length === 0 && <li className="nothing">No notifications yet.</li>}
+        {notices.map((notice) => (
+          <NoticeView key={notice.id} notice={notice} />
+        ))}
+      </ul>
+      {lost && (
+        <p className="problem" role="alert">
+          {problem ?? status.failure?.message}{" "}
+          <button type="button" className="quiet" onClick={signIn}>
+            Sign in again
+          </button>
+        </p>
+      )}
+      <Composer user={user} onSend={send} />
+      <p className="note">
+        {heartbeats} {heartbeats === 1 ? "heartbeat" : "heartbeats"} seen
+      </p>
+    </section>
+  );
+}
+
+function NoticeView({ notice: { type, text } }: { notice: Notice }) {
+  return (
+    <li data-type={type}>
+      <span className="tag">{type}</span>
+      {text}
+    </li>
+  );
+}
+
+function Composer({ user, onSend }: { user: string; onSend: (type: NoticeType, text: string) => void }) {
+  const [type, setType] = useState<NoticeType>("message");
+  const [text, setText] = useState("");
+  const onSubmit = (event: FormEvent): void => {
+    event.preventDefault();
+    if (text.trim() === "") return;
+    onSend(type, text.trim());
+    setText("");
+  };
+  return (
+    <form className="composer" onSubmit={onSubmit}>
+      <select
+        value={type}
+        onChange={({ target }) => setType(target.value as NoticeType)}
+        aria-label={`Type of the notification for ${user}`}
+      >
+        {TYPES.map((one) => (
+          <option key={one}>{one}</option>
+        ))}
+      </select>
+      <input
+        value={text}
+        onChange={({ target }) => setText(target.value)}
+        placeholder={`Tell ${user} something`}
+        aria-label={`Text of the notification for ${user}`}
+        maxLength={500}
+        autoComplete="off"
+      />
+      <button type="submit" disabled={text.trim() === ""}>
+        Send
+      </button>
+    </form>
+  );
+}

@@ -1,0 +1,93 @@
+import type { StreamEvent, StreamStatus } from "everstream/client";
+import { useEventStream } from "everstream/react";
+import { useEffect, useState } from "react";
+
+export const TYPES = ["message", "notification", "alert"] as const;
+export type NoticeType = (typeof TYPES)[number];
+
+/** One notification, as it is shown. */
+export interface Notice {
+  readonly id: string;
+  readonly type: string;
+  readonly text: string;
+}
+
+interface Box {
+  readonly notices: readonly Notice[];
+  readonly heartbeats: number;
+}
+
+export interface Inbox extends Box {
+  readonly status: StreamStatus;
+  /** Why the user could not sign in, or the last notification could not be sent. */
+  readonly problem: string | undefined;
+  signIn(): void;
+  send(type: NoticeType, text: string): void;
+}
+
+const MAX_NOTICES = 50;
+
+/** Signs a user in and follows what the server sends them. */
+export function useInbox(user: string, fetchStream: typeof fetch): Inbox {
+  const [attempt, setAttempt] = useState(1);
+  /** The attempt that succeeded: 0 for none yet. */
+  const [signedIn, setSignedIn] = useState(0);
+  const [problem, setProblem] = useState<string>();
+  const route = `/api/notifications?as=${encodeURIComponent(user)}`;
+
+  useEffect(() => {
+    let ignored = false;
+    void post("/api/session", { user }).then((failure) => {
+      if (ignored) return;
+      setProblem(failure);
+      if (failure === undefined) setSignedIn(attempt);
+    });
+    return () => {
+      ignored = true;
+    };
+  }, [user, attempt]);
+  const signIn = (): void => setAttempt(attempt + 1);
+
+  const send = async (type: NoticeType, text: string): Promise<void> => {
+    setProblem(await post(route, { type, payload: { text } }));
+  };
+
+  // A stream that was refused stays so. The fragment, which is never sent, makes that of the next sign-in another one.
+  const request = { url: `${route}#${signedIn}`, fetch: fetchStream, pauseWhenHidden: true };
+  const { data, status } = useEventStream<Box>(signedIn > 0 ? request : null, {
+    initial: { notices: [], heartbeats: 0 },
+    reduce: receive,
+  });
+  return {
+    ...data,
+    status,
+    problem,
+    signIn: () => void signIn(),
+    send: (type, text) => void send(type, text),
+  };
+}
+
+function receive({ notices, heartbeats }: Box, { type, data, lastEventId }: StreamEvent): Box {
+  if (type === "heartbeat") return { notices, heartbeats: heartbeats + 1 };
+  const notice: Notice = { id: lastEventId, type, text: textIn(data) };
+  return { notices: [notice, ...notices].slice(0, MAX_NOTICES), heartbeats };
+}
+
+/** A payload may be anything; ours have a text. */
+function textIn(data: string): string {
+  const { text } = Object(JSON.parse(data)) as { text?: unknown };
+  return typeof text === "string" ? text : data;
+}
+
+/** Posts JSON. Resolves to what went wrong, if anything did. */
+async function post(url: string, body: unknown): Promise<string | undefined> {
+  try {
+    const headers = { "content-type": "application/json" };
+    const response = await fetch(url, { method: "POST", headers, body: JSON.stringify(body) });
+    if (response.ok) return undefined;
+    const { error } = (await response.json()) as { error: string };
+    return error;
+  } catch {
+    return "The server can't be reached.";
+  }
+}
