@@ -74,12 +74,15 @@ export async function streamTopics(c: Context, hub: Hub, options: RespondOptions
 function respond(c: Context, session: Session, headers: Headers, direct: boolean): Response {
   const { raw } = c.req;
   const node = nodeEnvOf(c.env);
-  const transport = node && new HonoNodeTransport(session, node.outgoing, () => c.res, direct);
+  // Without middleware Hono hands our response on as it is and never makes it the context's.
+  const final = (): Response => (c.finalized ? c.res : response);
+  const transport = node && new HonoNodeTransport(session, node.outgoing, final, direct);
   const sink = new WebSink(session, transport);
   session.attach(sink);
   transport?.watch(sink);
   followRequest(session, raw, node === undefined);
-  return c.newResponse(sink.stream, { headers });
+  const response = c.newResponse(sink.stream, { headers });
+  return response;
 }
 
 /** Adds what an event stream needs to the headers that the handler and middleware before it have set; theirs win. */
