@@ -95,7 +95,7 @@ function blocksOf(markdown: string): string[] {
 function joinParagraphs(paragraphs: readonly string[]): string[] {
   const texts: string[] = [];
   let text = "";
-  for (const paragraph of paragraphs) {
+  for (const paragraph of paragraphs.flatMap(cutTable)) {
     if (text !== "" && text.length + paragraph.length > MAX_PASSAGE) {
       texts.push(text);
       text = "";
@@ -104,4 +104,21 @@ function joinParagraphs(paragraphs: readonly string[]): string[] {
   }
   if (text !== "") texts.push(text);
   return texts;
+}
+
+/** Cuts a long table between its rows; each part keeps the head. */
+function cutTable(paragraph: string): string[] {
+  const [title, line, ...rows] = paragraph.split("\n");
+  if (paragraph.length <= MAX_PASSAGE || !/^\s*\|[\s:|-]+$/.test(line ?? "")) return [paragraph];
+  const head = `${title}\n${line}`;
+  const tables: string[] = [];
+  let table = head;
+  for (const row of rows) {
+    if (table !== head && table.length + row.length > MAX_PASSAGE) {
+      tables.push(table);
+      table = head;
+    }
+    table += `\n${row}`;
+  }
+  return [...tables, table];
 }

@@ -1,5 +1,6 @@
-import { type FormEvent, useEffect, useId, useRef, useState } from "react";
+import { type FormEvent, useId, useState } from "react";
 import { Panel } from "../ui/panel.tsx";
+import { useFollow } from "../ui/use-follow.ts";
 import { Wire } from "../ui/wire.tsx";
 import { createWireLog } from "../ui/wire-log.ts";
 import { Markdown } from "./markdown.tsx";
@@ -16,12 +17,7 @@ export function ChatPanel() {
   const { exchanges, streaming, ask, stop } = useChat(log.fetch);
   const [question, setQuestion] = useState("");
   const field = useId();
-  const scroller = useRef<HTMLDivElement>(null);
-
-  useEffect(() => {
-    const element = scroller.current;
-    if (element !== null && exchanges.length > 0) element.scrollTop = element.scrollHeight;
-  }, [exchanges]);
+  const { scroller, onScroll } = useFollow<HTMLDivElement>(exchanges);
 
   const onSubmit = (event: FormEvent): void => {
     event.preventDefault();
@@ -41,6 +37,7 @@ export function ChatPanel() {
         <div
           className="chat-log"
           ref={scroller}
+          onScroll={onScroll}
           // biome-ignore lint/a11y/noNoninteractiveTabindex: a scroller must be reachable by keyboard
           tabIndex={0}
           role="log"
@@ -65,12 +62,15 @@ export function ChatPanel() {
             autoComplete="off"
             enterKeyHint="send"
           />
-          <button type="submit" disabled={question.trim() === ""}>
-            Ask
-          </button>
-          <button type="button" className="plain" onClick={stop} disabled={!streaming}>
-            Stop
-          </button>
+          {streaming && question.trim() === "" ? (
+            <button key="stop" type="button" className="plain" onClick={stop}>
+              Stop
+            </button>
+          ) : (
+            <button key="ask" type="submit" disabled={question.trim() === ""}>
+              Ask
+            </button>
+          )}
         </form>
       </div>
     </Panel>
@@ -96,7 +96,7 @@ function ExchangeView({ exchange: { question, answer, tokens, state, error } }: 
       <p className="question">{question}</p>
       <div className="answer" data-state={state}>
         <Markdown text={answer} />
-        {state === "streaming" && <span className="caret" aria-hidden="true" />}
+        {answer === "" && state === "streaming" && <p />}
       </div>
       {state === "failed" && (
         <p className="problem" role="alert">

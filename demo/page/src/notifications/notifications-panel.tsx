@@ -12,8 +12,8 @@ export function NotificationsPanel() {
   return (
     <Panel
       title="Notifications"
-      lead="Two users, each with a topic of their own. Who was away gets what was missed, once."
-      routes={["GET /api/notifications", "POST /api/notifications"]}
+      lead="Two users, a topic each. Who was away gets what was missed, once."
+      routes={["GET, POST /api/notifications"]}
       wire={logs.map(({ user, log }) => <Wire key={user} log={log} label={`On ${user}'s wire`} />)}
     >
       <div className="inboxes">

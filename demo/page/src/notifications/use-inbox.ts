@@ -62,7 +62,7 @@ export function useInbox(user: string, fetchStream: typeof fetch): Inbox {
     ...data,
     status,
     problem,
-    signIn: () => void signIn(),
+    signIn,
     send: (type, text) => void send(type, text),
   };
 }

@@ -1,25 +1,11 @@
-import { memo, useLayoutEffect, useRef, useSyncExternalStore } from "react";
+import { memo, useSyncExternalStore } from "react";
+import { useFollow } from "./use-follow.ts";
 import type { WireEntry, WireLog } from "./wire-log.ts";
 
-/** How close to its end a log still counts as scrolled to the end, in pixels. */
-const NEAR_END = 24;
-
-/** What travelled, newest at the bottom. It follows the newest for as long as the reader has not scrolled away. */
+/** What travelled, newest at the bottom. */
 export function Wire({ log, label = "On the wire" }: { log: WireLog; label?: string }) {
   const entries = useSyncExternalStore(log.subscribe, log.getSnapshot);
-  const scroller = useRef<HTMLOListElement>(null);
-  const follow = useRef(true);
-
-  useLayoutEffect(() => {
-    const element = scroller.current;
-    if (element !== null && follow.current && entries.length > 0) element.scrollTop = element.scrollHeight;
-  }, [entries]);
-
-  const onScroll = (): void => {
-    const element = scroller.current;
-    if (element === null) return;
-    follow.current = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR_END;
-  };
+  const { scroller, onScroll } = useFollow<HTMLOListElement>(entries);
 
   return (
     <div className="wire">
