@@ -106,7 +106,8 @@ export class Session extends PulseMember implements SinkOwner {
   /** Writes bytes now, after whatever text waits for the turn's end. After the end it does nothing. */
   deliver(bytes: SharedBytes): void {
     const sink = this.#sink;
-    if (this.#reason !== undefined || sink === undefined) return;
+    // An empty chunk would be the last one of an HTTP/1.1 body.
+    if (this.#reason !== undefined || sink === undefined || bytes.bytes.length === 0) return;
     if (this.#joined !== "") this.#flush();
     if (this.#overflows()) return;
     sink.writeShared(bytes);
@@ -239,10 +240,11 @@ export class Session extends PulseMember implements SinkOwner {
     this.#drained?.resolve();
     this.#drained = undefined;
     this.onDrain = undefined;
+    // Before the listeners, some of which pass the signal's reason on.
+    this.#controller?.abort(endedError(reason));
     const listeners = this.#listeners;
     this.#listeners = undefined;
     if (listeners !== undefined) for (const listener of listeners) listener(reason);
-    this.#controller?.abort(endedError(reason));
   }
 }
 
