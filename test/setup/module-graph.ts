@@ -24,7 +24,7 @@ export function reachesOf(path: string, text: string): Reach[] {
   const visit = (node: ts.Node): void => {
     const found = importOf(node);
     if (found !== undefined) add("import", node, found.name, found.typeOnly);
-    else if (ts.isIdentifier(node) && NODE_GLOBALS.has(node.text) && isFreeUse(node)) {
+    else if (ts.isIdentifier(node) && NODE_GLOBALS.has(node.text) && isUnaskedUse(node)) {
       add("global", node, globalName(node), false);
     }
     ts.forEachChild(node, visit);
@@ -58,13 +58,29 @@ function importOf(node: ts.Node): { name: string; typeOnly: boolean } | undefine
   return undefined;
 }
 
-/** Whether the identifier reads a global, and is no member's, parameter's or variable's name. */
-function isFreeUse(node: ts.Identifier): boolean {
+/** Whether the identifier reads a global unasked, and is no member's, parameter's or variable's name. */
+function isUnaskedUse(node: ts.Identifier): boolean {
   const { parent } = node;
-  if (ts.isPropertyAccessExpression(parent)) return parent.expression === node;
+  if (ts.isPropertyAccessExpression(parent) && parent.name === node) return false;
   if (ts.isTypeNode(parent) || ts.isTypeElement(parent) || ts.isQualifiedName(parent)) return false;
-  if (ts.isImportSpecifier(parent) || ts.isExportSpecifier(parent) || ts.isJSDoc(parent)) return false;
-  return (parent as ts.NamedDeclaration).name !== node;
+  if (ts.isImportSpecifier(parent) || ts.isExportSpecifier(parent) || ts.isTypeOfExpression(parent))
+    return false;
+  if (ts.isBindingElement(parent) && parent.propertyName === node) return false;
+  return (parent as ts.NamedDeclaration).name !== node && !isGuarded(node, node.text);
+}
+
+/** Whether the node stands under a condition that asks `typeof <name>` first: such code runs anywhere. */
+function isGuarded(node: ts.Node, name: string): boolean {
+  for (let at = node; at.parent !== undefined; at = at.parent) {
+    const condition = ts.isConditionalExpression(at.parent)
+      ? at.parent.condition
+      : ts.isIfStatement(at.parent)
+        ? at.parent.expression
+        : undefined;
+    if (condition !== undefined && condition !== at && condition.getText().includes(`typeof ${name}`))
+      return true;
+  }
+  return false;
 }
 
 /** `process.env` rather than `process`, since the rules differ by member. */
