@@ -24,12 +24,14 @@ export async function receiveFile(
 ): Promise<UploadInfo> {
   if (Number(incoming.headers["content-length"]) > maxBytes + FORM_OVERHEAD) throw tooLarge(maxBytes);
   const form = formParser(incoming, maxBytes);
+  const writing = new AbortController();
   let part: FilePart | undefined;
 
   const parsed = new Promise<void>((resolve, reject) => {
     form.on("file", (_field, file, name, _encoding, type) => {
       file.once("limit", () => reject(tooLarge(maxBytes)));
-      part = { file, name: name ?? "", type, written: pipeline(file as Readable, createWriteStream(path)) };
+      const written = pipeline(file as Readable, createWriteStream(path), { signal: writing.signal });
+      part = { file, name: name ?? "", type, written };
       part.written.catch(reject);
     });
     form.on("filesLimit", () => reject(problem(400, "send one file at a time")));
@@ -47,7 +49,7 @@ export async function receiveFile(
   } catch (error) {
     incoming.unpipe(form);
     // The file is closed before it is left to the caller, who removes it.
-    part?.file.destroy();
+    writing.abort();
     await part?.written.catch(() => undefined);
     throw error;
   }
