@@ -1,5 +1,6 @@
 import {
   closeSocketIfServerCloses,
+  cutOff,
   isGone,
   isServerClosing,
   type NodeResponse,
@@ -76,7 +77,7 @@ export class HonoNodeTransport implements Transport {
   }
 
   destroy(): void {
-    this.#outgoing.destroy();
+    cutOff(this.#outgoing);
   }
 
   shortcut(firstChunk: Uint8Array): Sink | undefined {

@@ -4,6 +4,9 @@ import type { Socket } from "node:net";
 import type { Writable } from "node:stream";
 import type { SharedBytes, Sink, SinkOwner } from "./sink.ts";
 
+/** The stream is no longer needed (RFC 9113, 7). */
+const HTTP2_CANCEL = 0x8;
+
 /** A response of `node:http` or `node:http2`, also inside Express or Fastify. */
 export type NodeResponse = ServerResponse | Http2ServerResponse;
 
@@ -74,8 +77,7 @@ export class NodeSink implements Sink {
   }
 
   destroy(): void {
-    // HTTP/2's response is a part of a connection that others share; HTTP/1.1's takes its socket along.
-    this.#response.destroy();
+    cutOff(this.#response);
     this.closed("disconnected");
   }
 
@@ -134,6 +136,13 @@ function onError(this: Marked): void {
 export function isServerClosing(response: NodeResponse): boolean {
   const { server } = (response.socket ?? {}) as { server?: { listening?: boolean } };
   return server?.listening === false;
+}
+
+/** Ends a response in a way that its client can't take for an end in good order. */
+export function cutOff(response: NodeResponse): void {
+  // HTTP/1.1's takes its socket along. HTTP/2's is one of many on a connection; without a code it would seem complete.
+  if (!("chunkedEncoding" in response)) response.stream.close(HTTP2_CANCEL);
+  response.destroy();
 }
 
 /** A server that is closing waits for its connections, and one that is kept alive would hold it up for nothing. */
