@@ -46,6 +46,8 @@ export interface Way {
   readonly hasSignal: boolean;
   /** What carries the stream; only over a connection can a client stall. */
   readonly carrier: "HTTP/1.1" | "HTTP/2" | "memory";
+  /** The session sees the connection beneath, and that its server closes. */
+  readonly seesServer: boolean;
   serve(handler: Handler, options?: HandlerOptions): Promise<Serving>;
 }
 
@@ -118,6 +120,7 @@ export const ways: readonly Way[] = [
   inMemory("Fetch, left by abort", "abort", fetchHandler),
   {
     ...overSocket("Fetch over a connection", () => () => undefined, true),
+    seesServer: false,
     serve: async (handler, options) => served(await serveForTest({ fetch: fetchHandler(handler, options) })),
   },
 ];
@@ -138,6 +141,7 @@ function overSocket(
     left: "disconnected",
     hasSignal,
     carrier: "HTTP/1.1",
+    seesServer: true,
     serve: async (handler, options) => served(await serveForTest(createServer(listenerOf(handler, options)))),
   };
 }
@@ -160,6 +164,7 @@ function overHttp2(
     left: "disconnected",
     hasSignal,
     carrier: "HTTP/2",
+    seesServer: true,
     serve: async (handler, options) => {
       const server = serverOf(handler, options);
       await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -225,6 +230,7 @@ function inMemory(
     left: leaveBy === "cancel" ? "cancelled" : "disconnected",
     hasSignal: true,
     carrier: "memory",
+    seesServer: false,
     serve: async (handler, options) => {
       const fetch = handlerOf(handler, options);
       const clients: MemoryClient[] = [];
