@@ -4,8 +4,53 @@
  */
 export { type StreamEventsOptions, streamEvents } from "./adapters/fetch.ts";
 export { EverstreamError, type EverstreamErrorCode, isEverstreamError } from "./errors.ts";
+export type {
+  From,
+  Hub,
+  HubEvent,
+  HubLimits,
+  HubOptions,
+  HubStats,
+  Listener,
+  Opening,
+  PublishedEvent,
+  PublishOptions,
+  RequestHead,
+  RespondOptions,
+  Retention,
+  SessionFilter,
+  SessionInfo,
+  SubscribeOptions,
+  Unsubscribe,
+} from "./hub/index.ts";
+export type {
+  AppendRequest,
+  AppendResult,
+  Delivery,
+  Epoch,
+  EventLog,
+  LogConnection,
+  LogEntry,
+  LogFeed,
+  Page,
+  ReadQuery,
+  RetentionLimits,
+  StoredEvent,
+  TopicState,
+} from "./hub/log.ts";
+export { createHub } from "./logs/create-hub.ts";
+export { type MemoryLogOptions, memoryLog } from "./logs/memory.ts";
 export type { CloseReason } from "./session/close-reason.ts";
 export { closeStreams } from "./session/group.ts";
 export type { HandlerOptions, StreamCallback, StreamErrorHandler } from "./session/handler.ts";
 export type { HeartbeatOptions, StreamOptions } from "./session/options.ts";
+export {
+  createProgress,
+  type Progress,
+  type ProgressData,
+  type ProgressOptions,
+  type ProgressStep,
+  type ProgressTarget,
+  type StepProgress,
+} from "./session/progress.ts";
 export { EventStreamWriter, type SSEMessage } from "./session/stream.ts";

@@ -1,4 +1,5 @@
 import type { Context } from "hono";
+import type { StatusCode } from "hono/utils/http-status";
 import type { Hub, Opening, RequestHead, RespondOptions } from "../hub/index.ts";
 import { EVENT_STREAM_HEADERS, EVENT_STREAM_TYPE } from "../protocol/index.ts";
 import { runHandler } from "../session/handler.ts";
@@ -66,7 +67,7 @@ export async function streamTopics(c: Context, hub: Hub, options: RespondOptions
   const head: RequestHead = { method: raw.method, url: raw.url, header: (name) => raw.headers.get(name) };
   const opening: Opening = await hub.open(head, options);
   if (opening.kind === "response") {
-    return c.newResponse(opening.body, { status: opening.status, headers: opening.headers });
+    return c.newResponse(opening.body, opening.status as StatusCode, { ...opening.headers });
   }
   return respond(c, opening.session, headersFor(c, opening.headers), true);
 }

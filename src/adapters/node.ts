@@ -56,7 +56,7 @@ export async function streamTopics(
   if (opening.kind === "response") {
     res.statusCode = opening.status;
     for (const [name, value] of Object.entries(opening.headers)) res.setHeader(name, value);
-    res.end(opening.body ?? undefined);
+    res.end(opening.body ?? "");
     return;
   }
   if (sendHead(req, res, opening.headers)) opening.session.attach(new NodeSink(opening.session, res));

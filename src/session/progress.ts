@@ -17,7 +17,7 @@ export interface ProgressOptions<Name extends string = string> {
   /** The steps in their order: names, or names with weights. */
   readonly steps: readonly (Name | ProgressStep<Name>)[];
   /** Within one step, the least time between two events, in milliseconds. Default 100. */
-  readonly minIntervalMs?: number;
+  readonly minInterval?: number;
 }
 
 /** How far a step has come: a fraction from 0 to 1, or a count. */
@@ -95,12 +95,12 @@ class ProgressReporter<Name extends string> implements Progress<Name> {
   #sending = false;
   #ended = false;
 
-  constructor(stream: ProgressTarget, { steps, minIntervalMs = DEFAULT_INTERVAL_MS }: ProgressOptions<Name>) {
-    requireAmount(minIntervalMs, "minIntervalMs");
+  constructor(stream: ProgressTarget, { steps, minInterval = DEFAULT_INTERVAL_MS }: ProgressOptions<Name>) {
+    requireAmount(minInterval, "minInterval");
     const spans = spansOf(steps);
     this.#stream = stream;
     this.#spans = new Map(spans.map((span) => [span.name, span]));
-    this.#minIntervalMs = minIntervalMs;
+    this.#minIntervalMs = minInterval;
     this.#current = spans[0] as Span;
     this.#last = spans.at(-1) as Span;
     this.#total = this.#last.before + this.#last.weight;

@@ -123,7 +123,7 @@ describe("what the client sees", () => {
 describe("pace", () => {
   test("at most one report an interval, and the last one always arrives", async () => {
     const stream = recorder();
-    const progress = createProgress(stream, { steps: ["a"], minIntervalMs: 100 });
+    const progress = createProgress(stream, { steps: ["a"], minInterval: 100 });
     await progress.step("a");
     for (let ms = 0; ms < 1000; ms++) {
       progress.report(ms / 2000);
@@ -163,7 +163,7 @@ describe("pace", () => {
         });
       },
     };
-    const progress = createProgress(slow, { steps: ["a"], minIntervalMs: 10 });
+    const progress = createProgress(slow, { steps: ["a"], minInterval: 10 });
     for (let n = 1; n <= 50; n++) {
       progress.report(n / 100);
       await vi.advanceTimersByTimeAsync(10);
@@ -201,7 +201,7 @@ describe("it never goes backwards", () => {
 
   test("work that is done again is named, and the bar holds until it gets further", async () => {
     const stream = recorder();
-    const progress = createProgress(stream, { steps: ["a", "b"], minIntervalMs: 0 });
+    const progress = createProgress(stream, { steps: ["a", "b"], minInterval: 0 });
     await progress.step("b");
     progress.report(0.5);
     await vi.advanceTimersByTimeAsync(1);
@@ -243,7 +243,7 @@ describe("wrong use", () => {
     ["a negative weight", () => createProgress(target, { steps: [{ name: "a", weight: -1 }] })],
     [
       "an interval that is no number",
-      () => createProgress(target, { steps: ["a"], minIntervalMs: Number.NaN }),
+      () => createProgress(target, { steps: ["a"], minInterval: Number.NaN }),
     ],
     ["a fraction that is no number", () => createProgress(target, { steps: ["a"] }).report(0 / 0)],
     [
