@@ -12,6 +12,12 @@ export const RESERVED_PREFIX = "sse:";
  */
 export const LIVE_EVENT = "sse:live";
 
+/**
+ * The type of the last event of a stream all of whose topics are finished: nothing more will come. Its `id` is the
+ * position to come back with, which is answered by 204; its data is `{}`, with room for what later versions add.
+ */
+export const END_EVENT = "sse:end";
+
 /** The type of the event that says that events are missing here; its data is {@link GapData} as JSON, it has no id. */
 export const GAP_EVENT = "sse:gap";
 

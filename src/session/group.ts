@@ -25,23 +25,42 @@ export class SessionGroup {
   }
 
   /**
-   * Ends every session in good order, each with a reconnection time of its own, so that the clients do not all come
-   * back in the same moment.
+   * Ends every session in good order, as {@link drainSessions} does.
    *
    * @param within Over how many milliseconds the ends are spread evenly; 0 for now.
    */
-  async drain(within = 0): Promise<void> {
-    const sessions = [...this.#sessions];
-    const spread = Math.min(Math.max(sessions.length * SPREAD_PER_SESSION_MS, MIN_SPREAD_MS), MAX_SPREAD_MS);
-    const started = performance.now();
-    for (const [index, session] of sessions.entries()) {
-      const due = (within * index) / sessions.length;
-      const wait = due - (performance.now() - started);
-      if (wait >= 1) await new Promise((resolve) => setTimeout(resolve, wait));
-      session.write(encodeEvent({ retry: Math.round(Math.random() * spread) }));
-      session.end("drained");
-    }
+  drain(within = 0): Promise<void> {
+    return drainSessions([...this.#sessions], within);
   }
+}
+
+/**
+ * Ends sessions in good order, each with a reconnection time of its own, so that the clients do not all come back in the
+ * same moment.
+ *
+ * @param within Over how many milliseconds the ends are spread evenly; 0 for now.
+ * @param lastWords What a session is sent before its end.
+ */
+export async function drainSessions(
+  sessions: readonly Session[],
+  within: number,
+  lastWords?: (session: Session) => string,
+): Promise<void> {
+  const spread = drainSpread(sessions.length);
+  const started = performance.now();
+  for (const [index, session] of sessions.entries()) {
+    const due = (within * index) / sessions.length;
+    const wait = due - (performance.now() - started);
+    if (wait >= 1) await new Promise((resolve) => setTimeout(resolve, wait));
+    if (lastWords !== undefined && !session.closed) session.write(lastWords(session));
+    session.write(encodeEvent({ retry: Math.round(Math.random() * spread) }));
+    session.end("drained");
+  }
+}
+
+/** Over how many milliseconds the clients of so many sessions that are ended should come back. */
+export function drainSpread(sessions: number): number {
+  return Math.min(Math.max(sessions * SPREAD_PER_SESSION_MS, MIN_SPREAD_MS), MAX_SPREAD_MS);
 }
 
 /** The sessions of all handlers (`streamSSE`, `streamEvents`) of this process. */

@@ -23,7 +23,7 @@ export type CloseListener = (reason: CloseReason) => void;
  */
 export class Session extends PulseMember implements SinkOwner {
   readonly settings: SessionSettings;
-  /** What to do when a full sink has room again, beside waking {@link Session.ready}. */
+  /** What to do when a sink is attached, and when a full one has room again, beside waking {@link Session.ready}. */
   onDrain: (() => void) | undefined;
 
   #sink: Sink | undefined;
@@ -51,7 +51,9 @@ export class Session extends PulseMember implements SinkOwner {
     this.#flush();
     if (this.#reason !== undefined) sink.end();
     // Either may have found the transport gone.
-    if (this.#sink !== undefined) joinPulse(this, this.#nextPulse(performance.now()));
+    if (this.#sink === undefined) return;
+    joinPulse(this, this.#nextPulse(performance.now()));
+    if (this.#reason === undefined) this.onDrain?.();
   }
 
   get closeReason(): CloseReason | undefined {
@@ -67,9 +69,9 @@ export class Session extends PulseMember implements SinkOwner {
     return this.#joined.length + (this.#sink?.pending ?? 0);
   }
 
-  /** The transport wants no more for now; `onDrain` follows. */
+  /** The transport wants no more for now, or is not attached yet; `onDrain` follows. */
   get full(): boolean {
-    return this.#sink?.full ?? false;
+    return this.#sink?.full ?? this.#reason === undefined;
   }
 
   /** Aborted at the end of the session, whatever ended it. Made when first asked for. */
@@ -107,11 +109,11 @@ export class Session extends PulseMember implements SinkOwner {
   deliver(bytes: SharedBytes): void {
     const sink = this.#sink;
     // An empty chunk would be the last one of an HTTP/1.1 body.
-    if (this.#reason !== undefined || sink === undefined || bytes.bytes.length === 0) return;
+    if (this.#reason !== undefined || sink === undefined || bytes.length === 0) return;
     if (this.#joined !== "") this.#flush();
     if (this.#overflows()) return;
     sink.writeShared(bytes);
-    this.#wrote(bytes.bytes.length, sink);
+    this.#wrote(bytes.length, sink);
   }
 
   /** Resolves when less than the high-water mark is pending, or the session has ended. */

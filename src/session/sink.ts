@@ -35,34 +35,58 @@ export type SinkCloseReason = Extract<CloseReason, "disconnected" | "cancelled" 
 const CRLF_LENGTH = 2;
 
 /**
- * Encoded bytes that are written to many connections. The form with HTTP/1.1 chunk framing around it (RFC 9112, 7.1)
- * is made once, by the first connection that writes to its socket itself.
+ * Encoded bytes that are written to many connections. Parts are joined once, and only into the form that is wanted: as
+ * they are, or with HTTP/1.1's chunk framing around them (RFC 9112, 7.1) for connections that write to their socket
+ * themselves.
  */
 export class SharedBytes {
-  readonly bytes: Uint8Array;
+  readonly length: number;
+  readonly #parts: readonly Uint8Array[];
+  #bytes: Uint8Array | undefined;
   #chunked: Uint8Array | undefined;
 
-  constructor(bytes: Uint8Array) {
-    this.bytes = bytes;
+  constructor(bytes: Uint8Array | readonly Uint8Array[]) {
+    this.#parts = bytes instanceof Uint8Array ? [bytes] : bytes;
+    let length = 0;
+    for (const part of this.#parts) length += part.length;
+    this.length = length;
+  }
+
+  get bytes(): Uint8Array {
+    if (this.#bytes === undefined) {
+      const [first] = this.#parts;
+      this.#bytes =
+        this.#parts.length === 1 ? (first as Uint8Array) : fill(allocate(this.length), this.#parts, 0);
+    }
+    return this.#bytes;
   }
 
   get chunked(): Uint8Array {
-    this.#chunked ??= frameChunk(this.bytes);
+    this.#chunked ??= frameChunk(this.#parts, this.length);
     return this.#chunked;
   }
 }
 
-function frameChunk(bytes: Uint8Array): Uint8Array {
-  const size = bytes.length.toString(16);
+function frameChunk(parts: readonly Uint8Array[], length: number): Uint8Array {
+  const size = length.toString(16);
   const start = size.length + CRLF_LENGTH;
-  const framed = allocate(start + bytes.length + CRLF_LENGTH);
+  const framed = allocate(start + length + CRLF_LENGTH);
   for (let index = 0; index < size.length; index++) framed[index] = size.charCodeAt(index);
   framed[start - 2] = 0x0d;
   framed[start - 1] = 0x0a;
-  framed.set(bytes, start);
+  fill(framed, parts, start);
   framed[framed.length - 2] = 0x0d;
   framed[framed.length - 1] = 0x0a;
   return framed;
+}
+
+function fill(target: Uint8Array, parts: readonly Uint8Array[], start: number): Uint8Array {
+  let offset = start;
+  for (const part of parts) {
+    target.set(part, offset);
+    offset += part.length;
+  }
+  return target;
 }
 
 /** Node wraps anything but its own `Buffer` anew at each write. */

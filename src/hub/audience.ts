@@ -1,0 +1,248 @@
+import type { GapData, GapReason } from "../protocol/index.ts";
+import type { Epochs } from "./epochs.ts";
+import type { Frame } from "./frame.ts";
+import type { TopicState } from "./log.ts";
+import type { Pages, SharedPage } from "./pages.ts";
+import type { Pump, Slice, Work } from "./pump.ts";
+import type { Reader } from "./reader.ts";
+import type { Ring } from "./ring.ts";
+
+/** What a hub counts as it goes. */
+export interface Counts {
+  /** Events that were handed over to a reader. */
+  delivered: number;
+  readonly gaps: Record<GapReason, number>;
+}
+
+/** What an audience needs of the hub's live side. */
+export interface AudienceHost {
+  /** The sequence through which the feed has handed over everything. */
+  readonly through: number;
+  readonly epochs: Epochs;
+  readonly pump: Pump;
+  readonly pages: Pages;
+  readonly counts: Counts;
+  readonly closed: boolean;
+  /** Nobody holds the audience any more. */
+  letGo(audience: Audience): void;
+}
+
+/** When a topic was finished or erased, as sequences, or 0. */
+interface TopicEnd {
+  finished: number;
+  erased: number;
+}
+
+/** All readers of one set of topics. They share one ring of frames, and what is made of it for writing. */
+export class Audience implements Work {
+  readonly id: number;
+  readonly key: string;
+  /** Sorted, each once. */
+  readonly topics: readonly string[];
+  readonly ring: Ring;
+  queued = false;
+  /** The sequence of the last mark by which all topics are finished, or 0. */
+  finishedAt = 0;
+
+  readonly #host: AudienceHost;
+  readonly #readers: Reader[] = [];
+  /** How many need it: its readers, and openings that will become one. */
+  #holders = 0;
+  #ends: Map<string, TopicEnd> | undefined;
+  /** Whose turn it is in the pass that is under way. */
+  #at = 0;
+  /** The ring's end and weight when the pass began, and the lowest index that it has seen. */
+  #passEnd = 0;
+  #passWeight = 0;
+  #low = 0;
+  /** The ring's weight that was offered to all readers. */
+  #offered = 0;
+
+  constructor(id: number, key: string, topics: readonly string[], ring: Ring, host: AudienceHost) {
+    this.id = id;
+    this.key = key;
+    this.topics = topics;
+    this.ring = ring;
+    this.#host = host;
+  }
+
+  get through(): number {
+    return this.#host.through;
+  }
+
+  get pump(): Pump {
+    return this.#host.pump;
+  }
+
+  get counts(): Counts {
+    return this.#host.counts;
+  }
+
+  get closed(): boolean {
+    return this.#host.closed;
+  }
+
+  get isFinished(): boolean {
+    return this.finishedAt > 0;
+  }
+
+  /** From here on, nothing that comes can be missed: where a reader begins that wants no past. */
+  get now(): number {
+    return Math.max(this.ring.base, this.#host.through);
+  }
+
+  /** How much was pushed that was not offered to all readers yet, as {@link Ring.weight} counts it. */
+  get unsent(): number {
+    return this.ring.weight - this.#offered;
+  }
+
+  /** Whether frames came while the pass was under way. */
+  get hasMore(): boolean {
+    return this.ring.end !== this.#passEnd;
+  }
+
+  hold(): void {
+    this.#holders++;
+  }
+
+  release(): void {
+    if (--this.#holders === 0) this.#host.letGo(this);
+  }
+
+  add(reader: Reader): void {
+    this.hold();
+    reader.slot = this.#readers.push(reader) - 1;
+  }
+
+  /** Takes a reader out in O(1), also in the middle of a pass: who was visited stays before the mark, who was not after. */
+  remove(reader: Reader): void {
+    let hole = reader.slot;
+    if (hole < this.#at) {
+      this.#at--;
+      this.#move(this.#at, hole);
+      hole = this.#at;
+    }
+    this.#move(this.#readers.length - 1, hole);
+    this.#readers.pop();
+    if (this.#readers.length === 0) this.ring.discard(this.ring.end);
+    this.release();
+  }
+
+  push(frame: Frame): void {
+    if (this.#readers.length === 0) {
+      this.ring.skip(frame);
+      return;
+    }
+    this.ring.push(frame);
+    this.pump.add(this);
+  }
+
+  run(slice: Slice): boolean {
+    const { ring } = this;
+    if (this.#at === 0) {
+      this.#passEnd = ring.end;
+      this.#passWeight = ring.weight;
+      this.#low = ring.end;
+    }
+    while (this.#at < this.#readers.length) {
+      if (slice.spent) return false;
+      const reader = this.#readers[this.#at++] as Reader;
+      reader.advance(slice);
+      this.#low = Math.min(this.#low, reader.fromLog ? 0 : reader.index);
+    }
+    this.#at = 0;
+    this.#offered = this.#passWeight;
+    ring.discard(this.#low);
+    return true;
+  }
+
+  readPage(after: number): Promise<SharedPage> {
+    return this.#host.pages.read(this, after);
+  }
+
+  format(sequence: number): string {
+    return this.#host.epochs.format(sequence);
+  }
+
+  /** What to say of a topic that lost events after `knownTo`. */
+  gapOf(topic: string, state: TopicState, knownTo: number, head: number): GapData {
+    return {
+      topic,
+      reason: state.deleted ? "deleted" : "trimmed",
+      after: this.format(knownTo),
+      next: this.format(state.first > 0 ? state.first : head),
+    };
+  }
+
+  /** Learns from a page of the log which topics are finished. A page may be older than what the feed has told. */
+  note(states: readonly TopicState[]): void {
+    states.forEach(({ finishedAt }, index) => {
+      if (finishedAt > 0) this.finish(this.topics[index] as string, finishedAt);
+    });
+  }
+
+  finish(topic: string, sequence: number): void {
+    const end = this.#endOf(topic);
+    if (sequence <= Math.max(end.finished, end.erased)) return;
+    end.finished = sequence;
+    this.#countEnds();
+    if (this.isFinished) this.pump.add(this);
+  }
+
+  /** A topic's events are gone, its finish mark among them; `frame` tells readers so. */
+  erase(topic: string, frame: Frame): void {
+    const end = this.#endOf(topic);
+    end.erased = frame.sequence;
+    end.finished = 0;
+    this.#countEnds();
+    this.counts.gaps.deleted += this.#readers.length;
+    this.push(frame);
+  }
+
+  /** The feed goes on after `base`, and what lies between has to be read from the log. */
+  jump(base: number): void {
+    const readers = [...this.#readers];
+    for (const reader of readers) reader.onHole();
+    this.ring.jump(base);
+    for (const reader of readers) reader.wake();
+  }
+
+  /** Goes over to a new epoch; `before` formats positions of the old one. */
+  changeEpoch(head: number, before: Epochs): void {
+    const readers = [...this.#readers];
+    const positions = readers.map((reader) => before.format(reader.position));
+    const next = this.format(head);
+    this.#ends = undefined;
+    this.finishedAt = 0;
+    this.ring.jump(head);
+    readers.forEach((reader, index) => {
+      reader.onEpoch({ reason: "epoch", after: positions[index] as string, next }, head);
+    });
+  }
+
+  #move(from: number, to: number): void {
+    const reader = this.#readers[from] as Reader;
+    this.#readers[to] = reader;
+    reader.slot = to;
+  }
+
+  #endOf(topic: string): TopicEnd {
+    this.#ends ??= new Map();
+    let end = this.#ends.get(topic);
+    if (end === undefined) {
+      end = { finished: 0, erased: 0 };
+      this.#ends.set(topic, end);
+    }
+    return end;
+  }
+
+  #countEnds(): void {
+    let last = 0;
+    let finished = 0;
+    for (const end of this.#ends?.values() ?? []) {
+      if (end.finished > 0) finished++;
+      last = Math.max(last, end.finished);
+    }
+    this.finishedAt = finished === this.topics.length ? last : 0;
+  }
+}

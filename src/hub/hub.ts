@@ -1,0 +1,319 @@
+import { EverstreamError } from "../errors.ts";
+import type { CloseReason } from "../session/close-reason.ts";
+import { joinPulse, leavePulse, PulseMember } from "../session/pulse.ts";
+import { report } from "../session/report.ts";
+import { followRequest } from "../session/request.ts";
+import { WebSink } from "../session/web-sink.ts";
+import { type HubEvent, type PublishedEvent, storedEvents } from "./event.ts";
+import { EventLoop } from "./event-loop.ts";
+import type { Hub, HubStats, Unsubscribe } from "./hub-interface.ts";
+import { type Listener, ListenerOutlet } from "./listener-outlet.ts";
+import { type Live, openLive } from "./live.ts";
+import type { AppendRequest, EventLog, StoredEvent } from "./log.ts";
+import {
+  assertFrom,
+  assertPublishId,
+  type HubOptions,
+  type Limits,
+  limitsOf,
+  type PublishOptions,
+  type RespondOptions,
+  retentionOf,
+  type SubscribeOptions,
+} from "./options.ts";
+import { type Opening, type OpeningHost, openSession, type RequestHead } from "./respond.ts";
+import { type SessionFilter, Sessions } from "./sessions.ts";
+import { Subscription } from "./subscription.ts";
+import { assertTopic, topicSet } from "./topics.ts";
+
+/** How long a `publishId` is remembered. */
+const PUBLISH_ID_WINDOW_MS = 5 * 60 * 1000;
+/** How often the log is asked to let go of what is over its age. */
+const SWEEP_MS = 1000;
+
+/** Makes a hub over a log. */
+export function hubOver(log: EventLog, options?: Omit<HubOptions, "log">): Hub {
+  return new LogHub(log, options);
+}
+
+class LogHub implements Hub, OpeningHost {
+  readonly sessions = new Sessions();
+  closing = false;
+
+  readonly #log: EventLog;
+  readonly #limits: Limits;
+  readonly #retention: ReturnType<typeof retentionOf>;
+  readonly #subscriptions = new Set<Subscription>();
+  readonly #counts = {
+    delivered: 0,
+    gaps: { trimmed: 0, epoch: 0, overflow: 0, deleted: 0, invalid: 0 },
+  };
+  #published = 0;
+  #live: Live | undefined;
+  #opening: Promise<Live> | undefined;
+  #sweeper: Sweeper | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(log: EventLog, options: Omit<HubOptions, "log"> = {}) {
+    this.#log = log;
+    this.#limits = limitsOf(options.limits);
+    this.#retention = retentionOf(options.retention);
+  }
+
+  get maxTopics(): number {
+    return this.#limits.maxTopics;
+  }
+
+  publish(topic: string, event: PublishedEvent, options?: PublishOptions): Promise<string>;
+  publish(topic: string, events: readonly PublishedEvent[], options?: PublishOptions): Promise<string[]>;
+  async publish(
+    topic: string,
+    input: PublishedEvent | readonly PublishedEvent[],
+    { expectLast, publishId, finish = false }: PublishOptions = {},
+  ): Promise<string | string[]> {
+    assertTopic(topic);
+    assertPublishId(publishId);
+    const inputs = Array.isArray(input) ? (input as readonly PublishedEvent[]) : undefined;
+    const now = Date.now();
+    const events = storedEvents(inputs ?? [input as PublishedEvent], this.#limits.maxEventBytes, now);
+    const live = this.#live ?? (await this.live());
+    const sequences = await this.#append(live, topic, {
+      events,
+      mark: finish ? "finish" : undefined,
+      expectLast: sequenceExpected(live, topic, expectLast),
+      publishId,
+      now,
+    });
+    const held = live.pressure(topic);
+    if (held !== undefined) await held;
+    const ids = sequences.slice(0, events.length).map((sequence) => live.epochs.format(sequence));
+    return inputs === undefined ? (ids[0] as string) : ids;
+  }
+
+  async finish(topic: string): Promise<string> {
+    assertTopic(topic);
+    const live = await this.live();
+    const sequences = await this.#append(live, topic, { mark: "finish" });
+    return live.epochs.format(sequences.at(-1) as number);
+  }
+
+  async delete(topic: string): Promise<void> {
+    assertTopic(topic);
+    await this.#append(await this.live(), topic, { mark: "delete" });
+  }
+
+  subscribe(topics: string | readonly string[], listener: Listener, options?: SubscribeOptions): Unsubscribe {
+    const outlet: ListenerOutlet = new ListenerOutlet(listener, () => subscription.end());
+    const subscription = new Subscription(outlet, options?.signal, (ended) => {
+      outlet.end();
+      this.#subscriptions.delete(ended);
+    });
+    const ready = this.#begin(subscription, topics, options);
+    ready.catch((error: unknown) => {
+      subscription.end();
+      report("A subscription could not begin", error);
+    });
+    return Object.assign(() => subscription.end(), { ready });
+  }
+
+  events(
+    topics: string | readonly string[],
+    options?: SubscribeOptions,
+  ): AsyncIterableIterator<HubEvent, undefined, undefined> {
+    const loop = new EventLoop();
+    const subscription = new Subscription(loop, options?.signal, (ended) => {
+      loop.finish();
+      this.#subscriptions.delete(ended);
+    });
+    loop.onRoom = () => subscription.wake();
+    loop.onLeave = () => subscription.end();
+    this.#begin(subscription, topics, options).catch((error: unknown) => {
+      loop.fail(error);
+      subscription.end();
+    });
+    return loop;
+  }
+
+  open(head: RequestHead, options: RespondOptions): Promise<Opening> {
+    return openSession(this, head, options);
+  }
+
+  async respond(request: Request, options: RespondOptions): Promise<Response> {
+    const { method, url, headers } = request;
+    const opening = await this.open({ method, url, header: (name) => headers.get(name) }, options);
+    if (opening.kind === "response") {
+      return new Response(opening.body, { status: opening.status, headers: opening.headers });
+    }
+    const { session } = opening;
+    const sink = new WebSink(session);
+    session.attach(sink);
+    followRequest(session, request);
+    return new Response(sink.stream, { headers: opening.headers });
+  }
+
+  async position(): Promise<string> {
+    const live = await this.live();
+    const { head } = await live.connection.read({ topics: [], after: 0, maxEntries: 0, maxBytes: 0 });
+    return live.epochs.format(head);
+  }
+
+  disconnect(filter: SessionFilter, reason: CloseReason = "kicked"): number {
+    return this.sessions.disconnect(filter, reason);
+  }
+
+  stats(): HubStats {
+    return {
+      sessions: this.sessions.size,
+      subscriptions: this.#subscriptions.size,
+      topics: this.#live?.topicCount ?? 0,
+      published: this.#published,
+      delivered: this.#counts.delivered,
+      closed: { ...this.sessions.closed },
+      gaps: { ...this.#counts.gaps },
+    };
+  }
+
+  close({ within = 0 }: { within?: number } = {}): Promise<void> {
+    this.#closed ??= this.#close(within);
+    return this.#closed;
+  }
+
+  live(): Promise<Live> {
+    if (this.#live?.closed === true || (this.closing && this.#live === undefined)) {
+      return Promise.reject(closedError());
+    }
+    this.#opening ??= this.#open();
+    return this.#opening;
+  }
+
+  async #open(): Promise<Live> {
+    try {
+      const live = await openLive(this.#log, this.#limits.maxWaitingBytes, this.#counts);
+      this.#live = live;
+      this.#sweeper = new Sweeper(live);
+      return live;
+    } catch (error) {
+      // The next call tries again.
+      this.#opening = undefined;
+      throw error;
+    }
+  }
+
+  async #append(
+    live: Live,
+    topic: string,
+    request: Partial<AppendRequest> & { events?: readonly StoredEvent[] },
+  ): Promise<readonly number[]> {
+    if (live.closed) throw closedError();
+    const result = await live.connection.append({
+      topic,
+      events: [],
+      mark: undefined,
+      expectLast: undefined,
+      publishId: undefined,
+      publishIdWindowMs: PUBLISH_ID_WINDOW_MS,
+      retention: this.#retention(topic),
+      now: Date.now(),
+      ...request,
+    });
+    if (!result.accepted) throw refusal(topic, result.reason);
+    if (!result.repeated) this.#published += request.events?.length ?? 0;
+    return result.sequences;
+  }
+
+  #begin(
+    subscription: Subscription,
+    topics: string | readonly string[],
+    options: SubscribeOptions | undefined,
+  ): Promise<void> {
+    const set = topicSet(topics, this.#limits.maxTopics);
+    assertFrom(options?.from);
+    if (this.closing) throw closedError();
+    this.#subscriptions.add(subscription);
+    if (options?.signal?.aborted === true) {
+      subscription.end();
+      return Promise.resolve();
+    }
+    const live = this.#live;
+    if (live === undefined) return this.live().then((opened) => subscription.begin(opened, set, options));
+    return Promise.resolve(subscription.begin(live, set, options));
+  }
+
+  async #close(within: number): Promise<void> {
+    this.closing = true;
+    await this.sessions.drain(within);
+    for (const subscription of [...this.#subscriptions]) subscription.end();
+    this.#sweeper?.stop();
+    const live = await this.#opening?.catch(() => undefined);
+    await live?.close();
+  }
+}
+
+/** Has the log let go of what is over its age. */
+class Sweeper extends PulseMember {
+  readonly #live: Live;
+  #sweeping = false;
+
+  constructor(live: Live) {
+    super();
+    this.#live = live;
+    joinPulse(this, SWEEP_MS);
+  }
+
+  stop(): void {
+    leavePulse(this);
+  }
+
+  /** @internal */
+  override onPulse(): number {
+    this.#live.pages.sweep();
+    if (!this.#sweeping) void this.#sweep();
+    return SWEEP_MS;
+  }
+
+  async #sweep(): Promise<void> {
+    this.#sweeping = true;
+    try {
+      await this.#live.connection.expire(Date.now());
+    } catch (error) {
+      if (!this.#live.closed) report("The log could not remove what is over its age", error);
+    } finally {
+      this.#sweeping = false;
+    }
+  }
+}
+
+/** What `expectLast` means to the log. */
+function sequenceExpected(
+  live: Live,
+  topic: string,
+  expectLast: string | null | undefined,
+): number | null | undefined {
+  if (typeof expectLast !== "string") return expectLast;
+  const cursor = live.epochs.resolve(expectLast);
+  if (typeof cursor === "number") return cursor;
+  // What the caller has seen is gone: the topic is not what it was.
+  if (cursor === "epoch") throw refusal(topic, "conflict");
+  throw new EverstreamError(
+    "INVALID_POSITION",
+    `\`expectLast\` is ${JSON.stringify(expectLast)}, which is no position; give an event's id, or what hub.position() gave.`,
+  );
+}
+
+function refusal(topic: string, reason: "finished" | "conflict"): EverstreamError {
+  const name = JSON.stringify(topic);
+  if (reason === "finished") {
+    return new EverstreamError(
+      "TOPIC_FINISHED",
+      `The topic ${name} is finished; nothing can be published to it.`,
+    );
+  }
+  return new EverstreamError(
+    "CONFLICT",
+    `The topic ${name} has moved on since the expected position; read what is new and decide again.`,
+  );
+}
+
+function closedError(): EverstreamError {
+  return new EverstreamError("HUB_CLOSED", "This hub was closed.");
+}

@@ -1,0 +1,31 @@
+/** The hub: one ordered log, and everybody who reads it live. */
+export type { HubEvent, PublishedEvent } from "./event.ts";
+export { hubOver } from "./hub.ts";
+export type { Hub, HubStats, Unsubscribe } from "./hub-interface.ts";
+export type { Listener } from "./listener-outlet.ts";
+export type {
+  AppendRequest,
+  AppendResult,
+  Delivery,
+  Epoch,
+  EventLog,
+  LogConnection,
+  LogEntry,
+  LogFeed,
+  Page,
+  ReadQuery,
+  RetentionLimits,
+  StoredEvent,
+  TopicState,
+} from "./log.ts";
+export type {
+  From,
+  HubLimits,
+  HubOptions,
+  PublishOptions,
+  RespondOptions,
+  Retention,
+  SubscribeOptions,
+} from "./options.ts";
+export type { Opening, RequestHead } from "./respond.ts";
+export type { SessionFilter, SessionInfo } from "./sessions.ts";

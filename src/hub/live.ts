@@ -1,0 +1,199 @@
+import { Audience, type AudienceHost, type Counts } from "./audience.ts";
+import { Epochs } from "./epochs.ts";
+import { Frame } from "./frame.ts";
+import type { Delivery, Epoch, EventLog, LogConnection, LogEntry } from "./log.ts";
+import { Pages } from "./pages.ts";
+import { Pump } from "./pump.ts";
+import { Ring } from "./ring.ts";
+
+/** A topic that somebody here reads. */
+interface LiveTopic {
+  readonly name: string;
+  /** The sequence after which the feed brings all of its entries. */
+  readonly completeAfter: number | Promise<number>;
+  readonly audiences: Set<Audience>;
+  /** How many audiences need it, the ones that are only being made among them. */
+  users: number;
+  /** The most that any of its audiences has waiting since the last publish, as {@link Ring.weight} counts it. */
+  unsent: number;
+}
+
+/** The live side of a hub: takes what the log accepts, and hands it to the audiences of its topics. */
+export class Live implements AudienceHost {
+  readonly connection: LogConnection;
+  readonly pump = new Pump();
+  readonly counts: Counts;
+  epochs: Epochs;
+  pages: Pages;
+  through: number;
+  closed = false;
+
+  readonly #maxRingBytes: number;
+  readonly #topics = new Map<string, LiveTopic>();
+  readonly #audiences = new Map<string, Audience>();
+  #lastId = 0;
+
+  constructor(connection: LogConnection, maxRingBytes: number, counts: Counts) {
+    this.connection = connection;
+    this.counts = counts;
+    this.epochs = new Epochs(connection.epochs);
+    this.pages = new Pages(connection, this.epochs);
+    this.through = connection.head;
+    this.#maxRingBytes = maxRingBytes;
+  }
+
+  /** How many topics have a reader here. */
+  get topicCount(): number {
+    return this.#topics.size;
+  }
+
+  onEntries(delivery: Delivery): void {
+    const { after, through, entries } = delivery;
+    if (after > this.through) {
+      for (const audience of this.#audiences.values()) audience.jump(after);
+      this.through = after;
+    }
+    for (const entry of entries) if (entry.sequence > this.through) this.#dispatch(entry);
+    this.through = Math.max(this.through, through);
+    this.pump.kick();
+  }
+
+  onEpoch(epochs: readonly Epoch[], head: number): void {
+    const before = this.epochs;
+    this.epochs = new Epochs(epochs);
+    this.pages = new Pages(this.connection, this.epochs);
+    this.through = head;
+    for (const audience of this.#audiences.values()) audience.changeEpoch(head, before);
+    this.pump.kick();
+  }
+
+  /**
+   * The audience of these topics, sorted and each once, which the caller holds from then on. At once where the log
+   * answers at once, so that nothing published after this call is missed.
+   */
+  join(topics: readonly string[]): Audience | Promise<Audience> {
+    const key = keyOf(topics);
+    const audience = this.#audiences.get(key);
+    if (audience !== undefined) {
+      audience.hold();
+      return audience;
+    }
+    const followed = topics.map((topic) => this.#follow(topic));
+    if (followed.every((completeAfter) => typeof completeAfter === "number")) {
+      return this.#newAudience(key, topics, followed);
+    }
+    return this.#joinLater(key, topics, followed);
+  }
+
+  /** What publishing to `topic` has to wait for, if anything. */
+  pressure(topic: string): Promise<void> | undefined {
+    return this.pump.pressure(this.#topics.get(topic)?.unsent ?? 0);
+  }
+
+  letGo(audience: Audience): void {
+    this.#audiences.delete(audience.key);
+    for (const topic of audience.topics) {
+      this.#topics.get(topic)?.audiences.delete(audience);
+      this.#unfollow(topic);
+    }
+  }
+
+  close(): Promise<void> {
+    this.closed = true;
+    return this.connection.close();
+  }
+
+  #dispatch(entry: LogEntry): void {
+    const topic = this.#topics.get(entry.topic);
+    if (topic === undefined) return;
+    topic.unsent = 0;
+    if (entry.kind === "finish") {
+      for (const audience of topic.audiences) audience.finish(topic.name, entry.sequence);
+      return;
+    }
+    const frame = this.#frameOf(entry);
+    for (const audience of topic.audiences) {
+      if (entry.kind === "delete") audience.erase(topic.name, frame);
+      else audience.push(frame);
+      topic.unsent = Math.max(topic.unsent, audience.unsent);
+    }
+  }
+
+  #frameOf(entry: LogEntry): Frame {
+    const id = this.epochs.format(entry.sequence);
+    if (entry.kind !== "delete") return new Frame(entry, id);
+    // What the log said of the topic before is no longer to be handed out.
+    this.pages.clear();
+    const after = this.epochs.format(entry.sequence - 1);
+    return new Frame(entry, id, { topic: entry.topic, reason: "deleted", after, next: id });
+  }
+
+  async #joinLater(
+    key: string,
+    topics: readonly string[],
+    followed: readonly (number | Promise<number>)[],
+  ): Promise<Audience> {
+    try {
+      const completeAfter = await Promise.all(followed);
+      // Somebody else may have been quicker.
+      const audience = this.#audiences.get(key);
+      if (audience === undefined) return this.#newAudience(key, topics, completeAfter);
+      audience.hold();
+      for (const topic of topics) this.#unfollow(topic);
+      return audience;
+    } catch (error) {
+      for (const topic of topics) this.#unfollow(topic);
+      throw error;
+    }
+  }
+
+  #newAudience(key: string, topics: readonly string[], completeAfter: readonly number[]): Audience {
+    const base = Math.max(this.through, ...completeAfter);
+    const audience = new Audience(++this.#lastId, key, topics, new Ring(base, this.#maxRingBytes), this);
+    this.#audiences.set(key, audience);
+    for (const topic of topics) this.#topics.get(topic)?.audiences.add(audience);
+    audience.hold();
+    return audience;
+  }
+
+  #follow(name: string): number | Promise<number> {
+    let topic = this.#topics.get(name);
+    if (topic === undefined) {
+      const completeAfter = this.connection.follow(name);
+      topic = { name, completeAfter, audiences: new Set(), users: 0, unsent: 0 };
+      this.#topics.set(name, topic);
+    }
+    topic.users++;
+    return topic.completeAfter;
+  }
+
+  #unfollow(name: string): void {
+    const topic = this.#topics.get(name);
+    if (topic === undefined || --topic.users > 0) return;
+    this.#topics.delete(name);
+    if (!this.closed) this.connection.unfollow(name);
+  }
+}
+
+/** Connects to a log. */
+export async function openLive(log: EventLog, maxRingBytes: number, counts: Counts): Promise<Live> {
+  let live: Live | undefined;
+  // What the log hands over before we have its connection in hands.
+  const early: Delivery[] = [];
+  const connection = await log.open({
+    onEntries(delivery) {
+      if (live === undefined) early.push(delivery);
+      else live.onEntries(delivery);
+    },
+    onEpoch: (epochs, head) => live?.onEpoch(epochs, head),
+  });
+  live = new Live(connection, maxRingBytes, counts);
+  for (const delivery of early) live.onEntries(delivery);
+  return live;
+}
+
+/** One text for a set of topics, whatever their names hold. */
+function keyOf(topics: readonly string[]): string {
+  if (topics.length === 1) return `=${topics[0]}`;
+  return topics.map((topic) => `${topic.length}:${topic}`).join("");
+}

@@ -1,0 +1,170 @@
+import { EverstreamError } from "../errors.ts";
+import type { StreamOptions } from "../session/options.ts";
+import type { EventLog, RetentionLimits } from "./log.ts";
+
+/** How much of a topic is kept. Whatever is over any limit goes, the oldest first; the newest event always stays. */
+export interface Retention {
+  /** Default: 1,000. */
+  maxEvents?: number;
+  /** In bytes, by estimate: texts, and 200 for each event's record. Default: 1,048,576 (1 MiB). */
+  maxBytes?: number;
+  /** In milliseconds. Default: 86,400,000 (a day). */
+  maxAge?: number;
+}
+
+/** Bounds on what one caller or client can take. */
+export interface HubLimits {
+  /** The most that one event's data may have, in bytes. Default: 1,048,576 (1 MiB). */
+  maxEventBytes?: number;
+  /** How many topics one reader may ask for. Default: 100. */
+  maxTopics?: number;
+  /**
+   * How many bytes of events wait in memory for readers of the same topics. Who falls behind further is read for from
+   * the log. Default: 131,072 (128 KiB).
+   */
+  maxWaitingBytes?: number;
+}
+
+/** Options of `createHub`. */
+export interface HubOptions {
+  /** Where events live. Default: `memoryLog()`. */
+  log?: EventLog;
+  /** How much is kept, of every topic or by topic; looked up at each publish. */
+  retention?: Retention | ((topic: string) => Retention);
+  limits?: HubLimits;
+}
+
+/** Where a reader begins that has no cursor: with what is published next, with all that is kept, or with the last few. */
+export type From = "now" | "start" | { readonly last: number };
+
+/** Options of `hub.subscribe` and `hub.events`. */
+export interface SubscribeOptions {
+  /** The position to go on after: an event's id, or what `hub.position()` gave. */
+  after?: string | undefined;
+  /** Where to begin without `after`. Default: `now`. */
+  from?: From;
+  /** Ends it. */
+  signal?: AbortSignal;
+}
+
+/** Options of `hub.respond` and of the adapters' `streamTopics`. */
+export interface RespondOptions extends StreamOptions {
+  topics: string | readonly string[];
+  /** Where a client begins that comes without a cursor. Default: `now`. */
+  from?: From;
+  /** After how many milliseconds clients reconnect that do so by the standard. Default: 2,000. */
+  retry?: number;
+  /** Whose session it is, for `hub.disconnect`: a user's id, as it may be. */
+  key?: string;
+  /** Headers of the response; they win over the usual ones. */
+  headers?: Readonly<Record<string, string>>;
+}
+
+/** Options of `hub.publish`. */
+export interface PublishOptions {
+  /**
+   * Publish only if the topic has had no event after this position (an event's id, or `hub.position()`); with `null`
+   * only if it holds no event. Else it fails with `CONFLICT`.
+   */
+  expectLast?: string | null | undefined;
+  /**
+   * Names this publish: doing it again with the same topic and name within five minutes publishes nothing and resolves
+   * as the first did, so that a publish whose outcome was lost can be repeated. At most 256 characters.
+   */
+  publishId?: string | undefined;
+  /** Finishes the topic together with the event. */
+  finish?: boolean;
+}
+
+export interface Limits {
+  readonly maxEventBytes: number;
+  readonly maxTopics: number;
+  readonly maxWaitingBytes: number;
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+const DEFAULT_RETRY_MS = 2000;
+const MAX_PUBLISH_ID_LENGTH = 256;
+
+/**
+ * Checks a hub's limits and fills in the defaults.
+ *
+ * @throws EverstreamError `INVALID_OPTION`.
+ */
+export function limitsOf({
+  maxEventBytes = 1024 * 1024,
+  maxTopics = 100,
+  maxWaitingBytes = 128 * 1024,
+}: HubLimits = {}): Limits {
+  return {
+    maxEventBytes: amount("limits.maxEventBytes", maxEventBytes, 1),
+    maxTopics: amount("limits.maxTopics", maxTopics, 1),
+    maxWaitingBytes: amount("limits.maxWaitingBytes", maxWaitingBytes, 0),
+  };
+}
+
+/**
+ * Makes of the option what a log wants for a topic.
+ *
+ * @throws EverstreamError `INVALID_OPTION`.
+ */
+export function retentionOf(option: HubOptions["retention"]): (topic: string) => RetentionLimits {
+  if (typeof option !== "function") {
+    const limits = retentionLimits(option);
+    return () => limits;
+  }
+  // Policies are few and topics many: each is checked once.
+  const checked = new WeakMap<Retention, RetentionLimits>();
+  return (topic) => {
+    const policy = option(topic);
+    let limits = checked.get(policy);
+    if (limits === undefined) {
+      limits = retentionLimits(policy);
+      checked.set(policy, limits);
+    }
+    return limits;
+  };
+}
+
+/** @throws EverstreamError `INVALID_OPTION`. */
+export function assertFrom(from: From | undefined): void {
+  if (from === undefined || from === "now" || from === "start") return;
+  if (typeof from === "object" && from !== null && Number.isSafeInteger(from.last) && from.last >= 0) return;
+  throw invalid('`from` must be "now", "start" or { last: n } with a whole number from 0.');
+}
+
+/** @throws EverstreamError `INVALID_OPTION`. */
+export function retryOf(retry: number = DEFAULT_RETRY_MS): number {
+  if (!Number.isSafeInteger(retry)) {
+    throw invalid(`\`retry\` is ${retry}, but must be a whole number of milliseconds.`);
+  }
+  return amount("retry", retry, 0);
+}
+
+/** @throws EverstreamError `INVALID_OPTION`. */
+export function assertPublishId(publishId: unknown): void {
+  if (publishId === undefined) return;
+  if (typeof publishId === "string" && publishId !== "" && publishId.length <= MAX_PUBLISH_ID_LENGTH) return;
+  throw invalid(`\`publishId\` must be a string of 1 to ${MAX_PUBLISH_ID_LENGTH} characters.`);
+}
+
+function retentionLimits({
+  maxEvents = 1000,
+  maxBytes = 1024 * 1024,
+  maxAge = DAY_MS,
+}: Retention = {}): RetentionLimits {
+  return {
+    maxEvents: amount("maxEvents", maxEvents, 1),
+    maxBytes: amount("maxBytes", maxBytes, 1),
+    maxAgeMs: amount("maxAge", maxAge, 1),
+  };
+}
+
+function amount(name: string, value: number, min: number): number {
+  if (typeof value === "number" && value >= min) return value;
+  throw invalid(`\`${name}\` is ${String(value)}, but must be a number from ${min} up.`);
+}
+
+function invalid(message: string): EverstreamError {
+  return new EverstreamError("INVALID_OPTION", message);
+}

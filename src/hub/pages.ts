@@ -1,0 +1,109 @@
+import { SharedBytes } from "../session/sink.ts";
+import type { Epochs } from "./epochs.ts";
+import { eventBlock } from "./frame.ts";
+import { type LogConnection, type LogEntry, type Page, sizeOf } from "./log.ts";
+
+/** A page is what one write takes well. */
+const PAGE_BYTES = 32 * 1024;
+const PAGE_ENTRIES = 1000;
+/** What is kept for others who come for the same pages: after a restart, everybody does. */
+const MAX_KEPT_BYTES = 4 * 1024 * 1024;
+
+const encoder = /* @__PURE__ */ new TextEncoder();
+
+/** A page of the log that many readers may get: read once, encoded once. */
+export class SharedPage {
+  readonly page: Page;
+  readonly size: number;
+  readonly #epochs: Epochs;
+  #bytes: SharedBytes | undefined;
+
+  constructor(page: Page, epochs: Epochs) {
+    this.page = page;
+    this.#epochs = epochs;
+    this.size = page.entries.reduce((size, { event }) => size + sizeOf(event), 0);
+  }
+
+  get bytes(): SharedBytes {
+    this.#bytes ??= this.#encode();
+    return this.#bytes;
+  }
+
+  idOf(entry: LogEntry): string {
+    return this.#epochs.format(entry.sequence);
+  }
+
+  #encode(): SharedBytes {
+    let text = "";
+    for (const entry of this.page.entries) text += eventBlock(entry, this.idOf(entry));
+    return new SharedBytes(encoder.encode(text));
+  }
+}
+
+/** Whose pages are shared: readers of the same topics. */
+export interface PageReaders {
+  readonly id: number;
+  readonly topics: readonly string[];
+}
+
+/**
+ * Reads the log for many. Identical reads share one promise, also for a while after it settled: what a log has once
+ * said of a stretch stays true, even if it was trimmed since.
+ */
+export class Pages {
+  readonly #connection: LogConnection;
+  readonly #epochs: Epochs;
+  readonly #kept = new Map<string, Promise<SharedPage>>();
+  #keptBytes = 0;
+  #used = false;
+
+  constructor(connection: LogConnection, epochs: Epochs) {
+    this.#connection = connection;
+    this.#epochs = epochs;
+  }
+
+  read(readers: PageReaders, after: number): Promise<SharedPage> {
+    this.#used = true;
+    const key = `${readers.id}:${after}`;
+    let page = this.#kept.get(key);
+    if (page === undefined) {
+      page = this.#read(key, readers.topics, after);
+      this.#kept.set(key, page);
+    }
+    return page;
+  }
+
+  /** Called now and then: forgets all pages where nobody has come for any since the last call. */
+  sweep(): void {
+    if (!this.#used) this.clear();
+    this.#used = false;
+  }
+
+  /** Forgets all pages: something that was said is no longer to be repeated. */
+  clear(): void {
+    this.#kept.clear();
+    this.#keptBytes = 0;
+  }
+
+  async #read(key: string, topics: readonly string[], after: number): Promise<SharedPage> {
+    try {
+      const query = { topics, after, maxEntries: PAGE_ENTRIES, maxBytes: PAGE_BYTES };
+      const page = new SharedPage(await this.#connection.read(query), this.#epochs);
+      this.#keep(key, page);
+      return page;
+    } catch (error) {
+      this.#kept.delete(key);
+      throw error;
+    }
+  }
+
+  #keep(key: string, page: SharedPage): void {
+    // A page that leads nowhere would do so for ever.
+    if (page.size === 0 || !this.#kept.has(key)) {
+      this.#kept.delete(key);
+      return;
+    }
+    this.#keptBytes += page.size;
+    if (this.#keptBytes > MAX_KEPT_BYTES) this.clear();
+  }
+}

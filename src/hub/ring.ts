@@ -1,0 +1,111 @@
+import { SharedBytes } from "../session/sink.ts";
+import { Deque, indexAfter } from "./deque.ts";
+import type { Frame } from "./frame.ts";
+import type { Taken } from "./outlet.ts";
+
+/** A write holds no more frames once it has so many bytes: joining pays until here, then it only costs memory. */
+const MAX_BLOCK_BYTES = 64 * 1024;
+
+/** Several frames as one write. */
+export interface Block extends Taken {
+  readonly bytes: SharedBytes;
+}
+
+/**
+ * The newest frames of one audience. Readers hold an index into it instead of a queue of their own; indexes go on rising
+ * while frames leave at the front. It holds every frame after {@link Ring.base}.
+ */
+export class Ring {
+  /** The index of the oldest frame held. */
+  start = 0;
+  /** The sequence after which the ring is complete: a reader with an older cursor has to read the log. */
+  base: number;
+  /** All that was ever pushed: one for each frame and one for each 2 kB in it. What publishers are held back by. */
+  weight = 0;
+  readonly #frames = new Deque<Frame>();
+  readonly #maxBytes: number;
+  #bytes = 0;
+  /** Joined writes by the index where they begin, good until the next push. */
+  #blocks: Map<number, Block> | undefined;
+
+  constructor(base: number, maxBytes: number) {
+    this.base = base;
+    this.#maxBytes = maxBytes;
+  }
+
+  /** The index after the newest frame. */
+  get end(): number {
+    return this.start + this.#frames.length;
+  }
+
+  at(index: number): Frame | undefined {
+    return this.#frames.at(index - this.start);
+  }
+
+  push(frame: Frame): void {
+    if (frame.sequence <= this.base) return;
+    this.#frames.push(frame);
+    this.#bytes += frame.size;
+    this.weight += 1 + Math.floor(frame.size / 2048);
+    this.#blocks = undefined;
+    while (this.#bytes > this.#maxBytes) this.#shift();
+  }
+
+  /** The index of the first frame after `sequence`, which must not be under the base. */
+  indexAfter(sequence: number): number {
+    return this.start + indexAfter(this.#frames, sequence);
+  }
+
+  /** The frames from `from` on as one write: made once for all readers that stand there. */
+  block(from: number): Block {
+    this.#blocks ??= new Map();
+    let block = this.#blocks.get(from);
+    if (block === undefined) {
+      block = this.#join(from);
+      this.#blocks.set(from, block);
+    }
+    return block;
+  }
+
+  /** Lets go of the frames before `index`. */
+  discard(index: number): void {
+    while (this.start < index && this.#frames.length > 0) this.#shift();
+    this.#blocks = undefined;
+  }
+
+  /** Passes over a frame that nobody waits for. */
+  skip(frame: Frame): void {
+    this.discard(this.end);
+    this.base = Math.max(this.base, frame.sequence);
+  }
+
+  /** Starts anew: complete after `base`, and so far empty. All indexes so far are over. */
+  jump(base: number): void {
+    this.start = this.end + 1;
+    this.#frames.clear();
+    this.#blocks = undefined;
+    this.#bytes = 0;
+    this.base = base;
+  }
+
+  #shift(): void {
+    const frame = this.#frames.shift() as Frame;
+    this.start++;
+    this.base = frame.sequence;
+    this.#bytes -= frame.size;
+  }
+
+  #join(from: number): Block {
+    const parts: Uint8Array[] = [];
+    let length = 0;
+    let to = from;
+    let last = this.base;
+    for (let frame = this.at(to); frame !== undefined; frame = this.at(++to)) {
+      if (length > 0 && length + frame.bytes.length > MAX_BLOCK_BYTES) break;
+      parts.push(frame.bytes);
+      length += frame.bytes.length;
+      last = frame.sequence;
+    }
+    return { bytes: new SharedBytes(parts), to, last };
+  }
+}

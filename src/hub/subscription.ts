@@ -1,0 +1,83 @@
+import type { Audience } from "./audience.ts";
+import type { Live } from "./live.ts";
+import type { SubscribeOptions } from "./options.ts";
+import type { Outlet } from "./outlet.ts";
+import { Reader, type ReaderStart } from "./reader.ts";
+import { findStart, startNow } from "./start.ts";
+
+/** A reader inside this process, from the moment it is asked for until it is no longer wanted. */
+export class Subscription {
+  readonly #outlet: Outlet;
+  readonly #onEnd: (subscription: Subscription) => void;
+  readonly #signal: AbortSignal | undefined;
+  readonly #end = (): void => this.end();
+  #reader: Reader | undefined;
+  #ended = false;
+
+  constructor(outlet: Outlet, signal: AbortSignal | undefined, onEnd: (subscription: Subscription) => void) {
+    this.#outlet = outlet;
+    this.#onEnd = onEnd;
+    this.#signal = signal;
+    signal?.addEventListener("abort", this.#end, { once: true });
+  }
+
+  /** Begins to read. Where the log answers at once and no past is asked for, it has begun when this returns. */
+  begin(
+    live: Live,
+    topics: readonly string[],
+    options: SubscribeOptions | undefined,
+  ): Promise<void> | undefined {
+    const audience = live.join(topics);
+    if (audience instanceof Promise) return audience.then((joined) => this.#beginAt(live, joined, options));
+    return this.#beginAt(live, audience, options);
+  }
+
+  /** There is room again. */
+  wake(): void {
+    this.#reader?.wake();
+  }
+
+  /** Ends it. May be called twice. */
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#signal?.removeEventListener("abort", this.#end);
+    this.#reader?.leave();
+    this.#onEnd(this);
+  }
+
+  #beginAt(
+    live: Live,
+    audience: Audience,
+    { after, from = "now" }: SubscribeOptions = {},
+  ): Promise<void> | undefined {
+    if (after === undefined && from === "now") {
+      this.#read(audience, startNow(audience));
+      return undefined;
+    }
+    return this.#beginInPast(live, audience, { after, from });
+  }
+
+  async #beginInPast(live: Live, audience: Audience, { after, from }: SubscribeOptions): Promise<void> {
+    let start: Awaited<ReturnType<typeof findStart>>;
+    try {
+      start = await findStart(live, audience, after, from);
+    } catch (error) {
+      audience.release();
+      throw error;
+    }
+    for (const gap of start.gaps) {
+      audience.counts.gaps[gap.reason]++;
+      if (!this.#ended) this.#outlet.tellGap(gap);
+    }
+    this.#read(audience, start);
+  }
+
+  #read(audience: Audience, start: ReaderStart): void {
+    if (!this.#ended) {
+      this.#reader = new Reader(audience, this.#outlet, start);
+      this.#reader.wake();
+    }
+    audience.release();
+  }
+}
