@@ -73,7 +73,7 @@ async function tell<Stream extends EventStreamWriter>(
       ? thrown
       : new EverstreamError(
           "CALLBACK_FAILED",
-          `The stream's callback threw ${String(thrown)}, which is no Error.`,
+          `The stream's callback threw ${describe(thrown)}, which is no Error.`,
           {
             cause: thrown,
           },
@@ -87,6 +87,15 @@ async function tell<Stream extends EventStreamWriter>(
   } catch (failure) {
     report("onError failed", failure);
     report("It was called for", error);
+  }
+}
+
+/** A value as text, also one that refuses to be any. */
+function describe(value: unknown): string {
+  try {
+    return String(value);
+  } catch {
+    return `a value of type ${typeof value}`;
   }
 }
 

@@ -39,6 +39,8 @@ export class WebSink implements Sink {
   #asked = false;
   #ended = false;
   #gone = false;
+  /** The stream was closed, cancelled or broken off. */
+  #over = false;
 
   constructor(owner: SinkOwner, transport?: Transport) {
     this.#owner = owner;
@@ -49,7 +51,10 @@ export class WebSink implements Sink {
           this.#controller = controller;
         },
         pull: () => this.#onPull(),
-        cancel: () => this.close("cancelled"),
+        cancel: () => {
+          this.#over = true;
+          this.close("cancelled");
+        },
       },
       { highWaterMark: 0 },
     );
@@ -99,6 +104,7 @@ export class WebSink implements Sink {
       "STREAM_ENDED",
       "The server has cut this stream off; reconnect to go on.",
     );
+    this.#over = true;
     this.#controller.error(error);
     this.close("cancelled");
   }
@@ -109,6 +115,8 @@ export class WebSink implements Sink {
     this.#gone = true;
     this.#queue = [];
     this.#queued = 0;
+    // Whoever else still reads, a clone of the response for one, has got all that there will be.
+    this.#closeStream();
     this.#owner.onSinkClose(reason);
   }
 
@@ -149,8 +157,14 @@ export class WebSink implements Sink {
     this.#controller.enqueue(bytes as Uint8Array<ArrayBuffer>);
   }
 
-  #finish(): void {
+  #closeStream(): void {
+    if (this.#over) return;
+    this.#over = true;
     this.#controller.close();
+  }
+
+  #finish(): void {
+    this.#closeStream();
     // A transport may still hold bytes for a client that does not read; it tells when it is really over.
     if (this.#transport === undefined) this.close("cancelled");
   }

@@ -87,7 +87,9 @@ class Connection implements RawConnection {
     const lines = [`${method} ${path} HTTP/${httpVersion}`, `Host: ${this.#host}`];
     for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
     if (body !== undefined) lines.push(`Content-Length: ${Buffer.byteLength(body)}`);
-    this.socket.write(`${lines.join("\r\n")}\r\n\r\n${body ?? ""}`);
+    // Headers are byte strings: what is beyond ASCII in them has been encoded by who gave it.
+    this.socket.write(`${lines.join("\r\n")}\r\n\r\n`, "latin1");
+    if (body !== undefined) this.socket.write(body);
     const response = new RawResponse(this.socket, method);
     return new Promise((begun, failed) => {
       this.#waiting.push({ response, begun, failed });

@@ -7,7 +7,7 @@ import { type Client, type Serving, ways } from "./ways.ts";
 
 const LINE = `${"x".repeat(65_535)}\n`;
 /** More than any kernel takes in a stalled client's place. */
-const MUCH = 40 * 1024 * 1024;
+const MUCH = 24 * 1024 * 1024;
 const open: Serving[] = [];
 
 afterEach(async () => {
