@@ -6,8 +6,8 @@ const src = (path: string): string => fileURLToPath(new URL(`./src/${path}`, imp
 /** Tests of `src` import the package by its public names; these lead to the sources, not to `dist`. */
 const alias = [
   { find: /^everstream$/, replacement: src("index.ts") },
-  { find: /^everstream\/hono$/, replacement: src("adapters/hono.ts") },
-  { find: /^everstream\/node$/, replacement: src("adapters/node.ts") },
+  { find: /^everstream\/(hono|node)$/, replacement: src("adapters/$1.ts") },
+  { find: /^everstream\/(lmdb)$/, replacement: src("logs/$1.ts") },
   { find: /^everstream\/(protocol|client|react|llm|testing)$/, replacement: src("$1/index.ts") },
 ];
 
