@@ -41,11 +41,7 @@ export function typeCheck({ folder, modules, options, also = () => false }: Type
   return [...program.getOptionsDiagnostics(), ...program.getGlobalDiagnostics(), ...diagnostics].map(
     ({ file, start = 0, messageText }) => ({
       file:
-        file === undefined
-          ? ""
-          : texts.has(file.fileName)
-            ? file.fileName.slice(folder.length + 1)
-            : file.fileName,
+        file === undefined ? "" : texts.has(file.fileName) ? relative(folder, file.fileName) : file.fileName,
       line: file === undefined ? 0 : file.getLineAndCharacterOfPosition(start).line + 1,
       text: ts.flattenDiagnosticMessageText(messageText, "\n"),
     }),
