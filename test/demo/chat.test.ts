@@ -1,6 +1,7 @@
 import { collectEvents, rawRequest } from "everstream/testing";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { type ChatModel, openAIModel } from "../../demo/server/chat/model.ts";
+import { DocsAssistant } from "../../demo/server/chat/docs-assistant.ts";
+import { type ChatModel, modelFromEnvironment, openAIModel } from "../../demo/server/chat/model.ts";
 import { type CompletionsServer, type Exchange, startCompletions } from "../llm/completions-server.ts";
 import { type DemoServer, problemOf, serveDemo } from "./serve-demo.ts";
 
@@ -81,6 +82,24 @@ describe("GET /api/chat/stream with a provider", () => {
     raw.destroy();
     await exchange.closed;
     expect(exchange.cut()).toBe(true);
+  });
+
+  test("the environment names the provider's address and the model", async () => {
+    provider = await startCompletions((exchange) => exchange.finish());
+    const model = modelFromEnvironment({
+      OPENAI_API_KEY: "sk-env",
+      OPENAI_BASE_URL: provider.baseURL,
+      OPENAI_MODEL: "gpt-env",
+    });
+    demo = await serveDemo({ model });
+    await collectEvents(await ask(demo));
+    expect(provider.exchanges[0]?.authorization).toBe("Bearer sk-env");
+    expect(provider.exchanges[0]?.body.model).toBe("gpt-env");
+  });
+
+  test("without a key the docs assistant answers", () => {
+    expect(modelFromEnvironment({})).toBeInstanceOf(DocsAssistant);
+    expect(modelFromEnvironment({ OPENAI_API_KEY: "" })).toBeInstanceOf(DocsAssistant);
   });
 
   const refusals: [number, string][] = [

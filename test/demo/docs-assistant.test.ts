@@ -97,7 +97,7 @@ describe("answering", () => {
   });
 
   test("says so when it finds nothing, and what there is", async () => {
-    const text = await answer("Hello!");
+    const text = await answer("Hello! How are you?");
     expect(text).toMatch(/found nothing about that/);
     expect(text).toContain('"Heartbeats"');
   });

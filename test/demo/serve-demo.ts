@@ -16,7 +16,7 @@ export interface DemoServer extends TestServer {
   signIn(user: string): Promise<string>;
 }
 
-/** The reference application on a free port, with a data folder of its own. */
+/** The reference application on a free port, with a data folder of its own unless one is given. */
 export async function serveDemo(options: Partial<AppOptions> = {}): Promise<DemoServer> {
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), "everstream-demo-")));
   const demo = createApp({ ...options, dataDir });
@@ -37,7 +37,7 @@ export async function serveDemo(options: Partial<AppOptions> = {}): Promise<Demo
     close: async () => {
       await demo.close();
       await test.close();
-      await rm(dataDir, { recursive: true, force: true });
+      if (options.dataDir === undefined) await rm(dataDir, { recursive: true, force: true });
     },
   };
 }

@@ -20,8 +20,8 @@ export function App() {
         <ClockPanel />
       </main>
       <footer className="colophon">
-        Cut the network, or stop and start the server: the streams come back, and the notifications have not
-        missed any.
+        Cut the network: the streams come back, and no notification is missed. Stop the server and start it
+        again: the page finds it, and where events are gone with it, the wire says so.
       </footer>
     </>
   );

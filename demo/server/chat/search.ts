@@ -19,6 +19,9 @@ const K1 = 1.2;
 const B = 0.75;
 /** A word in a heading says more of a passage than one in its text. */
 const HEADING_WEIGHT = 3;
+/** Who asks here mostly wants to use the package; what is written for those who work on it comes second. */
+const INWARD_WEIGHT = 0.7;
+const INWARD = /^(ARCHITECTURE|CHANGELOG|CONTRIBUTING|SECURITY)\b/;
 
 interface Entry {
   readonly passage: Passage;
@@ -54,6 +57,7 @@ export function createIndex(passages: readonly Passage[]): SearchIndex {
           score += (weight * count * (K1 + 1)) / (count + K1 * (1 - B + (B * length) / meanLength));
           covered += weight;
         }
+        if (INWARD.test(passage.document)) score *= INWARD_WEIGHT;
         return { passage, score, coverage: total === 0 ? 0 : covered / total };
       });
       return hits.filter(({ score }) => score > 0).sort((a, b) => b.score - a.score);

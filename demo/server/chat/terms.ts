@@ -1,6 +1,7 @@
 /** Words that are in every text and say nothing of what it is about. */
 const STOP_WORDS: ReadonlySet<string> = new Set(
   (
+    "hello hey hi thanks " +
     "a about all also an and any are as at be been but by can could did do does for from get had has have he her his how " +
     "i if in into is it its just like may me more my no not of on one or our please she should so some tell than that " +
     "the their them then there they this to too us use was we were what when where which who why will with would you your"

@@ -61,13 +61,14 @@ export function ChatPanel() {
             maxLength={4000}
             autoComplete="off"
             enterKeyHint="send"
+            required
           />
           {streaming && question.trim() === "" ? (
             <button key="stop" type="button" className="plain" onClick={stop}>
               Stop
             </button>
           ) : (
-            <button key="ask" type="submit" disabled={question.trim() === ""}>
+            <button key="ask" type="submit">
               Ask
             </button>
           )}

@@ -93,10 +93,9 @@ function Composer({ user, onSend }: { user: string; onSend: (type: NoticeType, t
         aria-label={`Text of the notification for ${user}`}
         maxLength={500}
         autoComplete="off"
+        required
       />
-      <button type="submit" disabled={text.trim() === ""}>
-        Send
-      </button>
+      <button type="submit">Send</button>
     </form>
   );
 }
