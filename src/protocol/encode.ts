@@ -33,18 +33,18 @@ export function encodeEvent(fields: EventFields): string {
   if (comment !== undefined) block = encodeLines(": ", comment, "comment");
   if (event !== undefined) {
     assertSingleLine(event, "event");
-    if (event !== "") block += `event: ${event}\n`;
+    if (event !== "") block = `${block}event: ${event}\n`;
   }
   if (data !== undefined) block += encodeLines("data: ", data, "data");
   if (id !== undefined) {
     assertEventId(id);
-    block += `id: ${id}\n`;
+    block = `${block}id: ${id}\n`;
   }
   if (retry !== undefined) {
     if (!Number.isSafeInteger(retry) || retry < 0) {
       throw invalid("`retry` must be a whole number of milliseconds, 0 or more.");
     }
-    block += `retry: ${retry}\n`;
+    block = `${block}retry: ${retry}\n`;
   }
   if (block === "")
     throw invalid("There is nothing to send: give at least one of data, event, id, retry, comment.");

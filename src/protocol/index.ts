@@ -4,9 +4,11 @@
  */
 export { assertEventId, assertUserEventType, type EventFields, encodeEvent } from "./encode.ts";
 export { EVENT_STREAM_HEADERS, EVENT_STREAM_TYPE, encodeLastEventId, readLastEventId } from "./headers.ts";
+export { createParser, type EventParser, type ParsedEvent, type ParserOptions } from "./parse.ts";
 export { formatPosition, type Position, parsePosition } from "./position.ts";
 export {
   DONE_EVENT,
+  END_EVENT,
   ERROR_EVENT,
   type ErrorData,
   formatHello,
