@@ -15,6 +15,9 @@ export interface NodeEnv {
   outgoing: NodeResponse;
 }
 
+/** So many writes by others than the stream's reader, and the watching ends: the body is wrapped. */
+const MAX_FOREIGN_WRITES = 8;
+
 /** The Node response beneath a Hono context, where its server is Node's. */
 export function nodeEnvOf(env: unknown): NodeEnv | undefined {
   if (typeof env !== "object" || env === null) return undefined;
@@ -30,14 +33,12 @@ export function nodeEnvOf(env: unknown): NodeEnv | undefined {
  *
  * The shortcut is safe only where bytes handed to the stream would reach the client unchanged and alone. It is taken
  * when all of this holds:
- * - the server read our very stream by `getReader`, once, and nothing has piped or teed it;
+ * - the stream was read by `getReader`, once, and nothing has piped or teed it;
  * - at that moment, when all middleware had run, the context's response had our stream as its body, and it still is
  *   the same response;
- * - our first chunk, the same object, was what `outgoing.write` was called with first, and that method is Node's own;
- * - the headers are sent, and the reader waits, so that everything before has been written.
- *
- * A wrapper outside Hono that reads by hand and passes on our first chunk itself, but changes a later one, can't be told
- * from the server; the option `direct: false` is for it.
+ * - who read a chunk of ours called `outgoing.write` with it, the same object, in the very reaction to that read: the
+ *   server does; code that passes chunks on through a stream of its own is at least one promise further away;
+ * - that method is Node's own, the headers are sent, and the reader waits, so that everything before has been written.
  */
 export class HonoNodeTransport implements Transport {
   readonly #session: Session;
@@ -45,7 +46,11 @@ export class HonoNodeTransport implements Transport {
   readonly #response: () => Response;
   /** The context's response at the moment when the stream was read; `undefined` before, and where it was wrapped. */
   #read: Response | undefined;
-  #firstWrite: unknown;
+  /** What the reader has been given, while its reactions to that run. */
+  #justRead: Uint8Array | undefined;
+  /** The stream's reader writes to `outgoing` what it reads. */
+  #readerWrites = false;
+  #foreignWrites = 0;
   #open: boolean;
 
   constructor(session: Session, outgoing: NodeResponse, response: () => Response, direct: boolean) {
@@ -61,7 +66,7 @@ export class HonoNodeTransport implements Transport {
     if (isGone(this.#outgoing)) queueMicrotask(() => sink.close("disconnected"));
     if (!this.#open) return;
     this.#watchReader(sink.stream);
-    this.#watchFirstWrite();
+    this.#watchWrites();
   }
 
   get pending(): number {
@@ -80,14 +85,10 @@ export class HonoNodeTransport implements Transport {
     cutOff(this.#outgoing);
   }
 
-  shortcut(firstChunk: Uint8Array): Sink | undefined {
-    if (!this.#open || !this.#outgoing.headersSent || this.#firstWrite === undefined) return undefined;
+  shortcut(): Sink | undefined {
+    if (!this.#open || !this.#readerWrites) return undefined;
     this.#open = false;
-    const safe =
-      this.#firstWrite === firstChunk &&
-      this.#read !== undefined &&
-      this.#response() === this.#read &&
-      !Object.hasOwn(this.#outgoing, "write");
+    const safe = this.#response() === this.#read && !Object.hasOwn(this.#outgoing, "write");
     return safe ? new NodeSink(this.#session, this.#outgoing) : undefined;
   }
 
@@ -98,7 +99,9 @@ export class HonoNodeTransport implements Transport {
     stream.getReader = ((options?: ReadableStreamGetReaderOptions) => {
       // The stream is not locked yet, so that asking for the response's body is harmless.
       this.#read = ++reads === 1 && this.#bodyIs(stream) ? this.#response() : undefined;
-      return getReader(options);
+      const reader = getReader(options) as ReadableStreamDefaultReader<Uint8Array>;
+      if (this.#read !== undefined) this.#watchReads(reader);
+      return reader;
     }) as ReadableStream["getReader"];
     stream.tee = () => {
       this.#open = false;
@@ -106,20 +109,41 @@ export class HonoNodeTransport implements Transport {
     };
   }
 
+  /** Marks the reactions to each read. Ours is the first, being added before the promise is handed out. */
+  #watchReads(reader: ReadableStreamDefaultReader<Uint8Array>): void {
+    const read = reader.read.bind(reader);
+    reader.read = () => {
+      const reading = read();
+      if (this.#readerWrites || !this.#open) return reading;
+      reading.then(({ value }) => {
+        this.#justRead = value;
+        queueMicrotask(() => {
+          this.#justRead = undefined;
+        });
+      }, ignoreFailedRead);
+      return reading;
+    };
+  }
+
   #bodyIs(stream: ReadableStream): boolean {
     return this.#response().body === stream;
   }
 
-  /** Lets one call of `outgoing.write` pass by and looks at what it writes. */
-  #watchFirstWrite(): void {
+  /** Looks at what passes by `outgoing.write`, until it is known whose it is. */
+  #watchWrites(): void {
     const outgoing = this.#outgoing as { write?: (...args: unknown[]) => unknown };
     const { write } = outgoing;
     const watch = (...args: unknown[]): unknown => {
-      this.#firstWrite ??= args[0];
+      if (args[0] === this.#justRead) this.#readerWrites = true;
+      else if (++this.#foreignWrites === MAX_FOREIGN_WRITES) this.#open = false;
       // Whoever has wrapped the method since keeps their wrapper, and the shortcut stays closed.
-      if (outgoing.write === watch) delete outgoing.write;
+      if ((this.#readerWrites || !this.#open) && outgoing.write === watch) delete outgoing.write;
       return write?.apply(outgoing, args);
     };
     outgoing.write = watch;
   }
+}
+
+function ignoreFailedRead(): void {
+  // Who reads is told of it.
 }

@@ -12,7 +12,7 @@ export interface Transport {
    * Asked when the stream's reader waits for bytes: a sink that reaches the same client on a shorter way, now that
    * all bytes so far have left; or `undefined` while there is none, or never will be.
    */
-  shortcut(firstChunk: Uint8Array): Sink | undefined;
+  shortcut(): Sink | undefined;
   /** Bytes that were read from the stream and not taken yet. */
   readonly pending: number;
   readonly serverClosing: boolean;
@@ -32,7 +32,6 @@ export class WebSink implements Sink {
   readonly #transport: Transport | undefined;
   #controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
   #shortcut: Sink | undefined;
-  #firstChunk: Uint8Array | undefined;
   #queue: Uint8Array[] = [];
   #queued = 0;
   /** The reader has asked for a chunk and got none yet. */
@@ -122,8 +121,8 @@ export class WebSink implements Sink {
 
   #takeShortcut(): Sink | undefined {
     if (this.#shortcut !== undefined) return this.#shortcut;
-    if (!this.#asked || this.#firstChunk === undefined) return undefined;
-    this.#shortcut = this.#transport?.shortcut(this.#firstChunk);
+    if (!this.#asked) return undefined;
+    this.#shortcut = this.#transport?.shortcut();
     return this.#shortcut;
   }
 
@@ -152,7 +151,6 @@ export class WebSink implements Sink {
   }
 
   #hand(bytes: Uint8Array): void {
-    this.#firstChunk ??= bytes;
     // The stream's types leave no room for shared memory, which no one here makes.
     this.#controller.enqueue(bytes as Uint8Array<ArrayBuffer>);
   }
