@@ -6,7 +6,7 @@
  * - `EVENT_TOO_LARGE`: one event is over the limit in bytes (parser, publish).
  * - `PARSER_ENDED`: the parser was used after its end or after it failed.
  * - `STREAM_ENDED`: the stream has ended; nothing can be sent any more.
- * - `CALLBACK_FAILED`: a callback threw a value that is no Error; it is the `cause`.
+ * - `CALLBACK_FAILED`: a callback failed, or threw a value that is no Error; that is the `cause`.
  * - `INVALID_OPTION`: an option's value can't be used; the message names it and what would do.
  * - `INVALID_TOPIC`: a topic's name is empty, too long, or no string.
  * - `TOO_MANY_TOPICS`: one request asks for more topics than the limit.
@@ -18,7 +18,8 @@
  * - `NOT_SERIALIZABLE`: `data` has no JSON form.
  * - `HTTP_STATUS`, `CONTENT_TYPE`, `NETWORK`, `TIMEOUT`, `STALLED`: why a client's connection failed.
  * - `NOT_RESUMABLE`: the connection is gone and repeating the request would repeat its work.
- * - `SERVER_ERROR`: the server sent an `error` event; `data` holds what it said.
+ * - `SERVER_ERROR`: the server sent an `error` event; its data is the `cause`.
+ * - `INVALID_DATA`: an event's data is not what its type promises, as JSON that does not parse.
  * - `OVERFLOW`: the reader fell too far behind and asked for an error then.
  * - `UNSUPPORTED_CHUNK`: a provider's stream yielded something that is not known to hold text.
  */
@@ -47,6 +48,7 @@ export type EverstreamErrorCode =
   | "STALLED"
   | "NOT_RESUMABLE"
   | "SERVER_ERROR"
+  | "INVALID_DATA"
   | "OVERFLOW"
   | "UNSUPPORTED_CHUNK";
 

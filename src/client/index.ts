@@ -1,0 +1,25 @@
+/**
+ * The client for event streams of any server, in browsers, workers and every runtime with `fetch`.
+ */
+export { EverstreamError, type EverstreamErrorCode, isEverstreamError } from "../errors.ts";
+export type { GapData, GapReason } from "../protocol/index.ts";
+export type { StreamEvent } from "./event-stream.ts";
+export { type EventStream, openEventStream } from "./event-stream.ts";
+export { type ConnectionFailure, failureOf } from "./failure.ts";
+export type { Unsubscribe } from "./listeners.ts";
+export type { StreamInput, StreamState, StreamStatus } from "./machine.ts";
+export type { EventStreamOptions, PerAttempt } from "./options.ts";
+export {
+  createLeasedStore,
+  createStreamRegistry,
+  type StoreSource,
+  type StreamLease,
+  type StreamRegistry,
+} from "./registry.ts";
+export {
+  createStreamStore,
+  type StreamSnapshot,
+  type StreamStore,
+  type StreamStoreOptions,
+} from "./store.ts";
+export { createEventStream, type TokenStream } from "./token-stream.ts";

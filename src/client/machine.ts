@@ -1,0 +1,124 @@
+import type { ConnectionFailure } from "./failure.ts";
+
+/**
+ * Where a stream stands.
+ *
+ * - `idle`: nobody listens yet. `connecting`: a request is on its way.
+ * - `open`: events arrive. `stalled`: open, but the server's heartbeat is overdue; the connection is given up.
+ * - `waiting`: for the next attempt. `paused`: the page is away, and so is the connection, until the page returns.
+ * - `closed`: by the caller, or because the server said that nothing more will come. `failed`: given up, see `failure`.
+ */
+export type StreamState =
+  | "idle"
+  | "connecting"
+  | "open"
+  | "stalled"
+  | "waiting"
+  | "paused"
+  | "closed"
+  | "failed";
+
+/** What can happen to a connection. */
+export type StreamInput =
+  | {
+      readonly type:
+        | "start"
+        | "opened"
+        | "progress"
+        | "silent"
+        | "ended"
+        | "elapsed"
+        | "wake"
+        | "pause"
+        | "close";
+    }
+  | {
+      readonly type: "lost";
+      readonly failure: ConnectionFailure;
+      /** Attempts since the last progress, the one that is lost included. */
+      readonly attempt: number;
+      /** How long to wait for the next attempt, in milliseconds; without it there is none. */
+      readonly retryInMs?: number | undefined;
+    };
+
+/** A stream's whole state, as one value that is replaced and never changed. */
+export interface StreamStatus {
+  readonly state: StreamState;
+  /** What brought the stream into this state. */
+  readonly reason?: StreamInput["type"];
+  /** How many attempts were made since the last progress, that is since an event arrived, this one included. */
+  readonly attempt: number;
+  /** While `waiting`: when the next attempt begins, in milliseconds as `Date.now()` gives it. */
+  readonly nextTryAt?: number;
+  /** When the connection was opened, in milliseconds as `Date.now()` gives it. */
+  readonly openedAt?: number;
+  /** Why the last connection was lost, while `waiting` or `connecting` again; or why the stream `failed`. */
+  readonly failure?: ConnectionFailure | undefined;
+}
+
+/** The status of every stream before it begins. */
+export const IDLE: StreamStatus = { state: "idle", attempt: 0 };
+
+type Transitions = Readonly<Partial<Record<StreamInput["type"], StreamState>>>;
+
+/** What any state but the last two can come to; and those with a connection. */
+const LEAVING = { pause: "paused", close: "closed" } as const;
+const LOSING = { ...LEAVING, lost: "waiting", ended: "closed" } as const;
+
+/** Which state follows on which input. What is not here means nothing in that state. */
+const TRANSITIONS: Readonly<Record<StreamState, Transitions>> = {
+  idle: { ...LEAVING, start: "connecting" },
+  connecting: { ...LOSING, opened: "open" },
+  open: { ...LOSING, progress: "open", silent: "stalled" },
+  stalled: { ...LOSING, progress: "stalled" },
+  waiting: { ...LEAVING, elapsed: "connecting", wake: "connecting" },
+  paused: { close: "closed", wake: "connecting" },
+  closed: {},
+  failed: {},
+};
+
+/** Whether the stream is at its end: nothing can happen to it any more. */
+export function isFinal({ state }: StreamStatus): boolean {
+  return !("close" in TRANSITIONS[state]);
+}
+
+/** Whether a request is running that belongs to this state. */
+export function hasConnection({ state }: StreamStatus): boolean {
+  return "lost" in TRANSITIONS[state];
+}
+
+/**
+ * What follows on `input`: the same value where it means nothing in this state. No side effects.
+ *
+ * @param at The time, in milliseconds as `Date.now()` gives it.
+ */
+export function transition(status: StreamStatus, input: StreamInput, at: number): StreamStatus {
+  const { attempt, failure, nextTryAt = 0 } = status;
+  const { type: reason } = input;
+  const state = TRANSITIONS[status.state][reason];
+  if (state === undefined) return status;
+  switch (input.type) {
+    case "opened":
+      return { state, reason, attempt, openedAt: at };
+    case "progress":
+      return attempt === 1 ? status : { ...status, attempt: 1 };
+    case "silent":
+      return { ...status, state, reason };
+    case "lost": {
+      const { retryInMs } = input;
+      const next = { reason, attempt: input.attempt, failure: input.failure };
+      if (retryInMs === undefined) return { ...next, state: "failed" };
+      return { ...next, state, nextTryAt: at + retryInMs };
+    }
+    case "ended":
+    case "close":
+      return { state, reason, attempt };
+    case "pause":
+      return { state, reason, attempt: 0 };
+    case "wake":
+      // A wait that the server asked for by Retry-After is not cut short: the network came back, not the server.
+      if (failure?.retryAfterMs !== undefined && at < nextTryAt) return status;
+  }
+  // All others begin an attempt.
+  return { state, reason, attempt: attempt + 1, failure };
+}

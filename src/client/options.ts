@@ -1,0 +1,71 @@
+import { EverstreamError } from "../errors.ts";
+import type { ConnectionFailure } from "./failure.ts";
+
+/** A value, or a function that gives it, asked before every attempt, so that a token is never a stale one. */
+export type PerAttempt<T> = T | (() => T | Promise<T>);
+
+/** How a stream is opened, kept and read. Times are in milliseconds. */
+export interface EventStreamOptions {
+  /** Default `GET`. Anything else is sent once and never repeated, see `retryPost` and `resumeUrl`. */
+  method?: string | undefined;
+  /** Request headers, or a function (it may be async) that is asked before every attempt. */
+  headers?: PerAttempt<HeadersInit> | undefined;
+  /** The body of the request, not for GET. It is not sent when resuming. */
+  body?: Exclude<BodyInit, ReadableStream> | null | undefined;
+  /** As in `fetch`: which cookies go along. */
+  credentials?: RequestCredentials | undefined;
+  /** Used in place of the global `fetch`. */
+  fetch?: typeof globalThis.fetch | undefined;
+  /** Closes the stream when it aborts, like `close()`. */
+  signal?: AbortSignal | undefined;
+  /** The last event ID that was seen before, in an earlier page or process: the stream goes on after it. */
+  initialLastEventId?: string | undefined;
+  /**
+   * When a lost connection is opened again: `always` (default), `cursor` (only once the server has given an id, for
+   * GETs that would repeat work), or `never`.
+   */
+  resume?: "always" | "cursor" | "never" | undefined;
+  /**
+   * Where to resume by GET once the first answer came. Without it a POST is resumed at the `Location` of its
+   * response, and a GET at its own URL.
+   */
+  resumeUrl?: PerAttempt<string | URL> | undefined;
+  /** Sends a POST again when it failed before the answer. Only for requests that are idempotent. Default `false`. */
+  retryPost?: boolean | undefined;
+  /** The shortest wait before reconnecting, where the server sent no `retry`. Default 1,000. */
+  minDelay?: number | undefined;
+  /** Where growing waits stop. Default 30,000. */
+  maxDelay?: number | undefined;
+  /** How many attempts in a row may fail after the first before the stream does. Default: no limit. */
+  maxRetries?: number | undefined;
+  /** Overrules whether a failure is worth another attempt; `undefined`, or an error, leaves it to the default. */
+  shouldRetry?: ((failure: ConnectionFailure) => boolean | undefined) | undefined;
+  /** How long an answer may take; 0 for any time. Default 30,000, but none where there could be no other attempt. */
+  connectTimeout?: number | undefined;
+  /** The longest silence of a foreign server that is known to send heartbeats. Ours announce it by themselves. */
+  heartbeat?: number | undefined;
+  /** Closes the connection while the page is hidden and resumes when it is shown. Default `false`. */
+  pauseWhenHidden?: boolean | undefined;
+  /** How many events a loop may lag behind. Default 1,024. */
+  maxQueue?: number | undefined;
+  /**
+   * What to do with a loop that lags further: `pause` (default) stops reading, so that the server feels it;
+   * `dropOldest` keeps the newest; `error` ends that loop by throwing `OVERFLOW`.
+   */
+  overflow?: "pause" | "dropOldest" | "error" | undefined;
+  /** The largest event that is accepted, in bytes. Default 1 MiB. */
+  maxEventBytes?: number | undefined;
+}
+
+/**
+ * Refuses at once what would make waits and bounds meaningless.
+ *
+ * @throws EverstreamError `INVALID_OPTION`.
+ */
+export function checkOptions(options: EventStreamOptions): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (typeof value === "number" && !(value >= 0)) {
+      throw new EverstreamError("INVALID_OPTION", `\`${name}\` must be 0 or more.`);
+    }
+  }
+}

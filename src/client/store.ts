@@ -1,0 +1,93 @@
+import type { EventStream, StreamEvent } from "./event-stream.ts";
+import { safely } from "./failure.ts";
+import { createFrameTask } from "./frames.ts";
+import { createListeners, type Unsubscribe } from "./listeners.ts";
+import { isFinal, type StreamStatus } from "./machine.ts";
+
+/** What a store shows: replaced by a new value when something changed, and never changed itself. */
+export interface StreamSnapshot<S> {
+  /** What the reducer made of all events up to now. */
+  readonly data: S;
+  readonly status: StreamStatus;
+}
+
+/** A stream's events reduced to a value that a user interface can show. Made for `useSyncExternalStore` and its like. */
+export interface StreamStore<S> {
+  /** The last published snapshot; the same value until the next one. */
+  getSnapshot(): StreamSnapshot<S>;
+  /** Calls `listener` after each new snapshot. The store takes events while it has listeners. */
+  subscribe(listener: () => void): Unsubscribe;
+}
+
+/** How a store is made of events. */
+export interface StreamStoreOptions<S> {
+  /** The value before the first event. */
+  readonly initial: S;
+  /**
+   * Makes the next value of the last one and an event. Called once for every event, in their order, when it arrives.
+   * One that throws is reported, and the event changes nothing.
+   */
+  readonly reduce: (data: S, event: StreamEvent) => S;
+  /** Called with every event besides, for what is no value to show. */
+  readonly onEvent?: ((event: StreamEvent) => void) | undefined;
+}
+
+/**
+ * Creates a store over a stream. However many events arrive, it publishes one snapshot a frame at most; a stream that
+ * ends or fails is published at once, together with all that came before. It opens the stream with its first
+ * listener, but does not close it.
+ */
+export function createStreamStore<S>(
+  stream: Pick<EventStream, "status" | "onEvent" | "onStatus">,
+  { initial, reduce, onEvent }: StreamStoreOptions<S>,
+): StreamStore<S> {
+  const listeners = createListeners<undefined>();
+  let data = initial;
+  let snapshot: StreamSnapshot<S> = { data, status: stream.status };
+  let detach: Unsubscribe | undefined;
+  let count = 0;
+
+  const publish = createFrameTask(() => {
+    const { status } = stream;
+    if (snapshot.data === data && snapshot.status === status) return;
+    snapshot = { data, status };
+    listeners.emit(undefined);
+  });
+
+  const attach = (): Unsubscribe => {
+    const stopStatus = stream.onStatus((status) => {
+      publish.request();
+      if (isFinal(status)) publish.flush();
+    });
+    const stopEvents = stream.onEvent((event) => {
+      safely(() => onEvent?.(event));
+      safely(() => {
+        data = reduce(data, event);
+      });
+      publish.request();
+    });
+    // The stream may have moved on while nobody listened.
+    publish.request();
+    return () => {
+      stopStatus();
+      stopEvents();
+      // Nobody hears of it, but whoever looks next sees all that was taken.
+      publish.flush();
+    };
+  };
+
+  return {
+    getSnapshot: () => snapshot,
+    subscribe(listener) {
+      const remove = listeners.add(() => listener());
+      if (count++ === 0) detach = attach();
+      let active = true;
+      return () => {
+        if (!active) return;
+        active = false;
+        remove();
+        if (--count === 0) detach?.();
+      };
+    },
+  };
+}

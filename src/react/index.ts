@@ -1,0 +1,11 @@
+/**
+ * React hooks for event streams. They can be imported and rendered on a server, where they open nothing.
+ */
+export type { StreamRequest, StreamRequestOptions } from "./request.ts";
+export {
+  type EventStreamResult,
+  type UseEventStreamOptions,
+  useEventStream,
+  useEventStreamStatus,
+} from "./use-event-stream.ts";
+export { type SSEResult, useSSE } from "./use-sse.ts";

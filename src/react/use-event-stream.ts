@@ -1,0 +1,63 @@
+import { useEffect, useMemo, useRef } from "react";
+import {
+  createStreamStore,
+  type EventStream,
+  type StreamEvent,
+  type StreamState,
+  type StreamStatus,
+} from "../client/index.ts";
+import type { StreamRequest } from "./request.ts";
+import { useLeasedStore } from "./use-leased-store.ts";
+
+/** How a component takes events. Functions may be written in place; the latest are used. */
+export interface UseEventStreamOptions<S> {
+  /** The value before the first event. Read when the component is mounted and when the request changes. */
+  readonly initial: S;
+  /** Makes the next value of the last one and an event. Called once for every event, outside of rendering. */
+  readonly reduce: (data: S, event: StreamEvent) => S;
+  /** Called with every event besides. */
+  readonly onEvent?: ((event: StreamEvent) => void) | undefined;
+  /** `false` gives the stream back and keeps what was received; with `true` it goes on from there. Default `true`. */
+  readonly enabled?: boolean | undefined;
+}
+
+/** What `useEventStream` gives. */
+export interface EventStreamResult<S> {
+  readonly data: S;
+  /** Where the connection stands; `failure` says why there is none. */
+  readonly status: StreamStatus;
+}
+
+const IDLE: StreamStatus = /* @__PURE__ */ Object.freeze({ state: "idle" satisfies StreamState, attempt: 0 });
+
+/**
+ * The events of a stream, reduced to a value. It renders at most once a frame, however many events arrive, and loses
+ * none. Components with an equal request share one connection; each has its own value, of the events since it was
+ * mounted. `null` opens no stream.
+ */
+export function useEventStream<S>(
+  request: StreamRequest | null,
+  options: UseEventStreamOptions<S>,
+): EventStreamResult<S> {
+  const { initial, enabled = true } = options;
+  const latest = useRef(options);
+  // Before the subscription, an effect too, so that no event meets the functions of an earlier render.
+  useEffect(() => {
+    latest.current = options;
+  });
+  const createStore = (stream: EventStream, data: S) =>
+    createStreamStore(stream, {
+      initial: data,
+      reduce: (value: S, event) => latest.current.reduce(value, event),
+      onEvent: (event) => latest.current.onEvent?.(event),
+    });
+  const { data, status } = useLeasedStore(request, { initial, createStore }, enabled);
+  return useMemo(() => ({ data, status: enabled ? status : IDLE }), [data, status, enabled]);
+}
+
+/** Where a stream's connection stands, without its events: renders only when that changes. It opens the stream, too. */
+export function useEventStreamStatus(request: StreamRequest | null): StreamStatus {
+  return useEventStream(request, STATUS_ONLY).status;
+}
+
+const STATUS_ONLY: UseEventStreamOptions<null> = { initial: null, reduce: () => null };

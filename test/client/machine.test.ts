@@ -1,0 +1,127 @@
+import type { ConnectionFailure, StreamInput, StreamState, StreamStatus } from "everstream/client";
+import { describe, expect, test } from "vitest";
+import { hasConnection, IDLE, isFinal, transition } from "../../src/client/machine.ts";
+
+const failure: ConnectionFailure = { code: "NETWORK", message: "gone" };
+const busy: ConnectionFailure = { code: "HTTP_STATUS", message: "busy", status: 503, retryAfterMs: 60_000 };
+
+const states: Record<StreamState, StreamStatus> = {
+  idle: IDLE,
+  connecting: { state: "connecting", reason: "elapsed", attempt: 3, failure },
+  open: { state: "open", reason: "opened", attempt: 3, openedAt: 1000 },
+  stalled: { state: "stalled", reason: "silent", attempt: 3, openedAt: 1000 },
+  waiting: { state: "waiting", reason: "lost", attempt: 3, failure, nextTryAt: 9000 },
+  paused: { state: "paused", reason: "pause", attempt: 0 },
+  closed: { state: "closed", reason: "close", attempt: 3 },
+  failed: { state: "failed", reason: "lost", attempt: 3, failure },
+};
+
+const inputs = {
+  start: { type: "start" },
+  opened: { type: "opened" },
+  progress: { type: "progress" },
+  silent: { type: "silent" },
+  "lost, to be retried": { type: "lost", failure: busy, attempt: 4, retryInMs: 70_000 },
+  "lost for good": { type: "lost", failure: busy, attempt: 4 },
+  elapsed: { type: "elapsed" },
+  wake: { type: "wake" },
+  pause: { type: "pause" },
+  ended: { type: "ended" },
+  close: { type: "close" },
+} satisfies Record<string, StreamInput>;
+
+const waiting: StreamStatus = {
+  state: "waiting",
+  reason: "lost",
+  attempt: 4,
+  failure: busy,
+  nextTryAt: 75_000,
+};
+const failed: StreamStatus = { state: "failed", reason: "lost", attempt: 4, failure: busy };
+const paused: StreamStatus = { state: "paused", reason: "pause", attempt: 0 };
+const ended: StreamStatus = { state: "closed", reason: "ended", attempt: 3 };
+const closed: StreamStatus = { state: "closed", reason: "close", attempt: 3 };
+
+/** What follows on each input; what is not named leaves the state as it is. */
+const table: Record<StreamState, Partial<Record<keyof typeof inputs, StreamStatus>>> = {
+  idle: {
+    start: { state: "connecting", reason: "start", attempt: 1 },
+    pause: paused,
+    close: { state: "closed", reason: "close", attempt: 0 },
+  },
+  connecting: {
+    opened: { state: "open", reason: "opened", attempt: 3, openedAt: 5000 },
+    "lost, to be retried": waiting,
+    "lost for good": failed,
+    pause: paused,
+    ended,
+    close: closed,
+  },
+  open: {
+    progress: { state: "open", reason: "opened", attempt: 1, openedAt: 1000 },
+    silent: { state: "stalled", reason: "silent", attempt: 3, openedAt: 1000 },
+    "lost, to be retried": waiting,
+    "lost for good": failed,
+    pause: paused,
+    ended,
+    close: closed,
+  },
+  stalled: {
+    progress: { state: "stalled", reason: "silent", attempt: 1, openedAt: 1000 },
+    "lost, to be retried": waiting,
+    "lost for good": failed,
+    pause: paused,
+    ended,
+    close: closed,
+  },
+  waiting: {
+    elapsed: { state: "connecting", reason: "elapsed", attempt: 4, failure },
+    wake: { state: "connecting", reason: "wake", attempt: 4, failure },
+    pause: paused,
+    close: closed,
+  },
+  paused: {
+    wake: { state: "connecting", reason: "wake", attempt: 1 },
+    close: { state: "closed", reason: "close", attempt: 0 },
+  },
+  closed: {},
+  failed: {},
+};
+
+describe("every state × every input", () => {
+  for (const state of Object.keys(states) as StreamState[]) {
+    for (const name of Object.keys(inputs) as (keyof typeof inputs)[]) {
+      const expected = table[state][name];
+      test(`${state} × ${name} → ${expected?.state ?? "the same"}`, () => {
+        const before = states[state];
+        const after = transition(Object.freeze({ ...before }), inputs[name], 5000);
+        expect(after).toEqual(expected ?? before);
+      });
+    }
+  }
+});
+
+test("an input that means nothing gives the same value back, not an equal one", () => {
+  for (const state of Object.keys(states) as StreamState[]) {
+    for (const name of Object.keys(inputs) as (keyof typeof inputs)[]) {
+      if (table[state][name] === undefined)
+        expect(transition(states[state], inputs[name], 5000)).toBe(states[state]);
+    }
+  }
+});
+
+test("progress of a first attempt changes nothing, so that events cost no notification", () => {
+  const open: StreamStatus = { state: "open", reason: "opened", attempt: 1, openedAt: 1000 };
+  expect(transition(open, { type: "progress" }, 5000)).toBe(open);
+});
+
+test("waking does not cut short what the server asked for by Retry-After", () => {
+  expect(transition(waiting, { type: "wake" }, 74_999)).toBe(waiting);
+  expect(transition(waiting, { type: "wake" }, 75_000).state).toBe("connecting");
+});
+
+test("only closed and failed are final; a connection belongs to connecting, open and stalled", () => {
+  const all = Object.values(states);
+  expect(all.filter(isFinal).map(({ state }) => state)).toEqual(["closed", "failed"]);
+  expect(all.filter(hasConnection).map(({ state }) => state)).toEqual(["connecting", "open", "stalled"]);
+});

@@ -1,0 +1,121 @@
+import { openEventStream } from "everstream/client";
+import { afterAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { closing, reached, recordData, startServer } from "./server.ts";
+
+/** A window and a document in the places where browsers have them. */
+class Page extends EventTarget {
+  visibilityState = "visible";
+
+  show(visibilityState: "visible" | "hidden"): void {
+    this.visibilityState = visibilityState;
+    this.dispatchEvent(new Event("visibilitychange"));
+  }
+}
+
+let window: EventTarget;
+let page: Page;
+
+beforeEach(() => {
+  window = new EventTarget();
+  page = new Page();
+  vi.stubGlobal("addEventListener", window.addEventListener.bind(window));
+  vi.stubGlobal("removeEventListener", window.removeEventListener.bind(window));
+  vi.stubGlobal("document", page);
+});
+// Not after each test: streams are closed after that, and take their listeners away then.
+afterAll(() => void vi.unstubAllGlobals());
+
+const LONG = { minDelay: 1e6, maxDelay: 1e6 };
+
+function transition(type: "pagehide" | "pageshow", persisted: boolean): Event {
+  return Object.assign(new Event(type), { persisted });
+}
+
+describe("a stream that waits is woken", () => {
+  test.each([
+    ["online", () => window.dispatchEvent(new Event("online"))],
+    ["pageshow", () => window.dispatchEvent(transition("pageshow", false))],
+    ["visibilitychange", () => page.show("visible")],
+  ])("by %s", async (_, wake) => {
+    const server = await startServer((exchange, index) => {
+      if (index > 0) exchange.open("data: back\n\n");
+      else exchange.cut();
+    });
+    const stream = closing(openEventStream(server.url, LONG));
+    const data = recordData(stream);
+    await reached(stream, "waiting");
+    wake();
+    expect(stream.status).toMatchObject({ state: "connecting", reason: "wake" });
+    expect(await data.count(1)).toEqual(["back"]);
+  });
+
+  test("but not before a Retry-After is over", async () => {
+    const server = await startServer(({ response }) =>
+      response.writeHead(503, { "retry-after": "900" }).end(),
+    );
+    const stream = closing(openEventStream(server.url, LONG));
+    recordData(stream);
+    await reached(stream, "waiting");
+    page.show("hidden");
+    page.show("visible");
+    window.dispatchEvent(new Event("online"));
+    expect(stream.status.state).toBe("waiting");
+    expect(server.exchanges).toHaveLength(1);
+  });
+});
+
+describe("a page that goes away", () => {
+  test("closes its connection for the back/forward cache and resumes when it is shown again", async () => {
+    const server = await startServer((exchange, index) => exchange.open(`id: ${index}\ndata: ${index}\n\n`));
+    const stream = closing(openEventStream(server.url, LONG));
+    const data = recordData(stream);
+    await data.count(1);
+    window.dispatchEvent(transition("pagehide", true));
+    expect(stream.status.state).toBe("paused");
+    await (await server.exchange(0)).gone;
+    window.dispatchEvent(transition("pageshow", true));
+    expect(await data.count(2)).toEqual(["0", "1"]);
+    expect((await server.exchange(1)).request.headers["last-event-id"]).toBe("0");
+  });
+
+  test("for good, or with work that can't be resumed, keeps the connection as long as there is one", async () => {
+    const server = await startServer((exchange) => exchange.open("data: x\n\n"));
+    const stream = closing(openEventStream(server.url));
+    const post = closing(openEventStream(server.url, { method: "POST", pauseWhenHidden: true }));
+    await Promise.all([recordData(stream).count(1), recordData(post).count(1)]);
+    window.dispatchEvent(transition("pagehide", false));
+    page.show("hidden");
+    window.dispatchEvent(transition("pagehide", true));
+    expect(post.status.state).toBe("open");
+    expect(stream.status.state).toBe("paused");
+  });
+
+  test("pauses while hidden where that was asked for, from the beginning on", async () => {
+    const server = await startServer((exchange, index) => exchange.open(`id: ${index}\ndata: ${index}\n\n`));
+    page.visibilityState = "hidden";
+    const stream = closing(openEventStream(server.url, { pauseWhenHidden: true }));
+    const data = recordData(stream);
+    expect(stream.status.state).toBe("paused");
+    window.dispatchEvent(transition("pageshow", false));
+    expect(stream.status.state).toBe("paused");
+    window.dispatchEvent(new Event("online"));
+    expect(stream.status.state).toBe("paused");
+    page.show("visible");
+    await data.count(1);
+    page.show("hidden");
+    expect(stream.status.state).toBe("paused");
+    page.show("visible");
+    expect(await data.count(2)).toEqual(["0", "1"]);
+  });
+
+  test("hears nothing of streams that are closed", async () => {
+    const remove = vi.spyOn(page, "removeEventListener");
+    const server = await startServer((exchange) => exchange.open());
+    const stream = openEventStream(server.url);
+    recordData(stream);
+    await reached(stream, "open");
+    expect(remove).not.toHaveBeenCalled();
+    stream.close();
+    expect(remove).toHaveBeenCalledWith("visibilitychange", expect.any(Function));
+  });
+});

@@ -1,0 +1,137 @@
+import { openEventStream } from "everstream/client";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { createWatchdog } from "../../src/client/watchdog.ts";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+describe("a watchdog", () => {
+  test("bites after two and a half intervals and a second, counted from the last touch", () => {
+    const onSilent = vi.fn();
+    const watchdog = createWatchdog(onSilent);
+    watchdog.touch();
+    vi.advanceTimersByTime(1e6);
+    watchdog.touch();
+    watchdog.expect(10_000);
+    vi.advanceTimersByTime(20_000);
+    watchdog.touch();
+    vi.advanceTimersByTime(25_999);
+    expect(onSilent).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(1);
+    expect(onSilent).toHaveBeenCalledTimes(1);
+    vi.advanceTimersByTime(1e6);
+    expect(onSilent).toHaveBeenCalledTimes(1);
+  });
+
+  test("needs one timer for any number of touches", () => {
+    const watchdog = createWatchdog(() => undefined);
+    watchdog.expect(10_000);
+    const spy = vi.spyOn(globalThis, "setTimeout");
+    for (let n = 0; n < 1000; n++) watchdog.touch();
+    expect(spy).toHaveBeenCalledTimes(1);
+    spy.mockRestore();
+  });
+
+  test("rests until it is touched again, and for good once there is no promise", () => {
+    const onSilent = vi.fn();
+    const watchdog = createWatchdog(onSilent);
+    watchdog.expect(1000);
+    watchdog.touch();
+    watchdog.rest();
+    vi.advanceTimersByTime(1e6);
+    watchdog.touch();
+    watchdog.expect(0);
+    vi.advanceTimersByTime(1e6);
+    expect(onSilent).not.toHaveBeenCalled();
+  });
+
+  test("sees at once, when asked, that the machine slept, though its timers did not run", () => {
+    const onSilent = vi.fn();
+    const watchdog = createWatchdog(onSilent);
+    watchdog.expect(10_000);
+    watchdog.touch();
+    watchdog.check();
+    expect(onSilent).not.toHaveBeenCalled();
+    vi.setSystemTime(Date.now() + 3_600_000);
+    watchdog.check();
+    expect(onSilent).toHaveBeenCalledTimes(1);
+  });
+
+  test("does not wait longer because the clock was set back", () => {
+    const onSilent = vi.fn();
+    const watchdog = createWatchdog(onSilent);
+    watchdog.expect(10_000);
+    watchdog.touch();
+    vi.setSystemTime(Date.now() - 3_600_000);
+    vi.advanceTimersByTime(2 * 26_000);
+    expect(onSilent).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe("a stream with a watchdog", () => {
+  /** A fetch whose one answer the test writes by hand. */
+  function manualFetch(): { fetch: typeof fetch; write(text: string): void } {
+    let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+    const body = new ReadableStream<Uint8Array>({
+      start(given) {
+        controller = given;
+      },
+    });
+    const response = new Response(body, { headers: { "content-type": "text/event-stream" } });
+    return {
+      fetch: () => Promise.resolve(response),
+      write: (text) => controller?.enqueue(new TextEncoder().encode(text)),
+    };
+  }
+
+  test("does not take its own slow reader for a stalled server", async () => {
+    const { fetch, write } = manualFetch();
+    const stream = openEventStream("/", { fetch, maxQueue: 1 });
+    const loop = stream[Symbol.asyncIterator]();
+    write(": everstream heartbeat=1000\n\ndata: 0\n\ndata: 1\n\n");
+    await vi.advanceTimersByTimeAsync(1e6);
+    expect(stream.status.state).toBe("open");
+    await loop.next();
+    await loop.next();
+    await vi.advanceTimersByTimeAsync(3499);
+    expect(stream.status.state).toBe("open");
+    await vi.advanceTimersByTimeAsync(1);
+    expect(stream.status).toMatchObject({ state: "waiting", failure: { code: "STALLED" } });
+    stream.close();
+  });
+
+  test("goes by the `heartbeat` option where the server announces nothing", async () => {
+    const { fetch } = manualFetch();
+    const stream = openEventStream("/", { fetch, heartbeat: 2000 });
+    stream.onEvent(() => undefined);
+    await vi.advanceTimersByTimeAsync(5999);
+    expect(stream.status.state).toBe("open");
+    await vi.advanceTimersByTimeAsync(1);
+    expect(stream.status.failure).toMatchObject({ code: "STALLED" });
+    stream.close();
+  });
+
+  test("is given a fresh count of attempts by having stayed as long as the longest wait", async () => {
+    let opened = 0;
+    const stream = openEventStream("/", {
+      minDelay: 10,
+      maxDelay: 60_000,
+      fetch() {
+        opened++;
+        if (opened < 4) return Promise.reject(new TypeError("no network"));
+        return manualFetch().fetch("/");
+      },
+      heartbeat: 30_000,
+    });
+    stream.onEvent(() => undefined);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(stream.status).toMatchObject({ state: "open", attempt: 4 });
+    const attempts: number[] = [];
+    stream.onStatus(({ state, attempt }) => {
+      if (state === "waiting") attempts.push(attempt);
+    });
+    await vi.advanceTimersByTimeAsync(76_000);
+    expect(attempts).toEqual([1]);
+    stream.close();
+  });
+});
