@@ -15,6 +15,7 @@
  * - `INVALID_POSITION`: a cursor that this hub never gave out.
  * - `HUB_CLOSED`, `LOG_CLOSED`: it was used after `close()`.
  * - `LOG_FAILED`: the log could not store or read; the `cause` says why.
+ * - `LOG_LOCKED`: the log's folder is open already, in another process or through another log.
  * - `NOT_SERIALIZABLE`: `data` has no JSON form.
  * - `HTTP_STATUS`, `CONTENT_TYPE`, `NETWORK`, `TIMEOUT`, `STALLED`: why a client's connection failed.
  * - `NOT_RESUMABLE`: the connection is gone and repeating the request would repeat its work.
@@ -40,6 +41,7 @@ export type EverstreamErrorCode =
   | "HUB_CLOSED"
   | "LOG_CLOSED"
   | "LOG_FAILED"
+  | "LOG_LOCKED"
   | "NOT_SERIALIZABLE"
   | "HTTP_STATUS"
   | "CONTENT_TYPE"
