@@ -141,13 +141,13 @@ export class Session extends PulseMember implements SinkOwner {
     this.#settle(reason);
   }
 
-  /** @internal */
+  /** Called when the turn ends. */
   onTurnEnd(): void {
     this.#inTurn = false;
     this.#flush();
   }
 
-  /** @internal */
+  /** Called by the sink when it takes more again. */
   onSinkDrain(): void {
     this.#stuckSince = 0;
     this.#drained?.resolve();
@@ -155,7 +155,7 @@ export class Session extends PulseMember implements SinkOwner {
     this.onDrain?.();
   }
 
-  /** @internal */
+  /** Called by the sink when it is gone. */
   onSinkClose(reason: SinkCloseReason): void {
     leavePulse(this);
     this.#sink = undefined;
