@@ -1,5 +1,5 @@
 import { EverstreamError } from "../errors.ts";
-import { assertUserEventType, GAP_EVENT, type GapData } from "../protocol/index.ts";
+import { assertUserEventType, encodeEvent, GAP_EVENT, type GapData } from "../protocol/index.ts";
 import { type LogEntry, MAX_BATCH, STORED_VERSION, type StoredEvent } from "./log.ts";
 
 /** An event to publish. */
@@ -37,6 +37,9 @@ export interface HubEvent {
 /** The type that events without one have. */
 export const DEFAULT_TYPE = "message";
 const MAX_KEY_LENGTH = 256;
+/** What a block has beside type and data, at the most. */
+const BLOCK_OVERHEAD = 100;
+const LONGEST_ID = "z".repeat(23);
 const NO_META: Readonly<Record<string, string>> = Object.freeze({});
 
 const encoder = /* @__PURE__ */ new TextEncoder();
@@ -90,7 +93,7 @@ function storedEvent(input: PublishedEvent, maxBytes: number, time: number): Sto
   if (meta !== undefined) assertMeta(meta);
   const json = input.text === undefined && input.data !== undefined;
   const data = json ? toJson(input.data) : textOf(input);
-  assertSize(data, maxBytes);
+  assertSize(type, data, maxBytes);
   return { type: type === "" ? DEFAULT_TYPE : type, data, json, key, meta, time, version: STORED_VERSION };
 }
 
@@ -118,14 +121,15 @@ function assertMeta(meta: unknown): void {
   }
 }
 
-function assertSize(data: string, maxBytes: number): void {
-  // At most three bytes for each of a string's units.
-  if (data.length * 3 <= maxBytes) return;
-  const bytes = data.length > maxBytes ? data.length : encoder.encode(data).length;
+/** Bounds what an event takes on the wire, since that is what clients bound. */
+function assertSize(type: string, data: string, maxBytes: number): void {
+  // A unit takes at most three bytes, or, as a line break, seven: most events need no counting.
+  if (type.length + data.length < (maxBytes - BLOCK_OVERHEAD) / 7) return;
+  const bytes = encoder.encode(encodeEvent({ event: type, data, id: LONGEST_ID })).length;
   if (bytes <= maxBytes) return;
   throw new EverstreamError(
     "EVENT_TOO_LARGE",
-    `The event's data has ${bytes} bytes or more, but may have ${maxBytes}; send less, or raise \`limits.maxEventBytes\`.`,
+    `The event takes up to ${bytes} bytes, but may take ${maxBytes}; send less, or raise \`limits.maxEventBytes\` and the clients' bound.`,
   );
 }
 

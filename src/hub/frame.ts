@@ -1,4 +1,5 @@
 import { encodeEvent, GAP_EVENT, type GapData } from "../protocol/index.ts";
+import { SharedBytes } from "../session/sink.ts";
 import { DEFAULT_TYPE } from "./event.ts";
 import { type LogEntry, sizeOf } from "./log.ts";
 
@@ -13,6 +14,7 @@ export class Frame {
   /** What it counts for in limits. */
   readonly size: number;
   #bytes: Uint8Array | undefined;
+  #alone: SharedBytes | undefined;
 
   constructor(entry: LogEntry, id: string, gap?: GapData) {
     this.entry = entry;
@@ -30,6 +32,12 @@ export class Frame {
       this.gap === undefined ? eventBlock(this.entry, this.id) : gapBlock(this.gap),
     );
     return this.#bytes;
+  }
+
+  /** The frame as a write of its own, the same for all audiences. */
+  get alone(): SharedBytes {
+    this.#alone ??= new SharedBytes(this.bytes);
+    return this.#alone;
   }
 }
 

@@ -14,7 +14,7 @@ export interface Retention {
 
 /** Bounds on what one caller or client can take. */
 export interface HubLimits {
-  /** The most that one event's data may have, in bytes. Default: 1,048,576 (1 MiB). */
+  /** The most that one event may take on the wire, in bytes. Default: 1,048,576 (1 MiB), which clients take too. */
   maxEventBytes?: number;
   /** How many topics one reader may ask for. Default: 100. */
   maxTopics?: number;

@@ -65,6 +65,8 @@ export class Pump implements TurnMember {
   #publishUntil = 0;
   #turnGate: Gate | undefined;
   #roundGate: Gate | undefined;
+  /** Somebody was made to wait in this turn: there is more to publish than can be written one by one. */
+  #pressed = false;
 
   add(work: Work): void {
     if (work.queued) return;
@@ -88,22 +90,25 @@ export class Pump implements TurnMember {
   /** What a publisher has to wait for, if anything, whose topic has so much that was not offered to everybody. */
   pressure(unsent: number): Promise<void> | undefined {
     if (unsent >= MAX_UNSENT && !this.#isIdle) {
+      this.#pressed = true;
       this.#roundGate ??= new Gate();
       return this.#roundGate.promise;
     }
     if (this.#inTurn && performance.now() >= this.#publishUntil) {
+      this.#pressed = true;
       this.#turnGate ??= new Gate();
       return this.#turnGate.promise;
     }
     return undefined;
   }
 
-  /** @internal */
+  /** Called when the turn ends. */
   onTurnEnd(): void {
     this.#run(performance.now() + SLICE_MS);
-    this.#inTurn = !this.#isIdle;
+    // Under pressure what is published in the next turn gathers, to be written at its end in fewer, longer writes.
+    this.#inTurn = this.#pressed || !this.#isIdle;
+    this.#pressed = false;
     if (this.#inTurn) {
-      // What is published in the next turn gathers: this one's writing has not come round yet.
       this.#writeUntil = 0;
       this.#publishUntil = performance.now() + SLICE_MS;
       atTurnEnd(this);

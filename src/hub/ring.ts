@@ -96,16 +96,18 @@ export class Ring {
   }
 
   #join(from: number): Block {
-    const parts: Uint8Array[] = [];
-    let length = 0;
-    let to = from;
-    let last = this.base;
-    for (let frame = this.at(to); frame !== undefined; frame = this.at(++to)) {
-      if (length > 0 && length + frame.bytes.length > MAX_BLOCK_BYTES) break;
-      parts.push(frame.bytes);
+    const first = this.at(from) as Frame;
+    const parts = [first.bytes];
+    let length = first.bytes.length;
+    let last = first;
+    for (let index = from + 1; index < this.end; index++) {
+      const frame = this.at(index) as Frame;
       length += frame.bytes.length;
-      last = frame.sequence;
+      if (length > MAX_BLOCK_BYTES) break;
+      parts.push(frame.bytes);
+      last = frame;
     }
-    return { bytes: new SharedBytes(parts), to, last };
+    const bytes = parts.length === 1 ? first.alone : new SharedBytes(parts);
+    return { bytes, to: from + parts.length, last: last.sequence };
   }
 }
