@@ -246,6 +246,13 @@ describe("POST /api/upload/process", () => {
   });
 });
 
+test("no id leads out of the folder", async () => {
+  // What would be found if the id became part of a path as it is.
+  await writeFile(join(demo.dataDir, "outside"), "secret");
+  await writeFile(join(demo.dataDir, "outside.json"), JSON.stringify({ name: "x", type: "", bytes: 6 }));
+  expect((await demo.post("/upload/process", { fileId: "../outside" })).status).toBe(404);
+});
+
 test("uploads older than a day are swept away, younger ones stay", async () => {
   const [old, young] = [await uploadId("old"), await uploadId("young")];
   const yesterday = new Date(Date.now() - 25 * 60 * 60 * 1000);

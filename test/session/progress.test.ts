@@ -196,6 +196,8 @@ describe("it never goes backwards", () => {
     await vi.advanceTimersByTimeAsync(200);
     progress.report(0.2);
     await vi.advanceTimersByTimeAsync(200);
+    progress.report({ done: 1, total: 4 });
+    await vi.advanceTimersByTimeAsync(200);
     expect(stream.data()).toEqual([{ step: "a", progress: 50 }]);
   });
 

@@ -5,7 +5,7 @@ const WORDS: Readonly<Record<StreamStatus["state"], string>> = {
   connecting: "connecting",
   open: "connected",
   stalled: "silent",
-  waiting: "reconnecting soon",
+  waiting: "reconnecting",
   paused: "paused",
   closed: "closed",
   failed: "failed",
@@ -14,7 +14,7 @@ const WORDS: Readonly<Record<StreamStatus["state"], string>> = {
 /** A stream's state as a dot and a word. Changes are read out, since they come without anybody's doing. */
 export function Connection({ status }: { status: StreamStatus }) {
   const { state, attempt, failure } = status;
-  const detail = state === "waiting" && attempt > 1 ? `, attempt ${attempt} failed` : "";
+  const detail = state === "waiting" && attempt > 1 ? `, try ${attempt + 1}` : "";
   return (
     <span className="connection" data-state={state} role="status" title={failure?.message}>
       {WORDS[state]}
