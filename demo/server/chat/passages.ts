@@ -26,15 +26,14 @@ export async function readPassages(): Promise<readonly Passage[]> {
 }
 
 async function listDocuments(root: string, folder: string): Promise<string[]> {
-  let entries: { name: string; parentPath: string }[];
   try {
-    const found = await readdir(join(root, folder), { withFileTypes: true });
-    entries = found.filter((entry) => entry.isFile() && entry.name.endsWith(".md"));
+    const entries = await readdir(join(root, folder), { withFileTypes: true });
+    const documents = entries.filter((entry) => entry.isFile() && entry.name.endsWith(".md"));
+    return documents.map(({ name }) => join(folder, name)).sort();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
     throw error;
   }
-  return entries.map(({ name }) => join(folder, name)).sort();
 }
 
 /** Cuts Markdown at its headings, and long sections between paragraphs. */
