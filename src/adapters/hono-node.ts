@@ -5,6 +5,7 @@ import {
   isServerClosing,
   type NodeResponse,
   NodeSink,
+  onQueuedClose,
 } from "../session/node-sink.ts";
 import type { Session } from "../session/session.ts";
 import type { Sink } from "../session/sink.ts";
@@ -62,8 +63,10 @@ export class HonoNodeTransport implements Transport {
 
   /** Watches the sink that this transport carries, and the response beneath. */
   watch(sink: WebSink): void {
-    this.#outgoing.on("close", () => sink.close("disconnected"));
-    if (isGone(this.#outgoing)) queueMicrotask(() => sink.close("disconnected"));
+    const onClose = (): void => sink.close("disconnected");
+    this.#outgoing.on("close", onClose);
+    onQueuedClose(this.#outgoing, onClose);
+    if (isGone(this.#outgoing)) queueMicrotask(onClose);
     if (!this.#open) return;
     this.#watchReader(sink.stream);
     this.#watchWrites();

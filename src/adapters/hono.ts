@@ -1,7 +1,7 @@
 import type { Context } from "hono";
 import type { StatusCode } from "hono/utils/http-status";
 import type { Hub, Opening, RequestHead, RespondOptions } from "../hub/index.ts";
-import { EVENT_STREAM_HEADERS, EVENT_STREAM_TYPE } from "../protocol/index.ts";
+import { EVENT_STREAM_HEADERS } from "../protocol/index.ts";
 import { runHandler } from "../session/handler.ts";
 import { lastEventIdOf } from "../session/last-event-id.ts";
 import { type StreamOptions, sessionSettings } from "../session/options.ts";
@@ -10,6 +10,7 @@ import { Session } from "../session/session.ts";
 import { EventStreamWriter, type SSEMessage } from "../session/stream.ts";
 import { WebSink } from "../session/web-sink.ts";
 import { HonoNodeTransport, nodeEnvOf } from "./hono-node.ts";
+import { keepsOwnHeader } from "./own-header.ts";
 
 export { stream, streamText } from "hono/streaming";
 export { EventStreamWriter as SSEStreamingApi, type SSEMessage };
@@ -91,10 +92,7 @@ function headersFor(c: Context, wanted: Readonly<Record<string, string>>): Heade
   const chosen = c.newResponse(null).headers;
   const headers = new Headers();
   for (const [name, value] of Object.entries(wanted)) {
-    const own = chosen.get(name);
-    // A type that is none of ours would make every client refuse the stream.
-    const keep = own !== null && (name !== "Content-Type" || own.toLowerCase().startsWith(EVENT_STREAM_TYPE));
-    if (!keep) headers.set(name, value);
+    if (!keepsOwnHeader(name, chosen.get(name))) headers.set(name, value);
   }
   // Hono's `etag` would read the stream to its end to tag it, unless there is a tag; one that no other response has
   // can't match.

@@ -8,6 +8,7 @@ import { type NodeResponse, NodeSink } from "../session/node-sink.ts";
 import { sessionSettings } from "../session/options.ts";
 import { Session } from "../session/session.ts";
 import { EventStreamWriter } from "../session/stream.ts";
+import { keepsOwnHeader } from "./own-header.ts";
 
 /** A request of `node:http` or `node:http2`; Express' is one, Fastify's has one as `request.raw`. */
 export type NodeRequest = IncomingMessage | Http2ServerRequest;
@@ -66,7 +67,7 @@ export async function streamTopics(
 /** Sends the headers at once, the user's own among them. Returns whether a body follows. */
 function sendHead(req: NodeRequest, res: NodeResponse, headers: Readonly<Record<string, string>>): boolean {
   for (const [name, value] of Object.entries(headers)) {
-    if (name === "Content-Type" || !res.hasHeader(name)) res.setHeader(name, value);
+    if (!keepsOwnHeader(name, res.getHeader(name))) res.setHeader(name, value);
   }
   if (req.method === "HEAD") {
     res.end();

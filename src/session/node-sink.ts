@@ -2,6 +2,7 @@ import type { ServerResponse } from "node:http";
 import type { Http2ServerResponse } from "node:http2";
 import type { Socket } from "node:net";
 import type { Writable } from "node:stream";
+import { report } from "./report.ts";
 import type { SharedBytes, Sink, SinkOwner } from "./sink.ts";
 
 /** The stream is no longer needed (RFC 9113, 7). */
@@ -34,6 +35,7 @@ export class NodeSink implements Sink {
     source.on("drain", onDrain);
     response.on("close", onClose);
     response.on("error", onError);
+    onQueuedClose(response, () => this.closed("disconnected"));
     // A client that left before this has had its `close` already.
     if (isGone(response)) queueMicrotask(() => this.closed("disconnected"));
   }
@@ -55,7 +57,7 @@ export class NodeSink implements Sink {
     const socket = this.#socket;
     if (socket !== undefined) {
       const length = Buffer.byteLength(text);
-      if (socket.writable) socket.write(frameText(text, length));
+      if (this.#mayWrite(socket)) socket.write(frameText(text, length));
       return length;
     }
     const bytes = Buffer.from(text);
@@ -67,13 +69,13 @@ export class NodeSink implements Sink {
     if (this.#closed) return;
     const socket = this.#socket;
     if (socket === undefined) this.#writeResponse(shared.bytes);
-    else if (socket.writable) socket.write(shared.chunked);
+    else if (this.#mayWrite(socket)) socket.write(shared.chunked);
   }
 
   end(): void {
     if (this.#closed) return;
     closeSocketIfServerCloses(this.#response);
-    this.#response.end();
+    this.#attempt(() => this.#response.end());
   }
 
   destroy(): void {
@@ -90,6 +92,7 @@ export class NodeSink implements Sink {
     source[SINK] = undefined;
     this.#response.off("close", onClose);
     // The error listener stays: a late error of a response without one would end the process.
+    if (reason === "write-failed") cutOff(this.#response);
     this.#owner.onSinkClose(reason);
   }
 
@@ -104,13 +107,29 @@ export class NodeSink implements Sink {
     return this.#socket ?? ("chunkedEncoding" in response ? response : response.stream);
   }
 
+  /** Whoever else has ended the response has written its last chunk; more would be read as another response. */
+  #mayWrite(socket: Socket): boolean {
+    return socket.writable && !this.#response.writableEnded;
+  }
+
   #writeResponse(bytes: Uint8Array): void {
-    const response = this.#response;
+    const response = this.#response as ServerResponse & { flush?: unknown };
     if (response.writableEnded || response.destroyed) return;
-    (response as ServerResponse).write(bytes);
-    // Express' `compression` and its like hold bytes back until asked.
-    const { flush } = response as { flush?: unknown };
-    if (typeof flush === "function") flush.call(response);
+    this.#attempt(() => {
+      response.write(bytes);
+      // Express' `compression` and its like hold bytes back until asked.
+      if (typeof response.flush === "function") response.flush();
+    });
+  }
+
+  /** Methods that middleware has put in place of Node's may throw. */
+  #attempt(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      report("Writing to a response failed", error);
+      this.closed("write-failed");
+    }
   }
 }
 
@@ -136,6 +155,17 @@ function onError(this: Marked): void {
 export function isServerClosing(response: NodeResponse): boolean {
   const { server } = (response.socket ?? {}) as { server?: { listening?: boolean } };
   return server?.listening === false;
+}
+
+/**
+ * Calls `listener` when the client of a response leaves that still waits behind another on its connection: Node tells
+ * only the response whose turn it is.
+ */
+export function onQueuedClose(response: NodeResponse, listener: () => void): void {
+  if (!("chunkedEncoding" in response) || response.socket !== null) return;
+  const { socket } = response.req;
+  socket.once("close", listener);
+  response.once("close", () => socket.off("close", listener));
 }
 
 /** Ends a response in a way that its client can't take for an end in good order. */
