@@ -1,0 +1,65 @@
+import { parseArgs } from "node:util";
+
+const ROWS = /** @type {const} */ (["fanout", "tokens", "idle", "parser"]);
+
+export const USAGE = `npm run bench -- [options]
+  --only ${ROWS.join(",")}   some of the rows
+  --peers node:http,everstream/node   some of the peers
+  --rounds 3          how often each is measured; the table shows medians
+  --connections 1000  for fan-out
+  --generator C|Node  the load generator; C where a compiler is found
+  --json FILE         all figures of all rounds
+  --quick             small and short: proves the harness, measures nothing`;
+
+/** @typedef {typeof ROWS[number]} Row */
+
+/**
+ * @param {string[]} args
+ * @param {readonly string[]} peerNames
+ */
+export function readOptions(args, peerNames) {
+  const { values } = parseArgs({
+    args,
+    options: {
+      only: { type: "string" },
+      peers: { type: "string" },
+      rounds: { type: "string" },
+      connections: { type: "string" },
+      generator: { type: "string" },
+      json: { type: "string" },
+      quick: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
+  });
+  return {
+    rows: /** @type {Row[]} */ (listed("--only", values.only, ROWS)),
+    peers: listed("--peers", values.peers, peerNames),
+    rounds: counted("--rounds", values.rounds) ?? (values.quick ? 1 : 3),
+    connections: counted("--connections", values.connections),
+    generator: /** @type {"C" | "Node" | undefined} */ (
+      values.generator && listed("--generator", values.generator, ["C", "Node"])[0]
+    ),
+    json: values.json,
+    quick: values.quick,
+    help: values.help,
+  };
+}
+
+/** @param {string} flag @param {string | undefined} value @param {readonly string[]} known */
+function listed(flag, value, known) {
+  if (value === undefined) return [...known];
+  const names = value.split(",");
+  for (const name of names) {
+    if (!known.includes(name)) throw new Error(`${flag}: "${name}" is none of ${known.join(", ")}`);
+  }
+  return names;
+}
+
+/** @param {string} flag @param {string | undefined} value */
+function counted(flag, value) {
+  if (value === undefined) return undefined;
+  const number = Number(value);
+  if (!Number.isInteger(number) || number < 1)
+    throw new Error(`${flag}: "${value}" is no whole number above 0`);
+  return number;
+}
