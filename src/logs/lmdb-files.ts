@@ -1,0 +1,138 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { type Database, type Key, open, type RootDatabase } from "lmdb";
+import { EverstreamError } from "../errors.ts";
+import type { Epoch } from "../hub/log.ts";
+import { type Pair, pairKeys } from "./lmdb-keys.ts";
+import { decodeTopic, encodeTopic, type TopicRecord } from "./lmdb-topic.ts";
+
+/** What the whole log remembers beside topics and events. */
+export interface LogState {
+  /** The newest sequence. */
+  head: number;
+  /** No forgotten topic had an entry after it. */
+  floor: number;
+  /** What the next thing that needs a number of its own gets. */
+  nextId: number;
+  /** How many topics without events are remembered. */
+  emptyTopics: number;
+  /** How many stretches of removed events still take up space. */
+  leftovers: number;
+}
+
+/** What a `publishId` led to: until when that counts, the first sequence, and how many. */
+export type StoredResult = readonly [until: number, first: number, count: number];
+
+/** How this file lies on disk. Another number means that this code can't read it. */
+const FORMAT = 1;
+const FIRST_STATE: Readonly<LogState> = { head: 0, floor: 0, nextId: 1, emptyTopics: 0, leftovers: 0 };
+
+/**
+ * What our LMDB files are opened with.
+ *
+ * `overlappingSync` would show a commit before it is on disk, and would say nothing of a sync that fails. Without it a
+ * commit writes its pages, syncs them, and writes the page that makes them count with O_DSYNC; readers see it after that.
+ *
+ * `eventTurnBatching` would put writes into a transaction one of whose promises nobody can get at, so that a commit that
+ * fails would be an unhandled rejection.
+ */
+export const DURABLE = { noSubdir: true, overlappingSync: false, eventTurnBatching: false } as const;
+
+/** The databases in a log's file, and how their keys and values look. */
+export class LmdbFiles {
+  /** Topics by name. */
+  readonly topics: Database<TopicRecord, string>;
+  /** Events as `encodeStored` writes them, by their topic's number and their sequence: a topic's lie together. */
+  readonly events: Database<Buffer, Pair>;
+  /** The timetable of retention: topics' names, by the time when they are due and their number. */
+  readonly due: Database<string, Pair>;
+  /** Names of topics without events, by their place in that list, and 0. */
+  readonly empty: Database<string, Pair>;
+  /** Removed events that still take up space, by their topic's number and the sequence through which all are void. */
+  readonly leftovers: Database<string, Pair>;
+  readonly publishIds: Database<StoredResult, Buffer>;
+  /** The keys of `publishIds`, by the time until which they count, and a number. */
+  readonly publishIdTimes: Database<Buffer, Pair>;
+  readonly #log: Database<unknown, string>;
+  readonly #root: RootDatabase<unknown, string>;
+
+  private constructor(root: RootDatabase<unknown, string>, folder: string) {
+    this.#root = root;
+    this.#log = this.#database("log", { encoding: "json" });
+    this.#assertFormat(folder);
+    const topicRecords = { encode: encodeTopic, decode: decodeTopic };
+    this.topics = this.#database("topics", { encoder: topicRecords });
+    this.events = this.#database("events", { encoding: "binary", keyEncoder: pairKeys });
+    this.due = this.#database("due", { encoding: "string", keyEncoder: pairKeys });
+    this.empty = this.#database("empty", { encoding: "string", keyEncoder: pairKeys });
+    this.leftovers = this.#database("leftovers", { encoding: "string", keyEncoder: pairKeys });
+    this.publishIds = this.#database("publishIds", { encoding: "json", keyEncoding: "binary" });
+    this.publishIdTimes = this.#database("publishIdTimes", { encoding: "binary", keyEncoder: pairKeys });
+  }
+
+  /** @throws EverstreamError `LOG_FAILED`: the folder holds a log of another format. */
+  static async open(folder: string): Promise<LmdbFiles> {
+    mkdirSync(folder, { recursive: true });
+    const root = open<unknown, string>({ path: join(folder, "events.mdb"), ...DURABLE });
+    try {
+      return new LmdbFiles(root, folder);
+    } catch (error) {
+      await root.close();
+      throw error;
+    }
+  }
+
+  get state(): Readonly<LogState> {
+    return (this.#log.get("state") as LogState | undefined) ?? FIRST_STATE;
+  }
+
+  get epochs(): readonly Epoch[] {
+    return (this.#log.get("epochs") as readonly Epoch[] | undefined) ?? [];
+  }
+
+  setState(state: Readonly<LogState>): void {
+    void this.#log.put("state", state);
+  }
+
+  setEpochs(epochs: readonly Epoch[]): void {
+    void this.#log.put("format", FORMAT);
+    void this.#log.put("epochs", epochs);
+  }
+
+  /** Commits all that `write` writes, or nothing of it. Resolves when it is on disk. */
+  async commit(write: () => void): Promise<void> {
+    try {
+      await this.#root.batch(write);
+    } catch (error) {
+      throw await causeOf(error);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#root.close();
+  }
+
+  #database<Value, K extends Key>(name: string, options: object): Database<Value, K> {
+    return this.#root.openDB<Value, K>(name, options);
+  }
+
+  #assertFormat(folder: string): void {
+    const format = this.#log.get("format");
+    if (format === undefined || format === FORMAT) return;
+    throw new EverstreamError(
+      "LOG_FAILED",
+      `The log in ${folder} has data format ${format}, and this version of everstream reads ${FORMAT}: use the version that wrote it, or another folder.`,
+    );
+  }
+}
+
+/** What lies behind lmdb's "Commit failed (see commitError for details)". */
+async function causeOf(error: unknown): Promise<unknown> {
+  if (!(error instanceof Error) || !("commitError" in error)) return error;
+  try {
+    await error.commitError;
+    return error;
+  } catch (cause) {
+    return cause;
+  }
+}

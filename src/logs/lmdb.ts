@@ -1,0 +1,132 @@
+import { resolve } from "node:path";
+import { EverstreamError } from "../errors.ts";
+import type {
+  AppendRequest,
+  AppendResult,
+  Epoch,
+  EventLog,
+  LogConnection,
+  LogFeed,
+  Page,
+  ReadQuery,
+} from "../hub/log.ts";
+import { logFailed } from "./lmdb-disk.ts";
+import { LmdbStore } from "./lmdb-store.ts";
+
+/** Options of {@link lmdbLog}. */
+export interface LmdbLogOptions {
+  /**
+   * The log's folder, relative to where the process was started. It is made where it is missing, and belongs to one
+   * process at a time. On a disk of this machine: LMDB does not work on network file systems.
+   */
+  path: string;
+}
+
+/**
+ * A log in a folder of this machine, on LMDB (the package `lmdb`, to be installed beside this one). What it has accepted
+ * is on disk: it survives `kill -9`, and power loss where the disk keeps what it has confirmed. Publishes that come while
+ * a commit is under way share the next one. After a crash it opens without repair.
+ *
+ * The folder is opened by the first hub and closed with the last one. Until then nobody else can open it: `createHub`'s
+ * first use of the log fails with `LOG_LOCKED` where another process, or another `lmdbLog()` in this one, has it open.
+ * That ends with the process, however it ends.
+ *
+ * Where the disk is full or fails, publishing fails with `LOG_FAILED` and nothing of what was accepted is lost; it works
+ * again once there is space.
+ *
+ * @throws EverstreamError `INVALID_OPTION`.
+ */
+export function lmdbLog(options: LmdbLogOptions): EventLog {
+  const path: unknown = options?.path;
+  if (typeof path !== "string" || path === "") {
+    throw new EverstreamError(
+      "INVALID_OPTION",
+      "`path` must name the folder in which the log is to be kept.",
+    );
+  }
+  return new LmdbLog(resolve(path));
+}
+
+class LmdbLog implements EventLog {
+  readonly #folder: string;
+  #store: Promise<LmdbStore> | undefined;
+  #connections = 0;
+  #closing: Promise<void> = Promise.resolve();
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  async open(feed: LogFeed): Promise<LogConnection> {
+    this.#connections++;
+    this.#store ??= this.#closing.then(() => LmdbStore.open(this.#folder));
+    const store = this.#store;
+    try {
+      return new LmdbConnection(await store, feed, () => this.#release());
+    } catch (error) {
+      this.#connections--;
+      if (this.#store === store) this.#store = undefined;
+      throw logFailed(this.#folder, "open", error);
+    }
+  }
+
+  #release(): Promise<void> {
+    this.#connections--;
+    const store = this.#store;
+    if (this.#connections > 0 || store === undefined) return Promise.resolve();
+    this.#store = undefined;
+    this.#closing = store.then((opened) => opened.close());
+    return this.#closing;
+  }
+}
+
+class LmdbConnection implements LogConnection {
+  readonly epochs: readonly Epoch[];
+  readonly head: number;
+  readonly #store: LmdbStore;
+  readonly #feed: LogFeed;
+  readonly #release: () => Promise<void>;
+  #closing: Promise<void> | undefined;
+
+  constructor(store: LmdbStore, feed: LogFeed, release: () => Promise<void>) {
+    this.#store = store;
+    this.#feed = feed;
+    this.#release = release;
+    this.epochs = store.epochs;
+    this.head = store.head;
+    store.feeds.add(feed);
+  }
+
+  append(request: AppendRequest): Promise<AppendResult> {
+    return this.#whileOpen(() => this.#store.append(request));
+  }
+
+  read(query: ReadQuery): Promise<Page> {
+    return this.#whileOpen(() => this.#store.read(query));
+  }
+
+  follow(): number {
+    return this.#store.head;
+  }
+
+  unfollow(): void {
+    // Every connection is fed everything: telling topics apart would cost more than it saves.
+  }
+
+  expire(now: number): Promise<void> {
+    return this.#whileOpen(() => this.#store.expire(now));
+  }
+
+  close(): Promise<void> {
+    this.#store.feeds.delete(this.#feed);
+    this.#closing ??= this.#release();
+    return this.#closing;
+  }
+
+  async #whileOpen<Result>(work: () => Promise<Result>): Promise<Result> {
+    if (this.#closing !== undefined) {
+      throw new EverstreamError("LOG_CLOSED", "The connection to the LMDB log was closed.");
+    }
+    return work();
+  }
+}
