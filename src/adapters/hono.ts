@@ -82,7 +82,7 @@ function respond(c: Context, session: Session, headers: Headers, direct: boolean
   const sink = new WebSink(session, transport);
   session.attach(sink);
   transport?.watch(sink);
-  followRequest(session, raw, node === undefined);
+  followRequest(session, raw, node === undefined || Object.getPrototypeOf(raw) === Request.prototype);
   const response = c.newResponse(sink.stream, { headers });
   return response;
 }
