@@ -1,5 +1,5 @@
 // The tarball, installed in an empty folder: every entry loads, says what it lacks, and brings types that hold alone.
-import { cp, mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
+import { copyFile, cp, mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import ts from "typescript";
@@ -61,6 +61,20 @@ describe("in an empty folder", () => {
   it("has types that hold without any other package's", () => {
     const alone = subpaths.filter((subpath) => NEEDS[subpath] === undefined && !NODE_TYPES.includes(subpath));
     expect(typeFaults(alone, packed().consumer, [])).toEqual([]);
+  });
+});
+
+describe("in use", () => {
+  it("serves a hub and reads it, replay first, and then lets the process end", async () => {
+    // A copy, since a file of the repository would import the repository's own package.
+    const app = join(packed().consumer, "app.js");
+    await copyFile(join(root, "test/setup/consumer-app.js"), app);
+    const { code, output } = await runChild(process.execPath, [app], { timeoutMs: 20_000 });
+    expect(code, output).toBe(0);
+    expect(JSON.parse(output)).toEqual([
+      ["greeting", { to: "earlier" }],
+      ["greeting", { to: "live" }],
+    ]);
   });
 });
 
