@@ -3,6 +3,7 @@ import { type CloseReason, closeStreams, type EventStreamWriter, type HandlerOpt
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { pulseSize } from "../../src/session/pulse.ts";
 import { type Deferred, deferred } from "../session/deferred.ts";
+import { collectGarbage } from "../session/garbage.ts";
 import { type Client, type Handler, type Serving, ways } from "./ways.ts";
 
 const open: Serving[] = [];
@@ -246,6 +247,27 @@ describe.each(ways)("$name", (way) => {
     await vi.waitFor(() => expect(reasons).toHaveLength(200));
     expect(new Set(reasons)).toEqual(new Set([way.left]));
     await vi.waitFor(() => expect(pulseSize()).toBe(0));
+  });
+
+  test("an ended stream is garbage, though its callback never returns", async () => {
+    const references: WeakRef<object>[] = [];
+    const serving = await serve(async (stream, requestSignal) => {
+      const payload = { stream, requestSignal };
+      references.push(new WeakRef(payload));
+      requestSignal()?.addEventListener("abort", () => void payload);
+      await stream.writeSSE({ data: "1" });
+      await new Promise(() => undefined);
+      await stream.writeSSE({ data: String(payload) });
+    });
+    const clients = await Promise.all(Array.from({ length: 10 }, () => serving.open()));
+    await Promise.all(clients.map((client) => client.until("data: 1")));
+    for (const client of clients) client.destroy();
+    await vi.waitFor(() => expect(pulseSize()).toBe(0));
+    await vi.waitFor(async () => {
+      await collectGarbage();
+      expect(references.filter((reference) => reference.deref() !== undefined)).toEqual([]);
+    });
+    expect(references).toHaveLength(10);
   });
 
   test("an idle stream gets heartbeats, also visible ones", async () => {

@@ -288,6 +288,8 @@ class MemoryClient extends Recording implements Client {
   destroy(): void {
     if (this.#leaveBy === "abort") this.#controller.abort();
     else this.#reader?.cancel().catch(() => undefined);
+    // What a client holds of the body would keep the stream's error, and with it all that had a part in it.
+    this.#reader = undefined;
   }
 
   async #readAll(): Promise<void> {
