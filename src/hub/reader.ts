@@ -2,6 +2,7 @@ import type { GapData } from "../protocol/index.ts";
 import { joinPulse, leavePulse, PulseMember } from "../session/pulse.ts";
 import { report } from "../session/report.ts";
 import type { Audience } from "./audience.ts";
+import type { Frame } from "./frame.ts";
 import type { TopicState } from "./log.ts";
 import type { Outlet } from "./outlet.ts";
 import type { SharedPage } from "./pages.ts";
@@ -109,6 +110,11 @@ export class Reader extends PulseMember implements Work {
         this.#fromLog = true;
         this.#follow();
         return;
+      }
+      // The log may have been ahead of the feed.
+      if ((ring.at(this.index) as Frame).sequence <= this.cursor) {
+        this.index = ring.indexAfter(this.cursor);
+        continue;
       }
       const { to, last } = outlet.take(ring, this.index);
       slice.count();

@@ -12,6 +12,8 @@ export class MemorySink implements Sink {
   /** Whether every write makes it full. */
   stalled = false;
   ended = false;
+  /** The connection breaks after so many bytes more, wherever in a frame that is. */
+  cutAfter = Number.POSITIVE_INFINITY;
   readonly #session: Session;
   readonly #onBytes: (bytes: Uint8Array) => void;
   #held: Uint8Array[] = [];
@@ -54,6 +56,14 @@ export class MemorySink implements Sink {
 
   #write(bytes: Uint8Array): void {
     this.writes++;
+    if (bytes.length >= this.cutAfter) {
+      const rest = bytes.subarray(0, this.cutAfter);
+      this.cutAfter = 0;
+      if (!this.ended && rest.length > 0) this.#onBytes(rest);
+      this.destroy();
+      return;
+    }
+    this.cutAfter -= bytes.length;
     if (this.stalled) {
       this.#held.push(bytes);
       this.pending += bytes.length;

@@ -1,12 +1,17 @@
 import { createHub, memoryLog } from "everstream";
 import { describe, expect, it } from "vitest";
-import { describeLog, openNode } from "./contract.ts";
+import { describeLog, type LogFixture, openNode } from "./contract.ts";
+import { describeHubOver, remote } from "./hub-contract.ts";
 
-describeLog("memoryLog", async () => ({
+const create = async (): Promise<LogFixture> => ({
   log: memoryLog(),
   restart: async () => memoryLog(),
   dispose: async () => undefined,
-}));
+});
+
+describeLog("memoryLog", create);
+describeHubOver("memoryLog", create);
+describeHubOver("memoryLog, far away", remote(create));
 
 describe("memoryLog", () => {
   it("holds no more than its bytes over all topics: the oldest events go first, whatever their topic", async () => {

@@ -1,0 +1,72 @@
+import type { Delivery, EventLog, LogConnection, LogFeed } from "everstream";
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** What a test does to a log that is far away. */
+export interface Distance {
+  /** Called at each end of each of the hub's calls to the log, the feed's deliveries aside. */
+  onCall?: (call: "append" | "read" | "follow", moment: "before" | "after") => void | Promise<void>;
+  /** Whether to lose this delivery on its way. */
+  loses?: (delivery: Delivery) => boolean;
+}
+
+/**
+ * A log as if over a network: calls and deliveries take a turn of the event loop, deliveries hold only the entries of
+ * topics that are followed, following takes time, and deliveries can get lost.
+ */
+export function remoteLog(log: EventLog, distance: Distance = {}): EventLog {
+  return {
+    async open(feed) {
+      const followed = new Map<string, number>();
+      const connection = await log.open(remoteFeed(feed, followed, distance));
+      return remoteConnection(connection, followed, distance);
+    },
+  };
+}
+
+function remoteFeed(feed: LogFeed, followed: Map<string, number>, distance: Distance): LogFeed {
+  let last = Promise.resolve();
+  return {
+    onEntries(delivery) {
+      const lost = distance.loses?.(delivery) ?? false;
+      const entries = delivery.entries.filter(({ topic }) => followed.has(topic));
+      last = last.then(turn).then(() => {
+        if (!lost) feed.onEntries({ ...delivery, entries });
+      });
+    },
+    onEpoch: (epochs, head) => feed.onEpoch(epochs, head),
+  };
+}
+
+function remoteConnection(
+  connection: LogConnection,
+  followed: Map<string, number>,
+  { onCall }: Distance,
+): LogConnection {
+  const far = async <Result>(call: "append" | "read" | "follow", work: () => Result | Promise<Result>) => {
+    await turn();
+    await onCall?.(call, "before");
+    const result = await work();
+    await onCall?.(call, "after");
+    await turn();
+    return result;
+  };
+  return {
+    epochs: connection.epochs,
+    head: connection.head,
+    append: (request) => far("append", () => connection.append(request)),
+    read: (query) => far("read", () => connection.read(query)),
+    follow: (topic) =>
+      far("follow", () => {
+        followed.set(topic, (followed.get(topic) ?? 0) + 1);
+        return connection.follow(topic);
+      }),
+    unfollow(topic) {
+      const count = (followed.get(topic) ?? 0) - 1;
+      if (count > 0) followed.set(topic, count);
+      else followed.delete(topic);
+    },
+    expire: (now) => connection.expire(now),
+    close: () => connection.close(),
+  };
+}
