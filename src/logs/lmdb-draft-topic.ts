@@ -1,12 +1,6 @@
-import { type EventMeasure, measureStored } from "./lmdb-event.ts";
-import type { LmdbFiles } from "./lmdb-files.ts";
-import { LAST, type Pair } from "./lmdb-keys.ts";
+import type { EventMeasure } from "./lmdb-event.ts";
+import type { Measured, OldestEvents } from "./lmdb-oldest.ts";
 import type { TopicRecord } from "./lmdb-topic.ts";
-
-/** An event that may be trimmed. */
-interface Measured extends EventMeasure {
-  readonly sequence: number;
-}
 
 /** A topic as one commit sees and changes it. */
 export class DraftTopic {
@@ -14,25 +8,25 @@ export class DraftTopic {
   readonly record: TopicRecord;
   /** Whether the record is to be stored anew. */
   changed = false;
-  readonly #files: LmdbFiles;
+  readonly #stored: OldestEvents;
   /** Events that this commit adds, those from `#nextAdded` on not trimmed by it. */
   readonly #added: Measured[] = [];
   #nextAdded = 0;
-  /** The stored events from the oldest on; `undefined` until somebody asks. */
-  #stored: Iterator<{ key: Pair; value: Buffer }> | undefined;
-  #oldest: Measured | undefined;
+  /** Whether what was stored before this commit is trimmed, all of it. */
+  #isStoredGone: boolean;
 
-  constructor(name: string, record: TopicRecord, files: LmdbFiles) {
+  constructor(name: string, record: TopicRecord, stored: OldestEvents) {
     this.name = name;
     this.record = record;
-    this.#files = files;
+    this.#stored = stored;
+    this.#isStoredGone = record.events === 0;
   }
 
-  add(sequence: number, measure: EventMeasure): void {
+  add(sequence: number, { size, time }: EventMeasure): void {
     const { record } = this;
-    this.#added.push({ sequence, size: measure.size, time: measure.time });
+    this.#added.push({ sequence, size, time });
     record.events++;
-    record.bytes += measure.size;
+    record.bytes += size;
     record.last = sequence;
     if (record.first === 0) record.first = sequence;
     this.changed = true;
@@ -47,19 +41,23 @@ export class DraftTopic {
 
   /** The oldest event it holds. */
   oldest(): Measured | undefined {
-    if (this.record.events === 0) return undefined;
-    this.#oldest ??= this.#nextStored() ?? this.#added[this.#nextAdded++];
-    return this.#oldest;
+    if (!this.#isStoredGone) {
+      const stored = this.#stored.first(this.record);
+      if (stored !== undefined) return stored;
+      this.#isStoredGone = true;
+    }
+    return this.#added[this.#nextAdded];
   }
 
   /** Takes the oldest event out of the record. Its place on disk is the caller's to free. */
-  trim(oldest: Measured): void {
+  trim({ sequence, size }: Measured): void {
     const { record } = this;
+    if (this.#isStoredGone) this.#nextAdded++;
+    else this.#stored.advance(record);
     record.events--;
-    record.bytes -= oldest.size;
-    record.trimmedThrough = oldest.sequence;
+    record.bytes -= size;
+    record.trimmedThrough = sequence;
     record.deleted = false;
-    this.#oldest = undefined;
     record.first = this.oldest()?.sequence ?? 0;
     this.changed = true;
   }
@@ -67,32 +65,16 @@ export class DraftTopic {
   /** Takes all events out, and the finish mark. `sequence` is that of the mark which says so. */
   delete(sequence: number): void {
     const { record } = this;
-    this.close();
-    this.#added.length = 0;
-    this.#nextAdded = 0;
-    this.#oldest = undefined;
-    Object.assign(record, { first: 0, events: 0, bytes: 0, last: sequence, trimmedThrough: sequence });
-    Object.assign(record, { deleted: true, finishedAt: 0 });
+    this.#stored.forget(record);
+    this.#isStoredGone = true;
+    this.#nextAdded = this.#added.length;
+    record.first = 0;
+    record.last = sequence;
+    record.trimmedThrough = sequence;
+    record.finishedAt = 0;
+    record.events = 0;
+    record.bytes = 0;
+    record.deleted = true;
     this.changed = true;
   }
-
-  /** Gives the cursor back to lmdb. */
-  close(): void {
-    this.#stored?.return?.();
-    this.#stored = NOTHING_STORED;
-  }
-
-  #nextStored(): Measured | undefined {
-    const { record } = this;
-    // lmdb shows what was stored before this commit, so that it ends where the added ones begin.
-    this.#stored ??= this.#files.events
-      .getRange({ start: [record.id, record.first], end: [record.id, LAST] })
-      [Symbol.iterator]();
-    const next = this.#stored.next();
-    if (next.done === true) return undefined;
-    const { size, time } = measureStored(next.value.value);
-    return { sequence: next.value.key[1], size, time };
-  }
 }
-
-const NOTHING_STORED: Iterator<never> = { next: () => ({ done: true, value: undefined }) };

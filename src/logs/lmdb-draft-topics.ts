@@ -34,7 +34,7 @@ export class DraftTopics {
   find(name: string): DraftTopic | undefined {
     if (this.#topics.has(name)) return this.#topics.get(name);
     const record = this.#files.topics.get(name);
-    const topic = record === undefined ? undefined : new DraftTopic(name, record, this.#files);
+    const topic = record === undefined ? undefined : new DraftTopic(name, record, this.#files.oldest);
     this.#topics.set(name, topic);
     return topic;
   }
@@ -42,7 +42,7 @@ export class DraftTopics {
   create(name: string): DraftTopic {
     const { floor } = this.#state;
     const record: TopicRecord = { ...NEW_TOPIC, id: this.#state.nextId++, trimmedThrough: floor };
-    const topic = new DraftTopic(name, record, this.#files);
+    const topic = new DraftTopic(name, record, this.#files.oldest);
     this.#topics.set(name, topic);
     return topic;
   }
@@ -104,9 +104,7 @@ export class DraftTopics {
   /** Ends the deciding: has all records stored that changed. */
   finish(): void {
     for (const topic of this.#topics.values()) {
-      if (topic === undefined) continue;
-      topic.close();
-      if (topic.changed) this.#changes.put(this.#files.topics, topic.name, topic.record);
+      if (topic?.changed === true) this.#changes.put(this.#files.topics, topic.name, topic.record);
     }
   }
 

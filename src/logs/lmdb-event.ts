@@ -65,6 +65,8 @@ export function decodeStored(bytes: Buffer): StoredEvent {
   };
 }
 
-export function measureStored(bytes: Buffer): EventMeasure {
-  return { size: bytes.readUInt32LE(4), time: bytes.readDoubleLE(8) };
+/** @param bytes Of an event. lmdb hands out a view of its memory where the event is large. */
+export function measureStored(bytes: Uint8Array): EventMeasure {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, HEAD_BYTES);
+  return { size: view.getUint32(4, true), time: view.getFloat64(8, true) };
 }

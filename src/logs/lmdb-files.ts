@@ -3,7 +3,9 @@ import { join } from "node:path";
 import { type Database, type Key, open, type RootDatabase } from "lmdb";
 import { EverstreamError } from "../errors.ts";
 import type { Epoch } from "../hub/log.ts";
+import { measureStored } from "./lmdb-event.ts";
 import { type Pair, pairKeys } from "./lmdb-keys.ts";
+import { OldestEvents } from "./lmdb-oldest.ts";
 import { decodeTopic, encodeTopic, type TopicRecord } from "./lmdb-topic.ts";
 
 /** What the whole log remembers beside topics and events. */
@@ -44,6 +46,8 @@ export class LmdbFiles {
   readonly topics: Database<TopicRecord, string>;
   /** Events as `encodeStored` writes them, by their topic's number and their sequence: a topic's lie together. */
   readonly events: Database<Buffer, Pair>;
+  /** The oldest events of topics that are being trimmed. */
+  readonly oldest: OldestEvents;
   /** The timetable of retention: topics' names, by the time when they are due and their number. */
   readonly due: Database<string, Pair>;
   /** Names of topics without events, by their place in that list, and 0. */
@@ -63,6 +67,8 @@ export class LmdbFiles {
     const topicRecords = { encode: encodeTopic, decode: decodeTopic };
     this.topics = this.#database("topics", { encoder: topicRecords });
     this.events = this.#database("events", { encoding: "binary", keyEncoder: pairKeys });
+    const measures = { encode: noEncoding, decode: measureStored };
+    this.oldest = new OldestEvents(this.#database("events", { encoder: measures, keyEncoder: pairKeys }));
     this.due = this.#database("due", { encoding: "string", keyEncoder: pairKeys });
     this.empty = this.#database("empty", { encoding: "string", keyEncoder: pairKeys });
     this.leftovers = this.#database("leftovers", { encoding: "string", keyEncoder: pairKeys });
@@ -124,6 +130,11 @@ export class LmdbFiles {
       `The log in ${folder} has data format ${format}, and this version of everstream reads ${FORMAT}: use the version that wrote it, or another folder.`,
     );
   }
+}
+
+/** Of a view of a database that nobody writes through. */
+function noEncoding(): never {
+  throw new TypeError("This view of the events is for reading.");
 }
 
 /** What lies behind lmdb's "Commit failed (see commitError for details)". */
