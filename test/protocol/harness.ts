@@ -73,3 +73,12 @@ export function* everyCut(input: Chunk): Generator<[name: string, chunks: Chunk[
     yield [`${kind}, cut at ${place}`, cutAt(input, [place])];
   }
 }
+
+/** Every way to cut `input` at two places. */
+export function* everyTwoCuts<T extends Chunk>(input: T): Generator<[name: string, chunks: T[]]> {
+  for (let first = 0; first <= input.length; first++) {
+    for (let second = first; second <= input.length; second++) {
+      yield [`cut at ${first} and ${second}`, cutAt(input, [first, second])];
+    }
+  }
+}
