@@ -2,6 +2,7 @@ import type { GapData, GapReason } from "../protocol/index.ts";
 import type { Epochs } from "./epochs.ts";
 import type { Frame } from "./frame.ts";
 import type { TopicState } from "./log.ts";
+import type { Compaction } from "./options.ts";
 import type { Pages, SharedPage } from "./pages.ts";
 import type { Pump, Slice, Work } from "./pump.ts";
 import type { Reader } from "./reader.ts";
@@ -156,8 +157,8 @@ export class Audience implements Work {
     return true;
   }
 
-  readPage(after: number): Promise<SharedPage> {
-    return this.#host.pages.read(this, after);
+  readPage(after: number, compaction?: Compaction): Promise<SharedPage> {
+    return this.#host.pages.read(this, after, compaction);
   }
 
   format(sequence: number): string {

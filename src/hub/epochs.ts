@@ -29,6 +29,11 @@ export class Epochs {
     return next === undefined || position.sequence < next.first ? position.sequence : "epoch";
   }
 
+  /** Whether a position was given out in the epoch that is being written. */
+  isCurrent(text: string): boolean {
+    return parsePosition(text)?.epoch === this.#epochs.at(-1)?.epoch;
+  }
+
   /** The epoch that a sequence is of. The oldest one known stands for those that are forgotten. */
   #indexOf(sequence: number): number {
     let index = this.#epochs.length - 1;

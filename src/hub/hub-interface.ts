@@ -2,7 +2,8 @@ import type { GapReason } from "../protocol/index.ts";
 import type { CloseReason } from "../session/close-reason.ts";
 import type { HubEvent, PublishedEvent } from "./event.ts";
 import type { Listener } from "./listener-outlet.ts";
-import type { PublishOptions, RespondOptions, SubscribeOptions } from "./options.ts";
+import type { PublishOptions, ReadOptions, RespondOptions, SubscribeOptions } from "./options.ts";
+import type { TopicPage } from "./read.ts";
 import type { Opening, RequestHead } from "./respond.ts";
 import type { SessionFilter } from "./sessions.ts";
 
@@ -92,6 +93,17 @@ export interface Hub {
   /** What `respond` does for any server: decides, and leaves the sending to the caller. */
   open(head: RequestHead, options: RespondOptions): Promise<Opening>;
 
+  /**
+   * What is kept of a topic, a page at a time: for code that needs the past and nothing live.
+   *
+   * @throws EverstreamError `INVALID_TOPIC`, `INVALID_POSITION`.
+   */
+  read(topic: string, options?: ReadOptions): Promise<TopicPage>;
+  /**
+   * Whether the process that published at this position is surely gone: the log is one process' alone, and another had it
+   * then. `false` where nobody can tell.
+   */
+  outlived(position: string): Promise<boolean>;
   /** The head of the log. Take it, read your state, then subscribe after it: nothing is missed in between. */
   position(): Promise<string>;
 

@@ -16,11 +16,14 @@ import {
   type HubOptions,
   type Limits,
   limitsOf,
+  limitsOfRetention,
   type PublishOptions,
+  type ReadOptions,
   type RespondOptions,
   retentionOf,
   type SubscribeOptions,
 } from "./options.ts";
+import { readTopic, type TopicPage } from "./read.ts";
 import { type Opening, type OpeningHost, openSession, type RequestHead } from "./respond.ts";
 import { type SessionFilter, Sessions } from "./sessions.ts";
 import { Subscription } from "./subscription.ts";
@@ -69,7 +72,7 @@ class LogHub implements Hub, OpeningHost {
   async publish(
     topic: string,
     input: PublishedEvent | readonly PublishedEvent[],
-    { expectLast, publishId, finish = false }: PublishOptions = {},
+    { expectLast, publishId, finish = false, retention }: PublishOptions = {},
   ): Promise<string | string[]> {
     assertTopic(topic);
     assertPublishId(publishId);
@@ -83,6 +86,7 @@ class LogHub implements Hub, OpeningHost {
       expectLast: sequenceExpected(live, topic, expectLast),
       publishId,
       now,
+      ...(retention && { retention: limitsOfRetention(retention) }),
     });
     const held = live.pressure(topic);
     if (held !== undefined) await held;
@@ -100,6 +104,11 @@ class LogHub implements Hub, OpeningHost {
   async delete(topic: string): Promise<void> {
     assertTopic(topic);
     await this.#append(await this.live(), topic, { mark: "delete" });
+  }
+
+  async read(topic: string, options?: ReadOptions): Promise<TopicPage> {
+    assertTopic(topic);
+    return readTopic(await this.live(), topic, options);
   }
 
   subscribe(topics: string | readonly string[], listener: Listener, options?: SubscribeOptions): Unsubscribe {
@@ -155,6 +164,11 @@ class LogHub implements Hub, OpeningHost {
     const live = await this.live();
     const { head } = await live.connection.read({ topics: [], after: 0, maxEntries: 0, maxBytes: 0 });
     return live.epochs.format(head);
+  }
+
+  async outlived(position: string): Promise<boolean> {
+    const { connection, epochs } = await this.live();
+    return connection.exclusive === true && !epochs.isCurrent(position);
   }
 
   disconnect(filter: SessionFilter, reason: CloseReason = "kicked"): number {

@@ -19,13 +19,16 @@ export type {
   TopicState,
 } from "./log.ts";
 export type {
+  Compaction,
   From,
   HubLimits,
   HubOptions,
   PublishOptions,
+  ReadOptions,
   RespondOptions,
   Retention,
   SubscribeOptions,
 } from "./options.ts";
+export type { TopicPage } from "./read.ts";
 export type { Opening, RequestHead } from "./respond.ts";
 export type { SessionFilter, SessionInfo } from "./sessions.ts";

@@ -26,6 +26,11 @@ export interface LogConnection {
   readonly epochs: readonly Epoch[];
   /** The sequence of the newest entry when the connection was opened, or 0; the feed begins behind it. */
   readonly head: number;
+  /**
+   * Whether one process at a time has the log, so that whatever stands in an earlier epoch was written by a process that
+   * is gone. `false` where left out.
+   */
+  readonly exclusive?: boolean;
 
   /**
    * Stores all of a request's entries, next to each other, or none. It resolves once they are as durable as the log

@@ -1,6 +1,6 @@
 import { EverstreamError } from "../errors.ts";
 import type { StreamOptions } from "../session/options.ts";
-import type { EventLog, RetentionLimits } from "./log.ts";
+import type { EventLog, LogEntry, RetentionLimits } from "./log.ts";
 
 /** How much of a topic is kept. Whatever is over any limit goes, the oldest first; the newest event always stays. */
 export interface Retention {
@@ -47,6 +47,24 @@ export interface SubscribeOptions {
   signal?: AbortSignal;
 }
 
+/** Options of `hub.read`. */
+export interface ReadOptions {
+  /** Only what stands after this position. */
+  after?: string | undefined;
+  /** Without `after`: only the last so many events. */
+  last?: number;
+  /** At most so many events, up to 1,000, which is the default. */
+  limit?: number;
+}
+
+/** How the past is told in fewer words than it was written: pieces of text joined, states that are no longer so left out. */
+export interface Compaction {
+  /** Names what `compact` does: readers with the same key share its results. */
+  readonly key: string;
+  /** Gives fewer entries that say the same as these, in order. Each has the sequence of the last that it stands for. */
+  compact(entries: readonly LogEntry[]): readonly LogEntry[];
+}
+
 /** Options of `hub.respond` and of the adapters' `streamTopics`. */
 export interface RespondOptions extends StreamOptions {
   topics: string | readonly string[];
@@ -58,6 +76,8 @@ export interface RespondOptions extends StreamOptions {
   key?: string;
   /** Headers of the response; they win over the usual ones. */
   headers?: Readonly<Record<string, string>>;
+  /** How events are told that are read from the log. Live ones are sent as they are. */
+  compaction?: Compaction;
 }
 
 /** Options of `hub.publish`. */
@@ -74,6 +94,8 @@ export interface PublishOptions {
   publishId?: string | undefined;
   /** Finishes the topic together with the event. */
   finish?: boolean;
+  /** How much of the topic is kept from now on, in place of what the hub's own `retention` says. */
+  retention?: Retention;
 }
 
 export interface Limits {
@@ -113,17 +135,20 @@ export function retentionOf(option: HubOptions["retention"]): (topic: string) =>
     const limits = retentionLimits(option);
     return () => limits;
   }
-  // Policies are few and topics many: each is checked once.
-  const checked = new WeakMap<Retention, RetentionLimits>();
-  return (topic) => {
-    const policy = option(topic);
-    let limits = checked.get(policy);
-    if (limits === undefined) {
-      limits = retentionLimits(policy);
-      checked.set(policy, limits);
-    }
-    return limits;
-  };
+  return (topic) => limitsOfRetention(option(topic));
+}
+
+/** Policies are few and topics many: each is checked once. */
+const checked = /* @__PURE__ */ new WeakMap<Retention, RetentionLimits>();
+
+/** @throws EverstreamError `INVALID_OPTION`. */
+export function limitsOfRetention(policy: Retention): RetentionLimits {
+  let limits = checked.get(policy);
+  if (limits === undefined) {
+    limits = retentionLimits(policy);
+    checked.set(policy, limits);
+  }
+  return limits;
 }
 
 /** @throws EverstreamError `INVALID_OPTION`. */

@@ -1,4 +1,5 @@
 import type { GapData } from "../protocol/index.ts";
+import type { Compaction } from "./options.ts";
 import type { SharedPage } from "./pages.ts";
 import type { Ring } from "./ring.ts";
 
@@ -16,6 +17,8 @@ export interface Outlet {
   readonly full: boolean;
   /** Whether it has to be told of positions without events. */
   readonly wantsCheckpoints: boolean;
+  /** How it wants what is read from the log. */
+  readonly compaction?: Compaction | undefined;
   /** Takes frames from the ring, from index `from` on, at least one. */
   take(ring: Ring, from: number): Taken;
   /** Takes all of a page. */

@@ -2,9 +2,12 @@ import { SharedBytes } from "../session/sink.ts";
 import type { Epochs } from "./epochs.ts";
 import { eventBlock } from "./frame.ts";
 import { type LogConnection, type LogEntry, type Page, sizeOf } from "./log.ts";
+import type { Compaction } from "./options.ts";
 
 /** A page is what one write takes well. */
 const PAGE_BYTES = 32 * 1024;
+/** Before compaction, a page may be larger by what the entries' records count for. */
+const COMPACTED_PAGE_BYTES = 256 * 1024;
 const PAGE_ENTRIES = 1000;
 /** What is kept for others who come for the same pages: after a restart, everybody does. */
 const MAX_KEPT_BYTES = 4 * 1024 * 1024;
@@ -16,11 +19,13 @@ export class SharedPage {
   readonly page: Page;
   readonly size: number;
   readonly #epochs: Epochs;
+  readonly #compaction: Compaction | undefined;
   #bytes: SharedBytes | undefined;
 
-  constructor(page: Page, epochs: Epochs) {
+  constructor(page: Page, epochs: Epochs, compaction?: Compaction) {
     this.page = page;
     this.#epochs = epochs;
+    this.#compaction = compaction;
     this.size = page.entries.reduce((size, { event }) => size + sizeOf(event), 0);
   }
 
@@ -34,8 +39,10 @@ export class SharedPage {
   }
 
   #encode(): SharedBytes {
+    const { entries } = this.page;
     let text = "";
-    for (const entry of this.page.entries) text += eventBlock(entry, this.idOf(entry));
+    for (const entry of this.#compaction?.compact(entries) ?? entries)
+      text += eventBlock(entry, this.idOf(entry));
     return new SharedBytes(encoder.encode(text));
   }
 }
@@ -62,12 +69,12 @@ export class Pages {
     this.#epochs = epochs;
   }
 
-  read(readers: PageReaders, after: number): Promise<SharedPage> {
+  read(readers: PageReaders, after: number, compaction?: Compaction): Promise<SharedPage> {
     this.#used = true;
-    const key = `${readers.id}:${after}`;
+    const key = `${readers.id}:${after}:${compaction?.key ?? ""}`;
     let page = this.#kept.get(key);
     if (page === undefined) {
-      page = this.#read(key, readers.topics, after);
+      page = this.#read(key, readers.topics, after, compaction);
       this.#kept.set(key, page);
     }
     return page;
@@ -85,10 +92,16 @@ export class Pages {
     this.#keptBytes = 0;
   }
 
-  async #read(key: string, topics: readonly string[], after: number): Promise<SharedPage> {
+  async #read(
+    key: string,
+    topics: readonly string[],
+    after: number,
+    compaction: Compaction | undefined,
+  ): Promise<SharedPage> {
     try {
-      const query = { topics, after, maxEntries: PAGE_ENTRIES, maxBytes: PAGE_BYTES };
-      const page = new SharedPage(await this.#connection.read(query), this.#epochs);
+      const maxBytes = compaction === undefined ? PAGE_BYTES : COMPACTED_PAGE_BYTES;
+      const query = { topics, after, maxEntries: PAGE_ENTRIES, maxBytes };
+      const page = new SharedPage(await this.#connection.read(query), this.#epochs, compaction);
       this.#keep(key, page);
       return page;
     } catch (error) {

@@ -161,7 +161,7 @@ export class Reader extends PulseMember implements Work {
     try {
       while (this.#fromLog && !this.#left && !this.outlet.full) {
         const epoch = this.#epoch;
-        const page = await this.audience.readPage(this.cursor);
+        const page = await this.audience.readPage(this.cursor, this.outlet.compaction);
         if (this.#left || epoch !== this.#epoch) continue;
         this.#takePage(page);
         if (this.cursor >= this.audience.ring.base) this.#goOver();

@@ -81,7 +81,7 @@ export async function openSession(
     if (start.isOver) return { kind: "response", status: 204, headers: {}, body: null };
     const session = new Session(settings);
     begin(session, audience, start, retry);
-    const reader = new Reader(audience, new SessionOutlet(session), start);
+    const reader = new Reader(audience, new SessionOutlet(session, options.compaction), start);
     host.sessions.add(session, reader, audience, options.key);
     return { kind: "stream", headers, session };
   } catch (error) {

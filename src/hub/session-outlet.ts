@@ -2,6 +2,7 @@ import { encodeEvent, type GapData } from "../protocol/index.ts";
 import { END_EVENT, LIVE_EVENT } from "../protocol/wire.ts";
 import type { Session } from "../session/session.ts";
 import { gapBlock } from "./frame.ts";
+import type { Compaction } from "./options.ts";
 import type { Outlet, Taken } from "./outlet.ts";
 import type { SharedPage } from "./pages.ts";
 import type { Ring } from "./ring.ts";
@@ -9,10 +10,12 @@ import type { Ring } from "./ring.ts";
 /** Writes a reader's events to an open response. */
 export class SessionOutlet implements Outlet {
   readonly wantsCheckpoints = true;
+  readonly compaction: Compaction | undefined;
   readonly #session: Session;
 
-  constructor(session: Session) {
+  constructor(session: Session, compaction?: Compaction) {
     this.#session = session;
+    this.compaction = compaction;
   }
 
   get full(): boolean {
