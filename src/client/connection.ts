@@ -1,9 +1,14 @@
-import { EverstreamError } from "../errors.ts";
-import { createParser, EVENT_STREAM_TYPE, type ParserOptions } from "../protocol/index.ts";
+import { EverstreamError, type EverstreamErrorCode } from "../errors.ts";
+import { createParser, type ParserOptions } from "../protocol/index.ts";
 import { type ConnectionFailure, messageOf } from "./failure.ts";
-import type { EventStreamOptions } from "./options.ts";
-import { type Attempt, sendRequest } from "./request.ts";
+import type { EventStreamOptions, PerAttempt } from "./options.ts";
+import { prepareRequest, type RequestFacts } from "./request.ts";
 import { parseRetryAfter } from "./retry-after.ts";
+
+/** What one attempt is made of, besides the stream's options. */
+export interface Attempt extends RequestFacts {
+  readonly url: PerAttempt<string | URL>;
+}
 
 /** What one connection tells while it lasts: besides what the parser finds, */
 export interface ConnectionHandlers
@@ -20,7 +25,7 @@ const MAX_BODY_BYTES = 2048;
 const BODY_TIMEOUT_MS = 1000;
 
 /**
- * Runs one connection from its request to its end. Never rejects.
+ * Runs one connection from its request to its end; the callbacks among the options are asked for it. Never rejects.
  *
  * @returns Why it was lost; `undefined` where the server has nothing more to send, ever (204).
  */
@@ -29,49 +34,58 @@ export async function runConnection(
   attempt: Attempt,
   handlers: ConnectionHandlers,
 ): Promise<ConnectionFailure | undefined> {
+  const { fetch = globalThis.fetch, maxEventBytes } = options;
+  const { signal, lastEventId } = attempt;
+  // What an error at this point means.
+  let code: EverstreamErrorCode = "CALLBACK_FAILED";
   try {
-    const response = await sendRequest(options, attempt);
+    const [url, headers] = await Promise.all([ask(attempt.url), ask(options.headers)]);
+    code = "INVALID_OPTION";
+    const request = prepareRequest(options, attempt, String(url), headers);
+    code = "NETWORK";
+    const response = await fetch(...request);
     if (response.status === 204) return undefined;
     const refusal = await inspect(response);
     // Not every fetch hears of the signal; where it is too late nobody asks for the outcome.
-    if (refusal !== undefined || attempt.signal.aborted) return refusal;
+    if (refusal !== undefined || signal.aborted) return refusal;
     handlers.onOpen(response);
-    const parser = createParser({
-      ...handlers,
-      // The id outlives the connection: a stream that sends none goes on with the one before.
-      lastEventId: attempt.lastEventId,
-      maxEventBytes: options.maxEventBytes,
-    });
-    await read(response, attempt.signal, (bytes) => {
+    // The id outlives the connection: a stream that sends none goes on with the one before.
+    const parser = createParser({ ...handlers, lastEventId, maxEventBytes });
+    await read(response, signal, (bytes) => {
       parser.push(bytes);
       return handlers.onRead();
     });
     // What stands after the last blank line is an unfinished event and is dropped (HTML 9.2.6).
     return { code: "STREAM_ENDED", message: "The server ended the response." };
   } catch (cause) {
-    const code = cause instanceof EverstreamError ? cause.code : "NETWORK";
+    if (cause instanceof EverstreamError) code = cause.code;
     return { code, message: messageOf(cause), cause };
   }
 }
 
-/** Reads a body to its end, or until `signal` aborts. Not every fetch ends the body then, so it is cancelled. */
+function ask<T>(value: PerAttempt<T>): T | Promise<T> {
+  return typeof value === "function" ? (value as () => T | Promise<T>)() : value;
+}
+
+/**
+ * Reads a body to its end, until `onBytes` says `false`, or until `signal` aborts. Not every fetch ends the body then,
+ * so it is cancelled.
+ */
 async function read(
   { body }: Response,
   signal: AbortSignal,
-  onBytes: (bytes: Uint8Array) => Promise<void> | void,
+  onBytes: (bytes: Uint8Array) => Promise<void> | boolean,
 ): Promise<void> {
   const reader = body?.getReader();
-  if (reader === undefined) return;
+  if (!reader) return;
   const cancel = (): void => void reader.cancel().catch(ignore);
   signal.addEventListener("abort", cancel);
   try {
     for (;;) {
       const { done, value } = await reader.read();
-      if (done || signal.aborted) return;
-      await onBytes(value);
+      if (done || signal.aborted || (await onBytes(value)) === false) return;
     }
   } finally {
-    signal.removeEventListener("abort", cancel);
     cancel();
   }
 }
@@ -81,10 +95,10 @@ async function inspect(response: Response): Promise<ConnectionFailure | undefine
   const { status, ok, headers } = response;
   const type = headers.get("Content-Type") ?? "";
   // Whatever follows the essence, as a charset, means nothing: event streams are UTF-8.
-  if (ok && type.split(";", 1)[0]?.trim().toLowerCase() === EVENT_STREAM_TYPE) return undefined;
+  if (ok && /^text\/event-stream\s*(;|$)/i.test(type)) return undefined;
   return {
     code: ok ? "CONTENT_TYPE" : "HTTP_STATUS",
-    message: `The server answered ${status} (${type || "no content type"}).`,
+    message: `The server answered ${status} (${type}).`,
     status,
     retryAfterMs: parseRetryAfter(headers.get("Retry-After"), Date.now()),
     body: await readStart(response),
@@ -93,17 +107,14 @@ async function inspect(response: Response): Promise<ConnectionFailure | undefine
 
 /** The first 2 kB of a body, or what of it arrives in time; the rest is cancelled. */
 async function readStart(response: Response): Promise<string> {
-  const enough = new AbortController();
-  const timer = setTimeout(() => enough.abort(), BODY_TIMEOUT_MS);
   const decoder = new TextDecoder();
   let text = "";
   let left = MAX_BODY_BYTES;
-  await read(response, enough.signal, (bytes) => {
+  await read(response, AbortSignal.timeout(BODY_TIMEOUT_MS), (bytes) => {
     text += decoder.decode(bytes.subarray(0, left), { stream: true });
-    left = Math.max(0, left - bytes.length);
-    if (left === 0) enough.abort();
+    left -= bytes.length;
+    return left > 0;
   }).catch(ignore);
-  clearTimeout(timer);
   return text;
 }
 

@@ -1,10 +1,10 @@
 import { GAP_EVENT, type GapData, type ParsedEvent, parseHello, RESERVED_PREFIX } from "../protocol/index.ts";
 import { runConnection } from "./connection.ts";
-import { type ConnectionFailure, toError } from "./failure.ts";
+import { type ConnectionFailure, safely, toError } from "./failure.ts";
 import { createListeners, type Unsubscribe } from "./listeners.ts";
-import { hasConnection, IDLE, isFinal, type StreamInput, type StreamStatus, transition } from "./machine.ts";
+import { IDLE, isFinal, type StreamInput, type StreamStatus, transition } from "./machine.ts";
 import { checkOptions, type EventStreamOptions, type PerAttempt } from "./options.ts";
-import { isPageHidden, watchPage } from "./page.ts";
+import { type PageSignal, watchPage } from "./page.ts";
 import { createQueue, type EventQueue } from "./queue.ts";
 import { createResumePlan } from "./resume.ts";
 import { judgeLoss } from "./retry.ts";
@@ -39,9 +39,9 @@ export interface EventStream extends AsyncIterable<StreamEvent, undefined, undef
   /** Calls `listener` with every new status. Does not open the stream. */
   onStatus(listener: (status: StreamStatus) => void): Unsubscribe;
   /**
-   * The events from now on; each loop has a queue of its own. Leaving the last running loop closes the stream. A loop
-   * ends when the stream is closed. When the stream fails it throws an `EverstreamError` with the failure's code,
-   * and the {@link ConnectionFailure} as its `cause`.
+   * The events from now on; each loop has a queue of its own. Leaving a loop closes the stream, and a loop ends when
+   * the stream is closed. When the stream fails it throws an `EverstreamError` with the failure's code, and the
+   * {@link ConnectionFailure} as its `cause`.
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<StreamEvent, undefined, undefined>;
   /** Ends the stream for good; loops end without the events still queued. May be called twice. */
@@ -74,25 +74,28 @@ class ReconnectingStream implements EventStream {
 
   readonly #options: EventStreamOptions;
   readonly #plan;
-  readonly #queues = new Set<EventQueue<StreamEvent>>();
+  readonly #queues: EventQueue<StreamEvent>[] = [];
   readonly #onEvent = createListeners<StreamEvent>();
   readonly #onGap = createListeners<GapData>();
   readonly #onStatus = createListeners<StreamStatus>();
+  readonly onGap = this.#onGap.add;
+  readonly onStatus = this.#onStatus.add;
   readonly #watchdog = createWatchdog(() => this.#dispatch({ type: "silent" }));
   #serverRetryMs: number | undefined;
   #connection: AbortController | undefined;
   /** The connect timeout while connecting, the wait while waiting. */
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #leavePage: (() => void) | undefined;
+  /** Takes away what listens outside of this stream. */
+  readonly #leave = new AbortController();
 
   constructor(url: PerAttempt<string | URL>, options: EventStreamOptions) {
-    const { signal, heartbeat = 0, initialLastEventId = "" } = options;
+    const { signal } = options;
     this.#options = options;
     this.#plan = createResumePlan(url, options);
-    this.lastEventId = initialLastEventId;
-    this.#watchdog.expect(heartbeat);
+    this.lastEventId = options.initialLastEventId ?? "";
+    this.#watchdog.expect(options.heartbeat);
     if (signal?.aborted) this.close();
-    else signal?.addEventListener("abort", this.close);
+    signal?.addEventListener("abort", this.close, { signal: this.#leave.signal });
   }
 
   on(type: string, listener: (event: StreamEvent) => void): Unsubscribe {
@@ -106,24 +109,18 @@ class ReconnectingStream implements EventStream {
     return this.#onEvent.add(listener);
   }
 
-  onGap(listener: (gap: GapData) => void): Unsubscribe {
-    return this.#onGap.add(listener);
-  }
-
-  onStatus(listener: (status: StreamStatus) => void): Unsubscribe {
-    return this.#onStatus.add(listener);
-  }
-
   [Symbol.asyncIterator](): AsyncIterableIterator<StreamEvent, undefined, undefined> {
-    const { maxQueue = 1024, overflow = "pause" } = this.#options;
-    const queue = createQueue<StreamEvent>(maxQueue, overflow, () => {
-      stopPushing();
-      this.#queues.delete(queue);
-      if (this.#queues.size === 0) this.close();
-    });
-    const stopPushing = this.#onEvent.add(queue.push);
-    this.#queues.add(queue);
-    if (isFinal(this.status)) this.#finish(queue);
+    const { maxQueue = 256, overflow = "pause" } = this.#options;
+    const queue = createQueue<StreamEvent>(maxQueue, overflow, this.close);
+    const finish = (status: StreamStatus): void => {
+      const { reason, failure } = status;
+      if (isFinal(status)) queue.end(failure && toError(failure), reason === "close");
+    };
+    // For good: the end of a loop is that of the stream.
+    this.#queues.push(queue);
+    this.#onEvent.add(queue.push);
+    this.#onStatus.add(finish);
+    finish(this.status);
     this.#start();
     return queue.loop;
   }
@@ -133,14 +130,12 @@ class ReconnectingStream implements EventStream {
 
   #start(): void {
     if (this.status.state !== "idle") return;
-    const { pauseWhenHidden = false } = this.#options;
-    this.#leavePage = watchPage((type) => {
-      // What can't be resumed is kept as long as the browser keeps it.
-      if (type === "pause" && !this.#isResumable()) return;
-      if (type === "wake") this.#watchdog.check();
-      this.#dispatch({ type });
-    }, pauseWhenHidden);
-    this.#dispatch({ type: pauseWhenHidden && isPageHidden() ? "pause" : "start" });
+    const onSignal = (signal: PageSignal): void => {
+      this.#watchdog.check();
+      // What can't be resumed goes on as long as the browser lets it.
+      this.#dispatch({ type: this.#isResumable() ? signal : "wake" });
+    };
+    watchPage(onSignal, this.#options.pauseWhenHidden, this.#leave.signal);
   }
 
   #isResumable(): boolean {
@@ -152,48 +147,36 @@ class ReconnectingStream implements EventStream {
     const next = transition(before, input, Date.now());
     if (next === before) return;
     this.status = next;
-    const isNew = next.state !== before.state;
-    if (isNew) clearTimeout(this.#timer);
-    if (!hasConnection(next)) {
-      // Nothing more is heard of the connection, if there is one, not even its end.
-      this.#connection?.abort();
-      this.#watchdog.rest();
-    }
     this.#onStatus.emit(next, () => this.status !== next);
     // A listener may have closed the stream by now.
-    if (isNew && this.status === next) this.#enter(next);
+    if (next.state !== before.state && this.status === next) this.#enter(next);
   }
 
   /** Does what a new state asks for. */
   #enter({ state, nextTryAt = 0 }: StreamStatus): void {
+    clearTimeout(this.#timer);
     if (state === "connecting") this.#connect();
     else if (state === "stalled") this.#lose({ code: "STALLED", message: "The heartbeat is overdue." });
-    else if (state === "waiting") {
-      this.#timer = setTimeout(() => this.#dispatch({ type: "elapsed" }), nextTryAt - Date.now());
-    } else if (state === "closed" || state === "failed") {
-      this.#leavePage?.();
-      this.#options.signal?.removeEventListener("abort", this.close);
-      for (const queue of this.#queues) this.#finish(queue);
+    else if (state !== "open") {
+      // Nothing more is heard of the connection, if there is one, not even its end.
+      this.#connection?.abort();
+      this.#watchdog.rest();
     }
-  }
-
-  #finish(queue: EventQueue<StreamEvent>): void {
-    const { reason, failure } = this.status;
-    if (reason === "close") queue.discard();
-    else queue.end(failure && toError(failure));
+    if (isFinal(this.status)) this.#leave.abort();
+    if (state === "waiting") {
+      this.#timer = setTimeout(() => this.#dispatch({ type: "elapsed" }), nextTryAt - Date.now());
+    }
   }
 
   #connect(): void {
-    const connection = new AbortController();
-    this.#connection = connection;
-    const { signal } = connection;
+    this.#connection = new AbortController();
+    const { signal } = this.#connection;
     const { connectTimeout = this.#isResumable() ? CONNECT_TIMEOUT_MS : 0 } = this.#options;
     if (connectTimeout > 0) {
-      const message = `No answer within ${connectTimeout} ms.`;
-      this.#timer = setTimeout(() => this.#lose({ code: "TIMEOUT", message }), connectTimeout);
+      const failure: ConnectionFailure = { code: "TIMEOUT", message: "No answer in time." };
+      this.#timer = setTimeout(() => this.#lose(failure), connectTimeout);
     }
-    const { url, resuming } = this.#plan;
-    const attempt = { url, resuming, lastEventId: this.lastEventId, signal };
+    const attempt = { ...this.#plan, lastEventId: this.lastEventId, signal };
     const end = runConnection(this.#options, attempt, {
       onOpen: (response) => {
         this.response = response;
@@ -208,11 +191,13 @@ class ReconnectingStream implements EventStream {
       onRetry: (ms) => {
         this.#serverRetryMs = ms;
       },
-      onComment: (text) => {
-        const hello = parseHello(text);
-        if (hello !== undefined) this.#watchdog.expect(hello.heartbeatMs);
+      onComment: (text) => this.#watchdog.expect(parseHello(text)?.heartbeatMs),
+      onRead: async () => {
+        // While nothing is read, silence is our own doing.
+        this.#watchdog.rest();
+        for (const queue of this.#queues) await queue.room();
+        if (this.status.state === "open") this.#watchdog.touch();
       },
-      onRead: () => this.#afterRead(),
     });
     void end.then((failure) => {
       // A connection that was given up has nothing to say any more.
@@ -226,24 +211,11 @@ class ReconnectingStream implements EventStream {
     // The rest of what was read when a listener closed the stream.
     if (signal.aborted) return;
     this.lastEventId = lastEventId;
-    if (type === GAP_EVENT) this.#onGap.emit(parseGap(data, lastEventId));
+    if (type === GAP_EVENT) safely(() => this.#onGap.emit(JSON.parse(data) as GapData));
     // Others are checkpoints, or of a later version: they move the last event ID and are not for listeners.
     if (type.startsWith(RESERVED_PREFIX)) return;
-    this.#plan.onEvent();
     this.#dispatch({ type: "progress" });
     this.#onEvent.emit({ type, data, lastEventId }, () => signal.aborted);
-  }
-
-  async #afterRead(): Promise<void> {
-    this.#watchdog.touch();
-    for (const queue of this.#queues) {
-      const room = queue.room();
-      if (room === undefined) continue;
-      // While nothing is read, silence is our own doing.
-      this.#watchdog.rest();
-      await room;
-      if (this.status.state === "open") this.#watchdog.touch();
-    }
   }
 
   #lose(failure: ConnectionFailure): void {
@@ -256,14 +228,5 @@ class ReconnectingStream implements EventStream {
       random: Math.random(),
     };
     this.#dispatch(judgeLoss(loss, this.#options));
-  }
-}
-
-/** A gap that can't be read is still one. */
-function parseGap(data: string, lastEventId: string): GapData {
-  try {
-    return JSON.parse(data) as GapData;
-  } catch {
-    return { reason: "invalid", after: lastEventId, next: "" };
   }
 }

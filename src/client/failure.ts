@@ -40,7 +40,7 @@ export function failureOf(error: unknown): ConnectionFailure | undefined {
 
 /** The message of anything that can be thrown. */
 export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
+  return String((thrown as { message?: unknown } | null | undefined)?.message ?? thrown);
 }
 
 /**

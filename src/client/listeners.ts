@@ -21,8 +21,7 @@ export function createListeners<T>(): Listeners<T> {
     },
     emit(value, until) {
       for (const entry of entries) {
-        if (until?.()) return;
-        safely(() => entry(value));
+        if (!until?.()) safely(() => entry(value));
       }
     },
   };

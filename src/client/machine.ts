@@ -21,24 +21,15 @@ export type StreamState =
 /** What can happen to a connection. */
 export type StreamInput =
   | {
-      readonly type:
-        | "start"
-        | "opened"
-        | "progress"
-        | "silent"
-        | "ended"
-        | "elapsed"
-        | "wake"
-        | "pause"
-        | "close";
+      readonly type: "opened" | "progress" | "silent" | "ended" | "elapsed" | "wake" | "pause" | "close";
     }
   | {
       readonly type: "lost";
       readonly failure: ConnectionFailure;
       /** Attempts since the last progress, the one that is lost included. */
       readonly attempt: number;
-      /** How long to wait for the next attempt, in milliseconds; without it there is none. */
-      readonly retryInMs?: number | undefined;
+      /** When the next attempt begins, as in the status; without it there is none. */
+      readonly nextTryAt?: number | undefined;
     };
 
 /** A stream's whole state, as one value that is replaced and never changed. */
@@ -49,8 +40,8 @@ export interface StreamStatus {
   /** How many attempts were made since the last progress, that is since an event arrived, this one included. */
   readonly attempt: number;
   /** While `waiting`: when the next attempt begins, in milliseconds as `Date.now()` gives it. */
-  readonly nextTryAt?: number;
-  /** When the connection was opened, in milliseconds as `Date.now()` gives it. */
+  readonly nextTryAt?: number | undefined;
+  /** When the connection, or the one that was just lost, was opened, in milliseconds as `Date.now()` gives it. */
   readonly openedAt?: number;
   /** Why the last connection was lost, while `waiting` or `connecting` again; or why the stream `failed`. */
   readonly failure?: ConnectionFailure | undefined;
@@ -61,30 +52,23 @@ export const IDLE: StreamStatus = { state: "idle", attempt: 0 };
 
 type Transitions = Readonly<Partial<Record<StreamInput["type"], StreamState>>>;
 
-/** What any state but the last two can come to; and those with a connection. */
+/** What any state but the last two can come to, and what those can that have a connection. */
 const LEAVING = { pause: "paused", close: "closed" } as const;
 const LOSING = { ...LEAVING, lost: "waiting", ended: "closed" } as const;
 
 /** Which state follows on which input. What is not here means nothing in that state. */
-const TRANSITIONS: Readonly<Record<StreamState, Transitions>> = {
-  idle: { ...LEAVING, start: "connecting" },
+const TRANSITIONS: Readonly<Partial<Record<StreamState, Transitions>>> = {
+  idle: { ...LEAVING, wake: "connecting" },
   connecting: { ...LOSING, opened: "open" },
   open: { ...LOSING, progress: "open", silent: "stalled" },
   stalled: { ...LOSING, progress: "stalled" },
   waiting: { ...LEAVING, elapsed: "connecting", wake: "connecting" },
   paused: { close: "closed", wake: "connecting" },
-  closed: {},
-  failed: {},
 };
 
 /** Whether the stream is at its end: nothing can happen to it any more. */
 export function isFinal({ state }: StreamStatus): boolean {
-  return !("close" in TRANSITIONS[state]);
-}
-
-/** Whether a request is running that belongs to this state. */
-export function hasConnection({ state }: StreamStatus): boolean {
-  return "lost" in TRANSITIONS[state];
+  return !(state in TRANSITIONS);
 }
 
 /**
@@ -95,29 +79,27 @@ export function hasConnection({ state }: StreamStatus): boolean {
 export function transition(status: StreamStatus, input: StreamInput, at: number): StreamStatus {
   const { attempt, failure, nextTryAt = 0 } = status;
   const { type: reason } = input;
-  const state = TRANSITIONS[status.state][reason];
+  const state = TRANSITIONS[status.state]?.[reason];
   if (state === undefined) return status;
+  const next = { ...status, state, reason };
   switch (input.type) {
     case "opened":
-      return { state, reason, attempt, openedAt: at };
+      return { ...next, openedAt: at, failure: undefined };
     case "progress":
       return attempt === 1 ? status : { ...status, attempt: 1 };
     case "silent":
-      return { ...status, state, reason };
+      return next;
     case "lost": {
-      const { retryInMs } = input;
-      const next = { reason, attempt: input.attempt, failure: input.failure };
-      if (retryInMs === undefined) return { ...next, state: "failed" };
-      return { ...next, state, nextTryAt: at + retryInMs };
+      const { type, ...facts } = input;
+      return { ...next, ...facts, state: facts.nextTryAt === undefined ? "failed" : state };
     }
+    case "pause":
     case "ended":
     case "close":
-      return { state, reason, attempt };
-    case "pause":
       return { state, reason, attempt: 0 };
     case "wake":
       // A wait that the server asked for by Retry-After is not cut short: the network came back, not the server.
-      if (failure?.retryAfterMs !== undefined && at < nextTryAt) return status;
+      if (failure?.retryAfterMs && at < nextTryAt) return status;
   }
   // All others begin an attempt.
   return { state, reason, attempt: attempt + 1, failure };

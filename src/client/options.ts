@@ -46,11 +46,11 @@ export interface EventStreamOptions {
   heartbeat?: number | undefined;
   /** Closes the connection while the page is hidden and resumes when it is shown. Default `false`. */
   pauseWhenHidden?: boolean | undefined;
-  /** How many events a loop may lag behind. Default 1,024. */
+  /** How many events a loop may lag behind. Default 256. */
   maxQueue?: number | undefined;
   /**
    * What to do with a loop that lags further: `pause` (default) stops reading, so that the server feels it;
-   * `dropOldest` keeps the newest; `error` ends that loop by throwing `OVERFLOW`.
+   * `dropOldest` keeps the newest; `error` closes the stream, and the loop throws `OVERFLOW`.
    */
   overflow?: "pause" | "dropOldest" | "error" | undefined;
   /** The largest event that is accepted, in bytes. Default 1 MiB. */
@@ -63,9 +63,9 @@ export interface EventStreamOptions {
  * @throws EverstreamError `INVALID_OPTION`.
  */
 export function checkOptions(options: EventStreamOptions): void {
-  for (const [name, value] of Object.entries(options)) {
+  for (const value of Object.values(options)) {
     if (typeof value === "number" && !(value >= 0)) {
-      throw new EverstreamError("INVALID_OPTION", `\`${name}\` must be 0 or more.`);
+      throw new EverstreamError("INVALID_OPTION", "Numbers among the options must be 0 or more.");
     }
   }
 }

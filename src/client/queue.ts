@@ -8,82 +8,78 @@ export interface EventQueue<T> {
   /** What the loop reads. */
   readonly loop: AsyncIterableIterator<T, undefined, undefined>;
   readonly push: (item: T) => void;
-  /** With `pause`, while the loop lags by as much as the bound: a promise that resolves when it does no more. */
-  room(): Promise<void> | undefined;
-  /** No more items: the loop ends after those queued, by throwing `error` if there is one. */
-  end(error?: Error): void;
-  /** Ends the loop now, without those queued. */
-  discard(): void;
+  /** With `pause`, resolves when the loop does not lag by as much as the bound. */
+  room(): Promise<void>;
+  /**
+   * No more items: the loop ends after those queued, by throwing `error` if there is one.
+   *
+   * @param discard Ends it without those queued.
+   */
+  end(error?: Error, discard?: boolean): void;
 }
 
-/** Memory is what the bound is for: a larger event counts as several. In UTF-16 units. */
-const CHARS_OF_ONE = 4096;
-
 /**
- * Creates a queue of at most `max` items; with `pause` it takes more, since what one read brings is never cut. It is
- * the platform's own queue, of a stream, whose reads, unlike a generator's, can be cancelled while they wait.
+ * Creates a queue of at most `max` items; with `pause` it takes more, since what one read brings is never cut. No
+ * generator: one that waits for its next item can't be left before that comes.
  *
  * @param onLeave Called when the loop is over: its reader left it, or it failed because it lagged.
  */
-export function createQueue<T extends { readonly data: string }>(
-  max: number,
-  overflow: Overflow,
-  onLeave: () => void,
-): EventQueue<T> {
-  let controller: ReadableStreamDefaultController<T>;
-  let onRoom: (() => void) | undefined;
+export function createQueue<T>(max: number, overflow: Overflow, onLeave: () => void): EventQueue<T> {
+  let items: T[] = [];
   let ended = false;
   let failure: Error | undefined;
-  const start = (given: ReadableStreamDefaultController<T>): void => {
-    controller = given;
-  };
-  const pull = (): void => onRoom?.();
-  const cancel = (): void => {
-    pull();
-    onLeave();
-  };
-  const size = ({ data }: T): number => Math.ceil(data.length / CHARS_OF_ONE) || 1;
-  const reader = new ReadableStream<T>({ start, pull, cancel }, { highWaterMark: max, size }).getReader();
+  let change: Promise<void> | undefined;
+  let resolve: (() => void) | undefined;
 
-  const isFull = (policy: Overflow): boolean => overflow === policy && Number(controller.desiredSize) <= 0;
-  const end = (error?: Error): void => {
+  const isOver = (policy: Overflow): boolean => overflow === policy && items.length >= (max || 1);
+  const nextChange = (): Promise<void> => {
+    change ??= new Promise((settle) => {
+      resolve = settle;
+    });
+    return change;
+  };
+  const changed = (): void => {
+    resolve?.();
+    change = undefined;
+  };
+  const end = (error?: Error, discard = false): void => {
     if (ended) return;
+    if (discard) items = [];
     ended = true;
     failure = error;
-    controller.close();
-  };
-  const discard = async (): Promise<{ done: true; value: undefined }> => {
-    ended = true;
-    await reader.cancel();
-    return { done: true, value: undefined };
+    changed();
   };
 
   return {
     push(item) {
-      if (isFull("error")) {
-        end(new EverstreamError("OVERFLOW", `The loop is over ${max} events behind.`));
+      if (isOver("dropOldest")) items.shift();
+      if (isOver("error")) {
+        end(new EverstreamError("OVERFLOW", `The loop is ${max} events behind.`));
         onLeave();
       }
-      if (ended) return;
-      // Nobody waits where the queue is full: this read takes the oldest.
-      while (isFull("dropOldest")) void reader.read();
-      controller.enqueue(item);
+      if (!ended) items.push(item);
+      changed();
     },
-    room() {
-      if (!isFull("pause")) return undefined;
-      return new Promise((resolve) => {
-        onRoom = resolve;
-      });
+    async room() {
+      while (isOver("pause")) await nextChange();
     },
     end,
-    discard: () => void discard(),
     loop: {
       async next() {
-        const result = await reader.read();
-        if (result.done && failure !== undefined) throw failure;
-        return result as IteratorResult<T, undefined>;
+        while (items.length === 0) {
+          if (failure !== undefined) throw failure;
+          if (ended) return { done: true, value: undefined };
+          await nextChange();
+        }
+        const value = items.shift() as T;
+        changed();
+        return { done: false, value };
       },
-      return: discard,
+      async return() {
+        end(undefined, true);
+        onLeave();
+        return { done: true, value: undefined };
+      },
       [Symbol.asyncIterator]() {
         return this;
       },

@@ -1,16 +1,13 @@
-import { EverstreamError, type EverstreamErrorCode } from "../errors.ts";
 import {
   EVENT_STREAM_TYPE,
   encodeLastEventId,
   LAST_EVENT_ID_HEADER,
   LAST_EVENT_ID_PARAMETER,
 } from "../protocol/index.ts";
-import { messageOf } from "./failure.ts";
-import type { EventStreamOptions, PerAttempt } from "./options.ts";
+import type { EventStreamOptions } from "./options.ts";
 
-/** What one attempt sends. */
-export interface Attempt {
-  readonly url: PerAttempt<string | URL>;
+/** What belongs to one request alone. */
+export interface RequestFacts {
   /** The last event ID to resume after, or the empty string. */
   readonly lastEventId: string;
   /** Whether this is a GET that takes up what another request began; then method and body stay behind. */
@@ -19,41 +16,16 @@ export interface Attempt {
 }
 
 /**
- * Sends one request; the callbacks among the options are asked for this one.
- *
- * Rejects with `CALLBACK_FAILED` where a callback failed, with `INVALID_OPTION` where the runtime refuses the request
- * before sending it, and with what `fetch` threw where there was no answer.
+ * What `fetch` is to be called with. Throws what is wrong with the request, which `fetch` would only tell as if the
+ * network was lost, each time.
  */
-export async function sendRequest(options: EventStreamOptions, attempt: Attempt): Promise<Response> {
-  const [url, headers] = await failingWith("CALLBACK_FAILED", () =>
-    Promise.all([ask(attempt.url), ask(options.headers)]),
-  );
-  const request = await failingWith("INVALID_OPTION", () =>
-    prepare(options, attempt, String(url), new Headers(headers)),
-  );
-  // Not as a method: the global one refuses to be one of our options.
-  return (options.fetch ?? globalThis.fetch)(...request);
-}
-
-function ask<T>(value: PerAttempt<T>): T | Promise<T> {
-  return typeof value === "function" ? (value as () => T | Promise<T>)() : value;
-}
-
-async function failingWith<T>(code: EverstreamErrorCode, run: () => T | Promise<T>): Promise<T> {
-  try {
-    return await run();
-  } catch (cause) {
-    throw new EverstreamError(code, messageOf(cause), { cause });
-  }
-}
-
-/** Throws what is wrong with the request, which `fetch` would only tell as if the network was lost, each time. */
-function prepare(
+export function prepareRequest(
   { fetch, method, body, credentials }: EventStreamOptions,
-  { lastEventId, resuming, signal }: Attempt,
+  { lastEventId, resuming, signal }: RequestFacts,
   url: string,
-  headers: Headers,
+  given: HeadersInit | undefined,
 ): [url: string, init: RequestInit] {
+  const headers = new Headers(given);
   // To fetch, what is undefined is not there.
   const init = {
     headers,

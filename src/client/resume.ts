@@ -8,8 +8,6 @@ export interface ResumePlan {
   resuming: boolean;
   /** An event stream was answered. */
   onAnswer(response: Response): void;
-  /** An event arrived, so that a resumption without a cursor would bring it a second time. */
-  onEvent(): void;
   /** Whether there may be a next attempt, given the last event ID (the empty string for none). */
   allows(lastEventId: string): boolean;
 }
@@ -19,28 +17,23 @@ export function createResumePlan(url: PerAttempt<string | URL>, options: EventSt
   const { method = "GET", resume, retryPost = false, resumeUrl } = options;
   const isGet = method.toUpperCase() === "GET";
   let answered = false;
-  let sawEvent = false;
   return {
     url,
     resuming: false,
     onAnswer({ url: base, headers }) {
+      if (answered) return;
       answered = true;
-      if (this.resuming) return;
       const location = isGet ? null : headers.get("Location");
-      if (resumeUrl !== undefined) this.url = resumeUrl;
       // Relative to the answer's own URL, which redirects may have moved; custom fetches leave it empty.
-      else if (location !== null) this.url = () => (base === "" ? location : new URL(location, base));
-      else return;
+      const resumeAt = resumeUrl ?? (location && (() => (base ? new URL(location, base) : location)));
+      if (!resumeAt) return;
+      this.url = resumeAt;
       this.resuming = true;
     },
-    onEvent() {
-      sawEvent = true;
-    },
     allows(lastEventId) {
-      const hasCursor = lastEventId !== "";
-      if (resume === "never" || (resume === "cursor" && !hasCursor)) return false;
-      if (isGet) return true;
-      return answered ? this.resuming && (hasCursor || !sawEvent) : retryPost;
+      if (resume === "never" || !(isGet || (answered ? this.resuming : retryPost))) return false;
+      // Work that another request began is resumed after a cursor, else its events would come twice.
+      return lastEventId !== "" || !(this.resuming || resume === "cursor");
     },
   };
 }

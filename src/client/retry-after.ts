@@ -3,8 +3,8 @@
  * neither, or over. A cross-origin server must expose it (`Access-Control-Expose-Headers`).
  */
 export function parseRetryAfter(value: string | null, now: number): number | undefined {
-  if (value === null || value === "") return undefined;
+  if (!value) return undefined;
   const seconds = Number(value);
-  const ms = Number.isNaN(seconds) ? Date.parse(value) - now : seconds * 1000;
+  const ms = seconds >= 0 ? seconds * 1000 : Date.parse(value) - now;
   return ms >= 0 ? ms : undefined;
 }

@@ -23,14 +23,11 @@ export type RetryOptions = Pick<EventStreamOptions, "minDelay" | "maxDelay" | "m
 /** A wait over 2^31 ms would make setTimeout fire at once: a server's slip of the pen must not be a hot loop. */
 const MAX_WAIT_MS = 86_400_000;
 
-// Request Timeout, Too Early, Too Many Requests: the client errors that pass with time.
-const TRANSIENT_STATUSES: readonly number[] = [408, 425, 429];
-const LASTING_CODES: readonly string[] = ["INVALID_OPTION", "EVENT_TOO_LARGE"];
-
 /** Whether trying again can help: a lost connection or an overloaded server, but not a refused request. */
 export function isTransient({ code, status }: ConnectionFailure): boolean {
-  if (status === undefined) return !LASTING_CODES.includes(code);
-  return status >= 500 || TRANSIENT_STATUSES.includes(status);
+  if (status === undefined) return code !== "INVALID_OPTION" && code !== "EVENT_TOO_LARGE";
+  // Request Timeout, Too Early, Too Many Requests: the client errors that pass with time.
+  return status >= 500 || [408, 425, 429].includes(status);
 }
 
 /**
@@ -42,43 +39,30 @@ export function isTransient({ code, status }: ConnectionFailure): boolean {
  * that restarts loses all its clients in one moment.
  */
 export function judgeLoss(loss: Loss, options: RetryOptions): StreamInput {
-  const { failure, at, status, serverRetryMs } = loss;
+  const { failure, at, status, resumable, serverRetryMs } = loss;
   const { minDelay = 1000, maxDelay = 30_000, maxRetries = Number.POSITIVE_INFINITY, shouldRetry } = options;
   const openMs = at - (status.openedAt ?? at);
   // Having stayed is progress, too, even if nothing happened that was worth an event.
   const attempt = openMs < maxDelay ? status.attempt : 1;
   const lost = { type: "lost", failure, attempt } as const;
-  const hasEnded = failure.code === "STREAM_ENDED";
-  if (!loss.resumable) return hasEnded ? { type: "ended" } : { ...lost, failure: beyondRepair(failure) };
-
-  let wanted: boolean | undefined;
+  let wanted = isTransient(failure);
   safely(() => {
-    wanted = shouldRetry?.(failure);
+    wanted = shouldRetry?.(failure) ?? wanted;
   });
-  wanted ??= isTransient(failure);
-  const isSpent = attempt > maxRetries;
-  // Connections that ended well but brought nothing spend the budget, too; a single one is simply over.
-  if (hasEnded && (!wanted || (isSpent && attempt === 1))) return { type: "ended" };
-  if (!wanted || isSpent) return lost;
+  if (failure.code === "STREAM_ENDED" && !(wanted && resumable)) return { type: "ended" };
+  // A refusal speaks for itself; of a break, say that it was not mended on purpose.
+  if (wanted && !resumable && !failure.status) {
+    const message = `Lost for good: ${failure.message}`;
+    return { ...lost, failure: { code: "NOT_RESUMABLE", message, cause: failure } };
+  }
+  if (!wanted || !resumable || attempt > maxRetries) return lost;
 
   const floor = serverRetryMs ?? minDelay;
-  if (isBodyTimeout(failure) && openMs >= floor) return { ...lost, retryInMs: 0 };
+  // Node ends a response when nothing arrived for its body timeout, 300 s by default: a fact about the client, not
+  // about the server, so there is no reason to wait.
+  const isOwnTimeout = Object(Object(failure.cause).cause).code === "UND_ERR_BODY_TIMEOUT";
+  if (isOwnTimeout && openMs >= floor) return { ...lost, nextTryAt: at };
   const bound = Math.min(Math.max(floor, minDelay, 1) * 2 ** attempt, Math.max(maxDelay, 2 * floor));
   const waitMs = Math.max(floor, failure.retryAfterMs ?? 0) + loss.random * (bound - floor);
-  return { ...lost, retryInMs: Math.min(waitMs, MAX_WAIT_MS) };
-}
-
-/** Says of a connection that broke that it was not opened again on purpose; a refusal speaks for itself. */
-function beyondRepair(failure: ConnectionFailure): ConnectionFailure {
-  if (!isTransient(failure) || failure.status !== undefined) return failure;
-  return { code: "NOT_RESUMABLE", message: `Lost for good: ${failure.message}`, cause: failure };
-}
-
-/**
- * Whether Node ended a response only because nothing arrived for its body timeout, 300 s by default: a fact about
- * the client, not about the server, so there is no reason to wait.
- */
-function isBodyTimeout({ cause }: ConnectionFailure): boolean {
-  const { cause: inner } = Object(cause) as { cause?: { code?: unknown } | undefined };
-  return inner?.code === "UND_ERR_BODY_TIMEOUT";
+  return { ...lost, nextTryAt: at + Math.min(waitMs, MAX_WAIT_MS) };
 }

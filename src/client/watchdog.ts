@@ -1,10 +1,13 @@
 /** Notices a connection that is open but silent, when the server promised not to be. */
 export interface Watchdog {
-  /** Sets the longest silence that the server announced, in milliseconds; 0 for no promise. */
-  expect(intervalMs: number): void;
+  /**
+   * Sets the longest silence that the server announced, in milliseconds, from the next touch on; 0 for no promise,
+   * `undefined` where nothing new was said.
+   */
+  expect(intervalMs: number | undefined): void;
   /** Something arrived: the silence begins anew. */
   touch(): void;
-  /** Looks at once; after a sleep of the machine timers come late. */
+  /** Looks at once, by the clock on the wall; timers stand still while a laptop sleeps. */
   check(): void;
   /** Stops watching until the next `touch`: nothing is read on purpose, or nothing is open. */
   rest(): void;
@@ -15,49 +18,29 @@ const TOLERANCE = 2.5;
 /** For timers and networks that are a little late, where intervals are short. In milliseconds. */
 const SLACK_MS = 1000;
 
-/**
- * Creates a watchdog that calls `onSilent` when the silence is 2.5 times as long as promised, plus one second.
- *
- * Time is read from the clock on the wall, since that goes on while a laptop sleeps. One timer runs for all touches
- * of an interval: a touch costs one reading of the clock.
- */
+/** Creates a watchdog that calls `onSilent` when the silence is 2.5 times as long as promised, plus one second. */
 export function createWatchdog(onSilent: () => void): Watchdog {
   let limitMs = 0;
-  let touchedAt: number | undefined;
+  let dueAt = Number.POSITIVE_INFINITY;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
-  const stop = (): void => {
+  const rest = (): void => {
     clearTimeout(timer);
-    timer = undefined;
+    dueAt = Number.POSITIVE_INFINITY;
   };
-  const check = (): void => {
-    if (touchedAt === undefined || limitMs === 0) return;
-    const now = Date.now();
-    // A clock that was set back must not add to the silence allowed.
-    touchedAt = Math.min(touchedAt, now);
-    const leftMs = limitMs - (now - touchedAt);
-    stop();
-    if (leftMs > 0) timer = setTimeout(check, leftMs);
-    else {
-      touchedAt = undefined;
-      onSilent();
-    }
-  };
-
   return {
     expect(intervalMs) {
-      limitMs = intervalMs > 0 ? intervalMs * TOLERANCE + SLACK_MS : 0;
-      stop();
-      check();
+      if (intervalMs !== undefined) limitMs = intervalMs && intervalMs * TOLERANCE + SLACK_MS;
     },
     touch() {
-      touchedAt = Date.now();
-      if (timer === undefined) check();
+      rest();
+      if (limitMs === 0) return;
+      dueAt = Date.now() + limitMs;
+      timer = setTimeout(onSilent, limitMs);
     },
-    check,
-    rest() {
-      touchedAt = undefined;
-      stop();
+    check() {
+      if (Date.now() >= dueAt) onSilent();
     },
+    rest,
   };
 }

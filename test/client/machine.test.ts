@@ -1,6 +1,6 @@
 import type { ConnectionFailure, StreamInput, StreamState, StreamStatus } from "everstream/client";
 import { describe, expect, test } from "vitest";
-import { hasConnection, IDLE, isFinal, transition } from "../../src/client/machine.ts";
+import { IDLE, isFinal, transition } from "../../src/client/machine.ts";
 
 const failure: ConnectionFailure = { code: "NETWORK", message: "gone" };
 const busy: ConnectionFailure = { code: "HTTP_STATUS", message: "busy", status: 503, retryAfterMs: 60_000 };
@@ -17,11 +17,10 @@ const states: Record<StreamState, StreamStatus> = {
 };
 
 const inputs = {
-  start: { type: "start" },
   opened: { type: "opened" },
   progress: { type: "progress" },
   silent: { type: "silent" },
-  "lost, to be retried": { type: "lost", failure: busy, attempt: 4, retryInMs: 70_000 },
+  "lost, to be retried": { type: "lost", failure: busy, attempt: 4, nextTryAt: 75_000 },
   "lost for good": { type: "lost", failure: busy, attempt: 4 },
   elapsed: { type: "elapsed" },
   wake: { type: "wake" },
@@ -39,15 +38,15 @@ const waiting: StreamStatus = {
 };
 const failed: StreamStatus = { state: "failed", reason: "lost", attempt: 4, failure: busy };
 const paused: StreamStatus = { state: "paused", reason: "pause", attempt: 0 };
-const ended: StreamStatus = { state: "closed", reason: "ended", attempt: 3 };
-const closed: StreamStatus = { state: "closed", reason: "close", attempt: 3 };
+const ended: StreamStatus = { state: "closed", reason: "ended", attempt: 0 };
+const closed: StreamStatus = { state: "closed", reason: "close", attempt: 0 };
 
 /** What follows on each input; what is not named leaves the state as it is. */
 const table: Record<StreamState, Partial<Record<keyof typeof inputs, StreamStatus>>> = {
   idle: {
-    start: { state: "connecting", reason: "start", attempt: 1 },
+    wake: { state: "connecting", reason: "wake", attempt: 1 },
     pause: paused,
-    close: { state: "closed", reason: "close", attempt: 0 },
+    close: closed,
   },
   connecting: {
     opened: { state: "open", reason: "opened", attempt: 3, openedAt: 5000 },
@@ -60,16 +59,16 @@ const table: Record<StreamState, Partial<Record<keyof typeof inputs, StreamStatu
   open: {
     progress: { state: "open", reason: "opened", attempt: 1, openedAt: 1000 },
     silent: { state: "stalled", reason: "silent", attempt: 3, openedAt: 1000 },
-    "lost, to be retried": waiting,
-    "lost for good": failed,
+    "lost, to be retried": { ...waiting, openedAt: 1000 },
+    "lost for good": { ...failed, openedAt: 1000 },
     pause: paused,
     ended,
     close: closed,
   },
   stalled: {
     progress: { state: "stalled", reason: "silent", attempt: 1, openedAt: 1000 },
-    "lost, to be retried": waiting,
-    "lost for good": failed,
+    "lost, to be retried": { ...waiting, openedAt: 1000 },
+    "lost for good": { ...failed, openedAt: 1000 },
     pause: paused,
     ended,
     close: closed,
@@ -82,7 +81,7 @@ const table: Record<StreamState, Partial<Record<keyof typeof inputs, StreamStatu
   },
   paused: {
     wake: { state: "connecting", reason: "wake", attempt: 1 },
-    close: { state: "closed", reason: "close", attempt: 0 },
+    close: closed,
   },
   closed: {},
   failed: {},
@@ -120,8 +119,7 @@ test("waking does not cut short what the server asked for by Retry-After", () =>
   expect(transition(waiting, { type: "wake" }, 75_000).state).toBe("connecting");
 });
 
-test("only closed and failed are final; a connection belongs to connecting, open and stalled", () => {
-  const all = Object.values(states);
-  expect(all.filter(isFinal).map(({ state }) => state)).toEqual(["closed", "failed"]);
-  expect(all.filter(hasConnection).map(({ state }) => state)).toEqual(["connecting", "open", "stalled"]);
+test("only closed and failed are final", () => {
+  const final = Object.values(states).filter(isFinal);
+  expect(final.map(({ state }) => state)).toEqual(["closed", "failed"]);
 });

@@ -95,11 +95,11 @@ describe("a POST", () => {
     ]);
   });
 
-  test("is resumed at the answer's `Location`, and from its start where no event came yet", async () => {
+  test("is resumed at the answer's `Location`, after a checkpoint alone, too", async () => {
     const server = await startServer((exchange, index) => {
       if (index > 0) return exchange.open("id: 1\ndata: a\n\n");
       exchange.response.setHeader("location", "runs/7?x=1");
-      exchange.open(": hello\n\n");
+      exchange.open("event: sse:live\nid: 0\ndata:\n\n");
       return setImmediate(exchange.cut);
     });
     await recordData(closing(openEventStream(server.url, POST))).count(1);

@@ -1,5 +1,5 @@
 import { failureOf, openEventStream, type StreamState } from "everstream/client";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { closing, reached, record, recordData, startServer } from "./server.ts";
 
 const QUICK = { minDelay: 1, maxDelay: 20 };
@@ -91,7 +91,8 @@ describe("resuming", () => {
     expect((await server.exchange(1)).request.headers["last-event-id"]).toBe("7");
   });
 
-  test("a gap has a callback of its own, and one that can't be read is still one", async () => {
+  test("a gap has a callback of its own; one that can't be read is reported", async () => {
+    const report = vi.spyOn(console, "error").mockImplementation(() => undefined);
     const gap = { reason: "trimmed", after: "1-1", next: "1-9" };
     const server = await startServer((exchange) =>
       exchange.open(
@@ -102,7 +103,9 @@ describe("resuming", () => {
     const gaps = record<unknown>();
     stream.onGap(gaps.add);
     expect(await recordData(stream).count(2)).toEqual(["x", "y"]);
-    expect(gaps.all).toEqual([gap, { reason: "invalid", after: "1-1", next: "" }]);
+    expect(gaps.all).toEqual([gap]);
+    expect(report).toHaveBeenCalledWith(expect.any(SyntaxError));
+    report.mockRestore();
   });
 
   test("starts after `initialLastEventId`", async () => {
@@ -224,7 +227,7 @@ describe("the answer", () => {
     const seen: string[] = [];
     for await (const { data } of stream) seen.push(data);
     expect(seen).toEqual(["last"]);
-    expect(stream.status).toEqual({ state: "closed", reason: "ended", attempt: 2 });
+    expect(stream.status).toEqual({ state: "closed", reason: "ended", attempt: 0 });
     for await (const _ of stream) throw new Error("no more events");
   });
 
@@ -388,7 +391,7 @@ describe("callbacks of the request", () => {
           new Response("data: x\n\n", { headers: { "content-type": "text/event-stream" } }),
         );
       },
-      maxRetries: 0,
+      resume: "never",
     });
     const seen: string[] = [];
     for await (const { data } of stream) seen.push(data);

@@ -1,0 +1,288 @@
+import {
+  createLeasedStore,
+  createStreamRegistry,
+  createStreamStore,
+  type EventStream,
+  openEventStream,
+  type StreamEvent,
+  type StreamStatus,
+} from "everstream/client";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { closing, startServer } from "./server.ts";
+
+/** A stream whose events and states the test makes up. */
+class FakeStream {
+  status: StreamStatus = { state: "idle", attempt: 0 };
+  lastEventId = "";
+  readonly closed = vi.fn();
+  readonly #events = new Set<(event: StreamEvent) => void>();
+  readonly #statuses = new Set<(status: StreamStatus) => void>();
+
+  onEvent(listener: (event: StreamEvent) => void): () => void {
+    this.#events.add(listener);
+    return () => this.#events.delete(listener);
+  }
+
+  onStatus(listener: (status: StreamStatus) => void): () => void {
+    this.#statuses.add(listener);
+    return () => this.#statuses.delete(listener);
+  }
+
+  emit(...data: string[]): void {
+    for (const each of data) {
+      this.lastEventId = each;
+      for (const listener of this.#events) listener({ type: "message", data: each, lastEventId: each });
+    }
+  }
+
+  become(status: StreamStatus): void {
+    this.status = status;
+    for (const listener of this.#statuses) listener(status);
+  }
+
+  close(): void {
+    this.closed();
+  }
+
+  get listeners(): number {
+    return this.#events.size + this.#statuses.size;
+  }
+}
+
+/** The parts of a stream that stores use. */
+function asStream(fake: FakeStream): EventStream {
+  return fake as unknown as EventStream;
+}
+
+const join = { initial: "", reduce: (all: string, { data }: StreamEvent) => all + data };
+const OPEN: StreamStatus = { state: "open", attempt: 1 };
+
+/** A screen that draws when the test says so. */
+function stubFrames(): { draw(): void } {
+  const frames = new Map<number, () => void>();
+  let count = 0;
+  vi.stubGlobal("requestAnimationFrame", (callback: () => void) => {
+    frames.set(++count, callback);
+    return count;
+  });
+  vi.stubGlobal("cancelAnimationFrame", (id: number) => frames.delete(id));
+  return {
+    draw() {
+      const due = [...frames.values()];
+      frames.clear();
+      for (const callback of due) callback();
+    },
+  };
+}
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+describe("createStreamStore", () => {
+  test("publishes once a frame, however many events came, and loses none", () => {
+    const screen = stubFrames();
+    const fake = new FakeStream();
+    const store = createStreamStore(asStream(fake), join);
+    const listener = vi.fn();
+    store.subscribe(listener);
+    fake.become(OPEN);
+    fake.emit("a", "b", "c");
+    const before = store.getSnapshot();
+    expect(before).toEqual({ data: "", status: { state: "idle", attempt: 0 } });
+    expect(listener).not.toHaveBeenCalled();
+    screen.draw();
+    expect(listener).toHaveBeenCalledTimes(1);
+    expect(store.getSnapshot()).toEqual({ data: "abc", status: OPEN });
+    expect(store.getSnapshot()).toBe(store.getSnapshot());
+    screen.draw();
+    vi.advanceTimersByTime(1000);
+    expect(listener).toHaveBeenCalledTimes(1);
+  });
+
+  test("publishes at most 60 times a second on a faster screen", () => {
+    const screen = stubFrames();
+    const fake = new FakeStream();
+    const store = createStreamStore(asStream(fake), join);
+    const listener = vi.fn();
+    store.subscribe(listener);
+    for (let frame = 0; frame < 240; frame++) {
+      fake.emit("x");
+      vi.advanceTimersByTime(1000 / 240);
+      screen.draw();
+    }
+    expect(listener.mock.calls.length).toBeLessThanOrEqual(60);
+    expect(listener.mock.calls.length).toBeGreaterThan(40);
+  });
+
+  test("publishes by timer where no frames are drawn, as in a page that was hidden meanwhile", () => {
+    stubFrames();
+    const fake = new FakeStream();
+    const store = createStreamStore(asStream(fake), join);
+    const listener = vi.fn();
+    store.subscribe(listener);
+    fake.emit("a");
+    vi.advanceTimersByTime(1000);
+    expect(listener).toHaveBeenCalledTimes(1);
+    expect(store.getSnapshot().data).toBe("a");
+  });
+
+  test("publishes everything before it is over, at once", () => {
+    stubFrames();
+    for (const state of ["closed", "failed"] as const) {
+      const fake = new FakeStream();
+      const store = createStreamStore(asStream(fake), join);
+      const listener = vi.fn();
+      store.subscribe(listener);
+      fake.emit("a", "b");
+      fake.become({ state, attempt: 1 });
+      expect(listener).toHaveBeenCalledTimes(1);
+      expect(store.getSnapshot()).toEqual({ data: "ab", status: { state, attempt: 1 } });
+    }
+  });
+
+  test("works while it has listeners, and what it took before is not lost with the last one", () => {
+    stubFrames();
+    const fake = new FakeStream();
+    const store = createStreamStore(asStream(fake), join);
+    expect(fake.listeners).toBe(0);
+    const first = store.subscribe(() => undefined);
+    const second = store.subscribe(() => undefined);
+    fake.emit("a");
+    first();
+    first();
+    fake.emit("b");
+    second();
+    expect(fake.listeners).toBe(0);
+    fake.emit("unheard");
+    expect(store.getSnapshot().data).toBe("ab");
+    store.subscribe(() => undefined);
+    fake.emit("c");
+    fake.become({ state: "closed", attempt: 1 });
+    expect(store.getSnapshot().data).toBe("abc");
+  });
+
+  test("calls onEvent with every event, and a callback that throws harms nothing", () => {
+    const report = vi.spyOn(console, "error").mockImplementation(() => undefined);
+    stubFrames();
+    const fake = new FakeStream();
+    const seen: string[] = [];
+    const store = createStreamStore(asStream(fake), {
+      initial: "",
+      reduce(all: string, { data }: StreamEvent) {
+        if (data === "bad") throw new Error("reduce");
+        return all + data;
+      },
+      onEvent({ data }) {
+        seen.push(data);
+        throw new Error("onEvent");
+      },
+    });
+    store.subscribe(() => undefined);
+    fake.emit("a", "bad", "b");
+    fake.become({ state: "closed", attempt: 1 });
+    expect(store.getSnapshot().data).toBe("ab");
+    expect(seen).toEqual(["a", "bad", "b"]);
+    expect(report).toHaveBeenCalledTimes(4);
+    report.mockRestore();
+  });
+});
+
+describe("createStreamRegistry", () => {
+  test("opens one stream for each key, and closes it with its last lease", () => {
+    const registry = createStreamRegistry();
+    const opened: FakeStream[] = [];
+    const open = (): EventStream => {
+      opened.push(new FakeStream());
+      return asStream(opened.at(-1) as FakeStream);
+    };
+    const first = registry.acquire("a", open);
+    const second = registry.acquire("a", open);
+    const other = registry.acquire("b", open);
+    expect(second.stream).toBe(first.stream);
+    expect(other.stream).not.toBe(first.stream);
+    first.release();
+    first.release();
+    expect(opened[0]?.closed).not.toHaveBeenCalled();
+    second.release();
+    expect(opened[0]?.closed).toHaveBeenCalledTimes(1);
+    expect(registry.acquire("a", open).stream).not.toBe(first.stream);
+    expect(opened).toHaveLength(3);
+  });
+});
+
+describe("createLeasedStore", () => {
+  /** A leased store over fake streams, with what it asked for. */
+  function leased(): {
+    readonly store: ReturnType<typeof createLeasedStore<string>>;
+    readonly opened: FakeStream[];
+    readonly cursors: string[];
+  } {
+    const opened: FakeStream[] = [];
+    const cursors: string[] = [];
+    const store = createLeasedStore("", {
+      acquire(lastEventId) {
+        const fake = new FakeStream();
+        opened.push(fake);
+        cursors.push(lastEventId);
+        return { stream: asStream(fake), release: () => fake.close() };
+      },
+      createStore: (stream, initial) => createStreamStore(stream, { ...join, initial }),
+    });
+    return { store, opened, cursors };
+  }
+
+  test("opens nothing until somebody listens", () => {
+    const { store, opened } = leased();
+    expect(store.getSnapshot()).toEqual({ data: "", status: { state: "idle", attempt: 0 } });
+    expect(store.getSnapshot()).toBe(store.getSnapshot());
+    expect(opened).toEqual([]);
+  });
+
+  test("keeps its stream for a moment without listeners, and misses nothing then", () => {
+    const { store, opened } = leased();
+    store.subscribe(() => undefined)();
+    const listener = vi.fn();
+    opened[0]?.emit("a");
+    store.subscribe(listener);
+    opened[0]?.emit("b");
+    opened[0]?.become({ state: "closed", attempt: 1 });
+    expect(store.getSnapshot().data).toBe("ab");
+    expect(listener).toHaveBeenCalled();
+    expect(opened).toHaveLength(1);
+  });
+
+  test("gives it back after that, and later goes on from its value and its cursor", () => {
+    const { store, opened, cursors } = leased();
+    const unsubscribe = store.subscribe(() => undefined);
+    opened[0]?.emit("a", "b");
+    unsubscribe();
+    unsubscribe();
+    vi.advanceTimersByTime(1000);
+    expect(opened[0]?.closed).toHaveBeenCalledTimes(1);
+    expect(store.getSnapshot()).toEqual({ data: "ab", status: { state: "idle", attempt: 0 } });
+    store.subscribe(() => undefined);
+    opened[1]?.emit("c");
+    opened[1]?.become({ state: "closed", attempt: 1 });
+    expect(store.getSnapshot().data).toBe("abc");
+    expect(cursors).toEqual(["", "b"]);
+  });
+});
+
+test("a store over a real stream shows its events and its end", async () => {
+  vi.useRealTimers();
+  const server = await startServer((exchange) => {
+    exchange.open("data: a\n\ndata: b\n\n");
+    exchange.response.end();
+  });
+  const stream = closing(openEventStream(server.url, { resume: "never" }));
+  const store = createStreamStore(stream, join);
+  await new Promise<void>((resolve) => {
+    store.subscribe(() => {
+      if (store.getSnapshot().status.state === "closed") resolve();
+    });
+  });
+  expect(store.getSnapshot().data).toBe("ab");
+});
