@@ -30,7 +30,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   process.stdout.write(`\nbundled, minified, gzip:\n${measured.join("\n")}\n\n`);
-  await rm(folder, { recursive: true });
+  await rm(folder, { recursive: true, force: true });
 });
 
 describe("bundle sizes", () => {
