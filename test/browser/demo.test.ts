@@ -116,11 +116,15 @@ describe("chat", () => {
     await wireOf("Chat").getByText("event: done").waitFor();
 
     const states = await page.evaluate(() => (window as unknown as { states: string[] }).states);
-    expect(states.length).toBeGreaterThan(20);
-    expect(states.find((state) => state !== "")).toBe("I");
+    const [first = ""] = states.filter((state) => state !== "");
+    const last = states.at(-1) ?? "";
+    // How many tokens a frame shows is the machine's affair; that it shows the beginning first is ours.
+    expect(last.startsWith(first)).toBe(true);
+    expect(first.length).toBeLessThan(last.length / 4);
+    expect(states.length).toBeGreaterThan(5);
     const lengths = states.map((state) => state.replace(/\W/g, "").length);
     expect(lengths).toEqual([...lengths].sort((a, b) => a - b));
-    expect(states.at(-1)).toMatch(/^I am the built-in docs assistant, no language model/);
+    expect(last).toMatch(/^I am the built-in docs assistant, no language model/);
     expect(await textOf(wireOf("Chat"))).toContain('data: {"content":');
   });
 
