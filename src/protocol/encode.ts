@@ -46,8 +46,9 @@ export function encodeEvent(fields: EventFields): string {
     }
     block = `${block}retry: ${retry}\n`;
   }
-  if (block === "")
+  if (block === "") {
     throw invalid("There is nothing to send: give at least one of data, event, id, retry, comment.");
+  }
   return `${block}\n`;
 }
 

@@ -97,8 +97,6 @@ class Parser implements EventParser {
   #rest = "";
   /** Bytes since the last blank line. */
   #size = 0;
-  /** Where in the current piece's text its last blank line ends, or -1. */
-  #blockStart = -1;
 
   /** Keeps what has come of a character that a chunk's end has cut. */
   readonly #streaming = new TextDecoder("utf-8", STREAM);
@@ -116,8 +114,9 @@ class Parser implements EventParser {
   }
 
   push(chunk: Uint8Array | string): void {
-    if (this.#state !== OPEN)
+    if (this.#state !== OPEN) {
       throw new EverstreamError("PARSER_ENDED", "The parser has ended; make a new one.");
+    }
     this.#state = BUSY;
     const { maxEventBytes = 1_048_576 } = this.#on;
     for (let at = 0; at < chunk.length && this.#state === BUSY; ) {
@@ -156,27 +155,29 @@ class Parser implements EventParser {
       text = narrow ? whole.decode(piece) : this.#streaming.decode(piece, STREAM);
       this.#wide = endsWide || text.length !== piece.length;
     }
-    this.#blockStart = -1;
-    if (text !== "") this.#readText(text);
-
-    if (this.#blockStart < 0) this.#size += piece.length;
+    const blockStart = this.#readText(text);
+    if (blockStart < 0) this.#size += piece.length;
     // Equal lengths: each byte, or each of a string's units, is one of the text's.
-    else if (narrow && text.length === piece.length) this.#size = text.length - this.#blockStart;
+    else if (narrow && text.length === piece.length) this.#size = text.length - blockStart;
     else this.#size = bytesAfterBlankLine(piece as Uint8Array);
   }
 
-  /** Joins the unfinished line with its end, if that has come, and nothing else: what follows is not copied. */
-  #readText(text: string): void {
+  /**
+   * Joins the unfinished line with its end, if that has come, and nothing else: what follows is not copied.
+   *
+   * @returns Where in `text` the last blank line ends, or -1.
+   */
+  #readText(text: string): number {
     let start = 0;
     if (this.#rest !== "") {
       start = Math.min(find(text, "\n", 0), find(text, "\r", 0)) + 1;
       const line = this.#rest + text.slice(0, start);
       this.#rest = line;
-      if (start > text.length) return;
+      if (start > text.length) return -1;
       this.#rest = "";
       this.#scan(line, 0);
     }
-    this.#scan(text, start);
+    return this.#scan(text, start);
   }
 
   /**
@@ -184,8 +185,10 @@ class Parser implements EventParser {
    *
    * The buffers live in local variables meanwhile: that is a third of the speed. A search's result is kept until it is
    * passed, so that a stream with one kind of line end is not searched for the other again and again.
+   *
+   * @returns Where the last blank line ends, or -1.
    */
-  #scan(text: string, from: number): void {
+  #scan(text: string, from: number): number {
     const on = this.#on;
     const { length } = text;
     let start = text.charCodeAt(from) === this.#skip ? from + 1 : from;
@@ -194,12 +197,13 @@ class Parser implements EventParser {
     let lf = -1;
     let cr = -1;
     let nul = -1;
+    let blockStart = -1;
     while (start < length && this.#state === BUSY) {
       const first = text.charCodeAt(start);
       if (cr < start) cr = find(text, "\r", start);
       let end = start;
       if (first === LF || start === cr) {
-        this.#blockStart = start + 1;
+        blockStart = start + 1;
         // The block's id counts from here on, also where the block fires no event.
         const id = this.#id;
         this.#id = undefined;
@@ -232,8 +236,9 @@ class Parser implements EventParser {
     this.#data = data;
     this.#type = type;
     if (start < length) this.#rest = text.slice(start);
-    // A CR has ended its line, at a chunk's end too.
-    this.#skip = text.charCodeAt(length - 1) === CR ? LF : -1;
+    // A CR has ended its line, at a chunk's end too. An empty text says nothing: what is awaited still may come.
+    if (length > 0) this.#skip = text.charCodeAt(length - 1) === CR ? LF : -1;
+    return blockStart;
   }
 }
 

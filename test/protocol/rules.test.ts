@@ -107,6 +107,14 @@ describe("fields (HTML 9.2.6)", () => {
     message("g"),
   ]);
   rule("names are compared whole", "d:a\nda:b\ndatas:c\ni:d\nidx:e\ne:f\nevents:g\nretries:1\n\n", []);
+  const misspelt = ["data", "event", "id", "retry"].flatMap((name) =>
+    [...name].map((_, place) => `${name.slice(0, place)}x${name.slice(place + 1)}`),
+  );
+  rule(
+    "a name with one letter wrong is another name",
+    `${misspelt.map((name) => `${name}:1\n${name}\n${name}: 2\n`).join("")}data:a\n\n`,
+    [message("a")],
+  );
   rule("`event` sets the type", "event:a\ndata:b\n\n", [["event", "a", "b", ""]]);
   rule("the last `event` counts", "event:a\nevent:b\ndata:c\n\n", [["event", "b", "c", ""]]);
   rule("an empty type is `message`", "event:a\nevent:\ndata:b\n\nevent:a\nevent\ndata:c\n\n", [
