@@ -5,6 +5,11 @@
 export { type StreamEventsOptions, streamEvents } from "./adapters/fetch.ts";
 export { EverstreamError, type EverstreamErrorCode, isEverstreamError } from "./errors.ts";
 export type {
+  AppendRequest,
+  AppendResult,
+  Delivery,
+  Epoch,
+  EventLog,
   From,
   Hub,
   HubEvent,
@@ -12,32 +17,25 @@ export type {
   HubOptions,
   HubStats,
   Listener,
-  Opening,
-  PublishedEvent,
-  PublishOptions,
-  RequestHead,
-  RespondOptions,
-  Retention,
-  SessionFilter,
-  SessionInfo,
-  SubscribeOptions,
-  Unsubscribe,
-} from "./hub/index.ts";
-export type {
-  AppendRequest,
-  AppendResult,
-  Delivery,
-  Epoch,
-  EventLog,
   LogConnection,
   LogEntry,
   LogFeed,
+  Opening,
   Page,
+  PublishedEvent,
+  PublishOptions,
   ReadQuery,
+  RequestHead,
+  RespondOptions,
+  Retention,
   RetentionLimits,
+  SessionFilter,
+  SessionInfo,
   StoredEvent,
+  SubscribeOptions,
   TopicState,
-} from "./hub/log.ts";
+  Unsubscribe,
+} from "./hub/index.ts";
 export { createHub } from "./logs/create-hub.ts";
 export { type MemoryLogOptions, memoryLog } from "./logs/memory.ts";
 export type { CloseReason } from "./session/close-reason.ts";
