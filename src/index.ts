@@ -7,6 +7,7 @@ export { EverstreamError, type EverstreamErrorCode, isEverstreamError } from "./
 export type {
   AppendRequest,
   AppendResult,
+  Compaction,
   Delivery,
   Epoch,
   EventLog,
@@ -24,6 +25,7 @@ export type {
   Page,
   PublishedEvent,
   PublishOptions,
+  ReadOptions,
   ReadQuery,
   RequestHead,
   RespondOptions,
@@ -33,6 +35,7 @@ export type {
   SessionInfo,
   StoredEvent,
   SubscribeOptions,
+  TopicPage,
   TopicState,
   Unsubscribe,
 } from "./hub/index.ts";

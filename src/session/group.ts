@@ -7,7 +7,7 @@ const MIN_SPREAD_MS = 1000;
 const MAX_SPREAD_MS = 60_000;
 
 /** All open sessions of one owner, for closing them together. */
-export class SessionGroup {
+class SessionGroup {
   readonly #sessions = new Set<Session>();
 
   get size(): number {
