@@ -23,7 +23,7 @@ export interface StreamEvent {
  * A stream of events over connections that come and go. It opens with its first consumer, a listener for events or a
  * `for await` loop, so that none arrives before there is somebody to take it.
  */
-export interface EventStream extends AsyncIterable<StreamEvent, undefined, undefined> {
+export interface EventStream extends AsyncIterable<StreamEvent> {
   /** Where the connection stands, with the last failure. A new value whenever something changes. */
   readonly status: StreamStatus;
   /** The id to resume after: that of the last event or checkpoint received. Empty where there is none. */
@@ -43,7 +43,7 @@ export interface EventStream extends AsyncIterable<StreamEvent, undefined, undef
    * the stream is closed. When the stream fails it throws an `EverstreamError` with the failure's code, and the
    * {@link ConnectionFailure} as its `cause`.
    */
-  [Symbol.asyncIterator](): AsyncIterableIterator<StreamEvent, undefined, undefined>;
+  [Symbol.asyncIterator](): AsyncIterableIterator<StreamEvent>;
   /** Ends the stream for good; loops end without the events still queued. May be called twice. */
   close(): void;
 }
@@ -109,7 +109,7 @@ class ReconnectingStream implements EventStream {
     return this.#onEvent.add(listener);
   }
 
-  [Symbol.asyncIterator](): AsyncIterableIterator<StreamEvent, undefined, undefined> {
+  [Symbol.asyncIterator](): AsyncIterableIterator<StreamEvent> {
     const { maxQueue = 256, overflow = "pause" } = this.#options;
     const queue = createQueue<StreamEvent>(maxQueue, overflow, this.close);
     const finish = (status: StreamStatus): void => {

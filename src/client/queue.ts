@@ -6,7 +6,7 @@ export type Overflow = "pause" | "dropOldest" | "error";
 /** The events between a stream and one `for await` loop. */
 export interface EventQueue<T> {
   /** What the loop reads. */
-  readonly loop: AsyncIterableIterator<T, undefined, undefined>;
+  readonly loop: AsyncIterableIterator<T>;
   readonly push: (item: T) => void;
   /** With `pause`, resolves when the loop does not lag by as much as the bound. */
   room(): Promise<void>;

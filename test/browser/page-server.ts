@@ -1,0 +1,93 @@
+import { fileURLToPath } from "node:url";
+import type { Browser, Page } from "playwright-core";
+import { rolldown } from "rolldown";
+import { onTestFinished } from "vitest";
+import { type Exchange, startServer } from "../client/server.ts";
+
+/** A page with one of the scripts in `pages/`, and the requests that it makes of its server for streams. */
+export interface StreamPage {
+  readonly page: Page;
+  readonly url: string;
+  readonly streams: readonly Exchange[];
+  /** The stream request of that number, from 0, as soon as it came. */
+  stream(index: number): Promise<Exchange>;
+  /** Errors in the page, and what it wrote to its console as one. */
+  readonly complaints: readonly string[];
+}
+
+/** What of the page's own is served besides its streams. */
+export interface PageOptions {
+  /** The server's rendering inside of `#root`. */
+  readonly html?: string;
+  readonly answer?: (exchange: Exchange, index: number) => void;
+}
+
+const source = (path: string): string => fileURLToPath(new URL(`../../src/${path}`, import.meta.url));
+
+/** A script of `pages/` with everything that it imports, React's development build included. */
+export async function bundle(name: string): Promise<string> {
+  const bundled = await rolldown({
+    input: fileURLToPath(new URL(`./pages/${name}`, import.meta.url)),
+    platform: "browser",
+    resolve: {
+      alias: {
+        "everstream/client": source("client/index.ts"),
+        "everstream/react": source("react/index.ts"),
+      },
+    },
+    transform: { define: { "process.env.NODE_ENV": '"development"' } },
+  });
+  const { output } = await bundled.generate({ format: "esm" });
+  await bundled.close();
+  return output[0].code;
+}
+
+/** Opens the page in a context of its own; both end with the test. */
+export async function openPage(
+  browser: Browser,
+  script: string,
+  options: PageOptions = {},
+): Promise<StreamPage> {
+  const { html = "", answer } = options;
+  const streams: Exchange[] = [];
+  const waiting: (() => void)[] = [];
+  const server = await startServer((exchange) => {
+    const { request, response } = exchange;
+    if (request.url?.startsWith("/stream")) {
+      streams.push(exchange);
+      for (const resume of waiting.splice(0)) resume();
+      answer?.(exchange, streams.length - 1);
+    } else if (request.url === "/page.js") {
+      response.writeHead(200, { "content-type": "text/javascript" }).end(script);
+    } else if (request.url === "/favicon.ico") {
+      response.writeHead(204).end();
+    } else {
+      const body = `<!doctype html><div id="root">${html}</div><script type="module" src="/page.js"></script>`;
+      response.writeHead(200, { "content-type": "text/html" }).end(body);
+    }
+  });
+  const context = await browser.newContext();
+  onTestFinished(() => context.close());
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("console", (message) => {
+    // The browser itself reports the connections that tests cut.
+    if (message.type() === "error" && !message.text().includes("net::ERR_")) complaints.push(message.text());
+  });
+  const url = new URL("/", server.url).href;
+  await page.goto(url);
+  return {
+    page,
+    url,
+    streams,
+    complaints,
+    async stream(index) {
+      for (;;) {
+        const exchange = streams[index];
+        if (exchange !== undefined) return exchange;
+        await new Promise<void>((resolve) => waiting.push(resolve));
+      }
+    },
+  };
+}

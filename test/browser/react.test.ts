@@ -1,0 +1,182 @@
+// The hooks in a real browser, with React's StrictMode on, over connections that the tests write by hand.
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { launchChromium } from "./chromium.ts";
+import { bundle, openPage, type PageOptions, type StreamPage } from "./page-server.ts";
+import type {} from "./pages/react.ts";
+
+let browser: Browser;
+let script: string;
+
+beforeAll(async () => {
+  [browser, script] = await Promise.all([launchChromium(), bundle("react.ts")]);
+});
+afterAll(() => browser.close());
+
+async function open(options?: PageOptions): Promise<StreamPage> {
+  return openPage(browser, script, options);
+}
+
+async function show(page: Page, ...names: string[]): Promise<void> {
+  await page.evaluate((all) => app.show(...all), names);
+}
+
+/** Waits until the element shows that value as JSON. */
+async function shows(page: Page, id: string, value: unknown): Promise<void> {
+  await expect
+    .poll(() => page.locator(`#${id}`).textContent(), { timeout: 10_000 })
+    .toBe(JSON.stringify(value));
+}
+
+/** What the burst's callbacks were given. */
+function given(page: Page, name: "reduced" | "seen"): Promise<string[]> {
+  return page.evaluate((key) => app[key], name);
+}
+
+describe("useSSE", () => {
+  test("shows the last message over one connection, survives bad JSON, and closes when unmounted", async () => {
+    const { page, stream, streams, complaints } = await open();
+    await show(page, "clock", "idle");
+    await shows(page, "idle", { data: null, error: null, isConnected: false });
+    await shows(page, "clock", { data: null, error: null, isConnected: false });
+    const { open: answer, response, gone } = await stream(0);
+    answer();
+    await shows(page, "clock", { data: null, error: null, isConnected: true });
+    response.write('data: {"n":1}\n\nevent: other\ndata: {"n":2}\n\n');
+    await shows(page, "clock", { data: { n: 1 }, error: null, isConnected: true });
+    response.write("data: {n:\n\n");
+    await shows(page, "clock", { data: { n: 1 }, error: "Failed to parse SSE data", isConnected: true });
+    response.write("data: 3\n\n");
+    await shows(page, "clock", { data: 3, error: null, isConnected: true });
+    await show(page);
+    await gone;
+    expect(streams).toHaveLength(1);
+    expect(complaints).toEqual([]);
+  });
+
+  test("says when the connection is lost, and comes back without a hole", async () => {
+    const { page, stream } = await open();
+    await show(page, "clock");
+    const first = await stream(0);
+    first.open('retry: 1000\nid: 7\ndata: "before"\n\n');
+    await shows(page, "clock", { data: "before", error: null, isConnected: true });
+    first.cut();
+    await shows(page, "clock", { data: "before", error: "SSE connection error", isConnected: false });
+    const second = await stream(1);
+    expect(second.request.headers["last-event-id"]).toBe("7");
+    second.open('data: "after"\n\n');
+    await shows(page, "clock", { data: "after", error: null, isConnected: true });
+  });
+
+  test("several components share one connection; one that comes later shows what the others show", async () => {
+    const { page, stream, streams } = await open();
+    await show(page, "clock");
+    const { open: answer, gone, response } = await stream(0);
+    answer("data: 1\n\n");
+    await shows(page, "clock", { data: 1, error: null, isConnected: true });
+    await show(page, "clock", "other", "status");
+    await shows(page, "other", { data: 1, error: null, isConnected: true });
+    await shows(page, "status", "open");
+    await show(page, "other");
+    response.write("data: 2\n\n");
+    await shows(page, "other", { data: 2, error: null, isConnected: true });
+    // Another place, the same stream: a change of route.
+    await show(page, "clock");
+    await shows(page, "clock", { data: 2, error: null, isConnected: true });
+    expect(streams).toHaveLength(1);
+    await show(page);
+    await gone;
+    expect(streams).toHaveLength(1);
+  });
+
+  test("takes up what the server rendered, without a mismatch", async () => {
+    const html =
+      '<p id="clock">{&quot;data&quot;:null,&quot;error&quot;:null,&quot;isConnected&quot;:false}</p>';
+    const { page, stream, complaints } = await open({ html });
+    await page.evaluate(() => app.hydrate());
+    (await stream(0)).open("data: 1\n\n");
+    await shows(page, "clock", { data: 1, error: null, isConnected: true });
+    expect(complaints).toEqual([]);
+  });
+});
+
+describe("useEventStream", () => {
+  test("takes every event of a burst once and in order, and renders once a frame at most", async () => {
+    const { page, stream, complaints } = await open();
+    await show(page, "burst");
+    const { open: answer, response } = await stream(0);
+    answer();
+    await shows(page, "burst", 0);
+    const before = await page.evaluate(() => ({ commits: app.commits, frames: app.frames }));
+    const expected: string[] = [];
+    for (let batch = 0; batch < 20; batch++) {
+      let text = "";
+      for (let n = 0; n < 1000; n++) {
+        expected.push(`${batch}.${n}`);
+        text += `data: ${batch}.${n}\n\n`;
+      }
+      response.write(text);
+      // Spread over frames of the page.
+      await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)));
+    }
+    await shows(page, "burst", 20_000);
+    expect(await given(page, "reduced")).toEqual(expected);
+    expect(await given(page, "seen")).toEqual(expected);
+    const after = await page.evaluate(() => ({ commits: app.commits, frames: app.frames }));
+    expect(after.commits - before.commits).toBeGreaterThan(0);
+    expect(after.commits - before.commits).toBeLessThanOrEqual(after.frames - before.frames + 1);
+    expect(complaints).toEqual([]);
+  });
+
+  test("draws by timer where no frames are drawn", async () => {
+    const { page, stream } = await open();
+    await page.evaluate(() => {
+      globalThis.requestAnimationFrame = () => 0;
+    });
+    await show(page, "burst");
+    (await stream(0)).open("data: 1\n\ndata: 2\n\n");
+    await shows(page, "burst", 2);
+  });
+
+  test("does not reconnect for options that are written in place, and uses the latest functions", async () => {
+    const { page, stream, streams } = await open();
+    await show(page, "inline");
+    const { open: answer, request, response } = await stream(0);
+    expect(request.headers["x-name"]).toBe("inline");
+    answer();
+    await shows(page, "inline", { data: [], round: 0, state: "open" });
+    for (let round = 1; round <= 5; round++) {
+      await page.evaluate(() => app.rerender());
+      await shows(page, "inline", { data: [], round, state: "open" });
+    }
+    response.write("data: x\n\n");
+    await shows(page, "inline", { data: ["x in round 5"], round: 5, state: "open" });
+    expect(streams).toHaveLength(1);
+  });
+
+  test("shows everything before it says that the stream is over", async () => {
+    const { page, stream } = await open();
+    await show(page, "inline");
+    (await stream(0)).open("retry: 1\nid: 1\ndata: a\n\ndata: b\n\n");
+    (await stream(0)).response.end();
+    (await stream(1)).response.writeHead(204).end();
+    await shows(page, "inline", { data: ["a in round 0", "b in round 0"], round: 0, state: "closed" });
+  });
+
+  test("gives its stream back while it is disabled, and goes on from where it was", async () => {
+    const { page, stream } = await open();
+    await show(page, "switch");
+    const first = await stream(0);
+    first.open("id: 1\ndata: a\n\n");
+    const button = page.locator("#switch");
+    await expect.poll(() => button.textContent()).toBe("a open");
+    await button.click();
+    expect(await button.textContent()).toBe("a idle");
+    await first.gone;
+    await button.click();
+    const second = await stream(1);
+    expect(second.request.headers["last-event-id"]).toBe("1");
+    second.open("id: 2\ndata: b\n\n");
+    await expect.poll(() => button.textContent()).toBe("ab open");
+  });
+});
