@@ -63,7 +63,7 @@ export class DraftTopics {
     if (record.maxAgeMs !== maxAgeMs) this.#unschedule(topic);
     Object.assign(record, { maxEvents, maxBytes, maxAgeMs });
     const isDue = record.dueAt !== 0 && record.dueAt <= now;
-    if (isDue || isOverSize(record)) this.#trim(topic, added * TRIMMED_FOR_EACH, now);
+    if (isDue || isOverSize(record)) this.#trim(topic, 1, added * TRIMMED_FOR_EACH, now);
     if (isDue || record.dueAt === 0 || isOverSize(record)) this.#schedule(topic, now);
     this.#keepList(topic);
   }
@@ -89,7 +89,7 @@ export class DraftTopics {
       this.#sideWork--;
       const topic = this.find(name);
       if (topic === undefined || topic.record.dueAt !== key[0]) continue;
-      this.#trim(topic, 0, now);
+      this.#trim(topic, 0, 0, now);
       this.#schedule(topic, now);
       this.#keepList(topic);
     }
@@ -108,12 +108,16 @@ export class DraftTopics {
     }
   }
 
-  /** Removes the oldest events of a topic that is over a limit: `free` of them, then as far as work on the side may go. */
-  #trim(topic: DraftTopic, free: number, now: number): void {
+  /**
+   * Removes the oldest events of a topic while it is over a limit and has more than `least`: `free` of them, then as many
+   * as work on the side may take.
+   */
+  #trim(topic: DraftTopic, least: number, free: number, now: number): void {
     const { record } = topic;
     let left = free;
-    for (let oldest = topic.oldest(); oldest !== undefined; oldest = topic.oldest()) {
-      if (!isOverSize(record) && oldest.time + record.maxAgeMs > now) return;
+    while (record.events > least) {
+      const oldest = topic.oldest();
+      if (oldest === undefined || !(isOverSize(record) || oldest.time + record.maxAgeMs <= now)) return;
       if (left > 0) left--;
       else if (this.#sideWork-- <= 0) return;
       this.#changes.remove(this.#files.events, [record.id, oldest.sequence]);

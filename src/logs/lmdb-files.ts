@@ -1,9 +1,8 @@
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
-import { type Database, type Key, open, type RootDatabase } from "lmdb";
+import type { Database, Key, RootDatabase } from "lmdb";
 import { EverstreamError } from "../errors.ts";
 import type { Epoch } from "../hub/log.ts";
 import { measureStored } from "./lmdb-event.ts";
+import { openFile, written } from "./lmdb-file.ts";
 import { type Pair, pairKeys } from "./lmdb-keys.ts";
 import { OldestEvents } from "./lmdb-oldest.ts";
 import { decodeTopic, encodeTopic, type TopicRecord } from "./lmdb-topic.ts";
@@ -28,17 +27,6 @@ export type StoredResult = readonly [until: number, first: number, count: number
 /** How this file lies on disk. Another number means that this code can't read it. */
 const FORMAT = 1;
 const FIRST_STATE: Readonly<LogState> = { head: 0, floor: 0, nextId: 1, emptyTopics: 0, leftovers: 0 };
-
-/**
- * What our LMDB files are opened with.
- *
- * `overlappingSync` would show a commit before it is on disk, and would say nothing of a sync that fails. Without it a
- * commit writes its pages, syncs them, and writes the page that makes them count with O_DSYNC; readers see it after that.
- *
- * `eventTurnBatching` would put writes into a transaction one of whose promises nobody can get at, so that a commit that
- * fails would be an unhandled rejection.
- */
-export const DURABLE = { noSubdir: true, overlappingSync: false, eventTurnBatching: false } as const;
 
 /** The databases in a log's file, and how their keys and values look. */
 export class LmdbFiles {
@@ -78,8 +66,7 @@ export class LmdbFiles {
 
   /** @throws EverstreamError `LOG_FAILED`: the folder holds a log of another format. */
   static async open(folder: string): Promise<LmdbFiles> {
-    mkdirSync(folder, { recursive: true });
-    const root = open<unknown, string>({ path: join(folder, "events.mdb"), ...DURABLE });
+    const root = await openFile(folder, "events.mdb");
     try {
       return new LmdbFiles(root, folder);
     } catch (error) {
@@ -100,18 +87,14 @@ export class LmdbFiles {
     void this.#log.put("state", state);
   }
 
-  setEpochs(epochs: readonly Epoch[]): void {
-    void this.#log.put("format", FORMAT);
+  setEpochs(epochs: readonly Epoch[], format = FORMAT): void {
+    void this.#log.put("format", format);
     void this.#log.put("epochs", epochs);
   }
 
   /** Commits all that `write` writes, or nothing of it. Resolves when it is on disk. */
   async commit(write: () => void): Promise<void> {
-    try {
-      await this.#root.batch(write);
-    } catch (error) {
-      throw await causeOf(error);
-    }
+    await written(this.#root.batch(write));
   }
 
   async close(): Promise<void> {
@@ -135,15 +118,4 @@ export class LmdbFiles {
 /** Of a view of a database that nobody writes through. */
 function noEncoding(): never {
   throw new TypeError("This view of the events is for reading.");
-}
-
-/** What lies behind lmdb's "Commit failed (see commitError for details)". */
-async function causeOf(error: unknown): Promise<unknown> {
-  if (!(error instanceof Error) || !("commitError" in error)) return error;
-  try {
-    await error.commitError;
-    return error;
-  } catch (cause) {
-    return cause;
-  }
 }

@@ -1,28 +1,27 @@
 import { mkdirSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { open, type RootDatabase, type Transaction } from "lmdb";
+import type { RootDatabase, Transaction } from "lmdb";
 import { EverstreamError } from "../errors.ts";
-import { DURABLE } from "./lmdb-files.ts";
+import { openFile, removeUnfinished } from "./lmdb-file.ts";
 
-/** How often a folder is tried for. Two that try at the very same moment may both have to step back. */
+/** How often a folder is tried for: two processes that try at the very same moment may both have to step back. */
 const ATTEMPTS = 5;
 const MAX_PAUSE_MS = 40;
 
 /**
  * Ownership of a log's folder by one process, which the system takes back when that ends, however it ends.
  *
- * It stands on LMDB's table of readers: whoever has a read transaction open has a place in it, and the kernel holds locks
- * for the table (`fcntl`, `LockFile` on Windows) that a killed process lets go of; LMDB clears a table that nobody else
- * has open, and places whose process is gone. So an empty LMDB file beside the log's, with one transaction that reads
- * nothing for as long as the folder is owned, is a lock without a native module. The log's own file can't serve: a
- * transaction that stays open there would keep LMDB from using its space again.
+ * It stands on LMDB's table of readers. Whoever has a read transaction open has a place in it; the kernel's locks on the
+ * table go with the process, and LMDB clears a table that nobody else has open, and places whose process is gone. So an
+ * LMDB file of its own, with one transaction that reads nothing and stays open, is a lock that needs no native module and
+ * leaves nothing stale. The log's own file can't serve: a transaction that stays open there keeps LMDB from using space
+ * again.
  *
- * The locks are the kernel's, not the network's: they hold between containers of one machine, not between machines.
+ * The locks are of one kernel: they hold between containers on a machine, not between machines.
  */
 export class LmdbOwner {
   readonly #root: RootDatabase;
-  /** Kept here, since the place in the table goes with it. */
+  /** Held here, since its place in the table would go with it. */
   readonly #place: Transaction;
 
   private constructor(root: RootDatabase, place: Transaction) {
@@ -34,12 +33,15 @@ export class LmdbOwner {
   static async claim(folder: string): Promise<LmdbOwner> {
     mkdirSync(folder, { recursive: true });
     for (let attempt = 1; ; attempt++) {
-      const root = open({ path: join(folder, "owner.mdb"), ...DURABLE });
-      // Looked at before and after: taking a place where one is taken can block for long in lmdb.
+      const root = await openFile(folder, "owner.mdb");
+      // Looked at before too: where the table has one, lmdb can block for long to take another.
       if (placesOf(root).length === 0) {
         // biome-ignore lint/correctness/useHookAtTopLevel: a method of lmdb, which is no hook
         const place = root.useReadTransaction();
-        if (placesOf(root).length === 1) return new LmdbOwner(root, place);
+        if (placesOf(root).length === 1) {
+          removeUnfinished(folder);
+          return new LmdbOwner(root, place);
+        }
       }
       const [pid] = placesOf(root);
       await root.close();
@@ -56,8 +58,7 @@ export class LmdbOwner {
 
 /** The processes that have a place in the table of readers. */
 function placesOf(root: RootDatabase): string[] {
-  const table = root.readerList();
-  return [...table.matchAll(/^\s*(\d+)\s/gm)].map(([, pid]) => pid as string);
+  return [...root.readerList().matchAll(/^\s*(\d+)\s/gm)].map(([, pid]) => pid as string);
 }
 
 function locked(folder: string, pid: string | undefined): EverstreamError {

@@ -83,6 +83,7 @@ class LmdbLog implements EventLog {
 class LmdbConnection implements LogConnection {
   readonly epochs: readonly Epoch[];
   readonly head: number;
+  readonly exclusive = true;
   readonly #store: LmdbStore;
   readonly #feed: LogFeed;
   readonly #release: () => Promise<void>;

@@ -1,7 +1,258 @@
-import { describeLog } from "./contract.ts";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createHub } from "everstream";
+import { lmdbLog } from "everstream/lmdb";
+import { describe, expect, it } from "vitest";
+import { LmdbFiles } from "../../src/logs/lmdb-files.ts";
+import { LAST, type Pair } from "../../src/logs/lmdb-keys.ts";
+import { describeLog, openNode } from "./contract.ts";
 import { describeHubOver, remote } from "./hub-contract.ts";
-import { lmdbFixture } from "./lmdb-folder.ts";
+import { lmdbFixture, testFolder } from "./lmdb-folder.ts";
+
+const KEEP_ALL = { maxEvents: 1e9, maxBytes: 1e12, maxAgeMs: Number.POSITIVE_INFINITY };
+const EVERYTHING = { start: [0, 0] as Pair, end: [LAST, LAST] as Pair };
 
 describeLog("lmdbLog", lmdbFixture);
 describeHubOver("lmdbLog", lmdbFixture);
 describeHubOver("lmdbLog, far away", remote(lmdbFixture));
+
+describe("a restart", () => {
+  it("keeps events, ends, what was trimmed, the floor, and results of publishes that may be repeated", async () => {
+    const path = await testFolder();
+    const before = await openNode(lmdbLog({ path }));
+    const retention = { ...KEEP_ALL, maxEvents: 2 };
+    await before.append("trimmed", ["1", "2", "3"], { retention });
+    await before.append("finished", ["1"], { mark: "finish" });
+    await before.append("deleted", ["1"]);
+    await before.append("deleted", [], { mark: "delete" });
+    const published = await before.append("published", ["1", "2"], { publishId: "p" });
+    const topics = ["trimmed", "finished", "deleted", "published", "never"];
+    const { entries, head, topics: states } = await before.read(topics);
+    await before.connection.close();
+
+    const after = await openNode(lmdbLog({ path }));
+    const page = await after.read(topics);
+    expect(page).toMatchObject({ entries, head, topics: states });
+    expect(after.connection.head).toBe(head);
+    expect(await after.append("published", ["1", "2"], { publishId: "p" })).toEqual(published);
+    expect(await after.append("trimmed", ["4"], { retention })).toEqual([head + 1]);
+    expect((await after.read(["trimmed"])).entries.map(({ event }) => event.data)).toEqual(["3", "4"]);
+    await after.connection.close();
+  });
+
+  it("keeps the floor of topics that are forgotten", async () => {
+    const path = await testFolder();
+    const before = await openNode(lmdbLog({ path }));
+    await before.append("kept", ["x"]);
+    await Promise.all(
+      Array.from({ length: 1500 }, async (_, index) => {
+        await before.append(`t${index}`, ["x"]);
+        await before.append(`t${index}`, [], { mark: "delete" });
+      }),
+    );
+    const floor = (await before.read(["never"])).topics[0]?.trimmedThrough;
+    expect(floor).toBeGreaterThan(0);
+    await before.connection.close();
+    const after = await openNode(lmdbLog({ path }));
+    expect((await after.read(["never"])).topics[0]?.trimmedThrough).toBe(floor);
+    await after.connection.close();
+  });
+
+  it("takes up the expiring of ages where the last process left it", async () => {
+    const path = await testFolder();
+    const before = await openNode(lmdbLog({ path }));
+    await before.append("t", ["old"], { now: 1000, retention: { ...KEEP_ALL, maxAgeMs: 500 } });
+    await before.connection.close();
+    const after = await openNode(lmdbLog({ path }));
+    await after.connection.expire(1499);
+    expect((await after.read(["t"])).entries).toHaveLength(1);
+    await after.connection.expire(1500);
+    expect((await after.read(["t"])).entries).toEqual([]);
+    await after.connection.close();
+  });
+
+  it("begins an epoch and remembers the last thousand, oldest first", async () => {
+    const path = await testFolder();
+    const many = Array.from({ length: 1000 }, (_, index) => ({ epoch: index + 1, first: 1 }));
+    const files = await LmdbFiles.open(path);
+    await files.commit(() => files.setEpochs(many));
+    await files.close();
+    const node = await openNode(lmdbLog({ path }));
+    const { epochs } = node.connection;
+    expect(epochs).toHaveLength(1000);
+    expect(epochs.slice(0, -1)).toEqual(many.slice(1));
+    await node.connection.close();
+  });
+});
+
+describe("commits", () => {
+  it("are shared by all who append at once, and by those who come while one is under way", async () => {
+    const node = await openNode(lmdbLog({ path: await testFolder() }));
+    await Promise.all(Array.from({ length: 200 }, (_, index) => node.append(`t${index % 5}`, ["x"])));
+    expect(node.entries).toHaveLength(200);
+    expect(node.deliveries).toHaveLength(1);
+    await node.connection.close();
+  });
+
+  it("take no more than some milliseconds' worth, however much comes at once", async () => {
+    const node = await openNode(lmdbLog({ path: await testFolder() }));
+    const batch = Array.from({ length: 500 }, () => "x");
+    await Promise.all(Array.from({ length: 20 }, () => node.append("t", batch)));
+    expect(node.entries).toHaveLength(10_000);
+    expect(Math.max(...node.deliveries.map(({ entries }) => entries.length))).toBeLessThanOrEqual(1000);
+    await node.connection.close();
+  });
+});
+
+describe("what is removed", () => {
+  it("leaves nothing behind of millions of short-lived topics but the last thousand names and the floor", async () => {
+    const path = await testFolder();
+    const node = await openNode(lmdbLog({ path }));
+    const retention = { ...KEEP_ALL, maxAgeMs: 1000 };
+    for (let round = 0; round < 20; round++) {
+      await Promise.all(
+        Array.from({ length: 250 }, async (_, index) => {
+          const topic = `run:${round}:${index}`;
+          const publishId = index % 10 === 0 ? "p" : undefined;
+          const request = { retention, now: 10_000 + round, publishId, publishIdWindowMs: 1000 };
+          await node.append(topic, ["1", "2", "3"], request);
+          if (index % 2 === 0) await node.append(topic, [], { mark: "finish", retention, now: 10_000 });
+          if (index % 5 === 0) await node.append(topic, [], { mark: "delete" });
+        }),
+      );
+    }
+    await node.connection.expire(20_000);
+    await node.connection.expire(20_000);
+    await node.connection.close();
+
+    const files = await LmdbFiles.open(path);
+    const count = (name: "events" | "due" | "empty" | "leftovers" | "publishIdTimes") =>
+      files[name].getKeysCount(EVERYTHING);
+    expect(files.topics.getKeysCount()).toBe(1000);
+    expect(count("empty")).toBe(1000);
+    expect([count("events"), count("due"), count("leftovers"), count("publishIdTimes")]).toEqual([
+      0, 0, 0, 0,
+    ]);
+    expect(files.publishIds.getKeysCount()).toBe(0);
+    await files.close();
+  });
+
+  it("goes a bounded part at a time where a limit falls far, and goes on by itself", async () => {
+    const node = await openNode(lmdbLog({ path: await testFolder() }));
+    const batch = Array.from({ length: 1000 }, () => "x");
+    for (let index = 0; index < 30; index++) await node.append("t", batch);
+    await node.append("t", ["last"], { retention: { ...KEEP_ALL, maxEvents: 10 } });
+    expect((await node.read(["t"], { maxEntries: 20_000 })).entries).toHaveLength(20_000);
+    await node.connection.expire(Date.now());
+    expect((await node.read(["t"])).entries).toHaveLength(10);
+    await node.connection.close();
+  });
+
+  it("gives large events' space back, and reads them whole until then", async () => {
+    const node = await openNode(lmdbLog({ path: await testFolder() }));
+    const retention = { ...KEEP_ALL, maxEvents: 3 };
+    for (let index = 0; index < 12; index++) {
+      await node.append("t", [String(index).repeat(500_000)], { retention });
+    }
+    const { entries } = await node.read(["t"]);
+    expect(entries.map(({ event }) => event.data)).toEqual(
+      [9, 10, 11].map((index) => String(index).repeat(500_000)),
+    );
+    await node.connection.close();
+  });
+});
+
+describe("a folder", () => {
+  it("is made where it is missing, and is opened only when a hub needs it", async () => {
+    const path = join(await testFolder(), "a", "b.c");
+    const log = lmdbLog({ path });
+    await expect(readdir(path)).rejects.toMatchObject({ code: "ENOENT" });
+    const node = await openNode(log);
+    expect(await readdir(path)).toContain("events.mdb");
+    await node.connection.close();
+  });
+
+  it("is shared by all hubs on one log, until the last of them closes", async () => {
+    const path = await testFolder();
+    const log = lmdbLog({ path });
+    const first = createHub({ log });
+    const second = createHub({ log });
+    await first.publish("t", { data: 1 });
+    await first.close();
+    await second.publish("t", { data: 2 });
+    await second.close();
+    const again = createHub({ log });
+    expect((await again.read("t")).events.map(({ data }) => data)).toEqual([1, 2]);
+    await again.close();
+  });
+
+  it("can't be opened by a second log, but once the first has closed", async () => {
+    const path = await testFolder();
+    const first = await openNode(lmdbLog({ path }));
+    const second = lmdbLog({ path: join(path, "..", path.split("/").at(-1) as string) });
+    await expect(openNode(second)).rejects.toMatchObject({
+      code: "LOG_LOCKED",
+      message: expect.stringContaining("in this process"),
+    });
+    // The first one's claim is untouched by that.
+    await expect(openNode(lmdbLog({ path }))).rejects.toMatchObject({ code: "LOG_LOCKED" });
+    await first.append("t", ["x"]);
+    await first.connection.close();
+    const node = await openNode(second);
+    expect((await node.read(["t"])).entries).toHaveLength(1);
+    await node.connection.close();
+  });
+
+  it("goes to one of many that try at the same moment", async () => {
+    const path = await testFolder();
+    const nodes = await Promise.allSettled(Array.from({ length: 10 }, () => openNode(lmdbLog({ path }))));
+    const opened = nodes.filter((result) => result.status === "fulfilled");
+    expect(opened).toHaveLength(1);
+    await opened[0]?.value.connection.close();
+  });
+
+  it("is refused where another version of everstream has stored in another way", async () => {
+    const path = await testFolder();
+    const files = await LmdbFiles.open(path);
+    await files.commit(() => files.setEpochs([], 2));
+    await files.close();
+    await expect(openNode(lmdbLog({ path }))).rejects.toMatchObject({
+      code: "LOG_FAILED",
+      message: expect.stringContaining("format 2"),
+    });
+  });
+
+  it("needs no care after a process that was killed while it made the folder", async () => {
+    const path = await testFolder();
+    await writeFile(join(path, "events.mdb.1.new"), "half");
+    await writeFile(join(path, "owner.mdb.2.new-lock"), "");
+    const node = await openNode(lmdbLog({ path }));
+    expect((await readdir(path)).sort()).toEqual([
+      "events.mdb",
+      "events.mdb-lock",
+      "owner.mdb",
+      "owner.mdb-lock",
+    ]);
+    await node.connection.close();
+  });
+
+  it("that is no folder, or holds something else, is an error with its cause", async () => {
+    const path = await testFolder();
+    await writeFile(join(path, "file"), "x");
+    const asFile = lmdbLog({ path: join(path, "file") });
+    await expect(openNode(asFile)).rejects.toMatchObject({ code: "LOG_FAILED", cause: expect.any(Error) });
+    const other = join(path, "other");
+    await mkdir(other);
+    await writeFile(join(other, "events.mdb"), "no database".repeat(1000));
+    await expect(openNode(lmdbLog({ path: other }))).rejects.toMatchObject({
+      code: "LOG_FAILED",
+      message: expect.stringContaining(other),
+    });
+  });
+
+  it.each([undefined, "", 1])("can't be %s", (path) => {
+    expect(() => lmdbLog({ path: path as string })).toThrow(
+      expect.objectContaining({ code: "INVALID_OPTION" }),
+    );
+  });
+});

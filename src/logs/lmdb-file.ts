@@ -1,0 +1,120 @@
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { open, type RootDatabase } from "lmdb";
+import { EverstreamError } from "../errors.ts";
+
+/**
+ * How both of our LMDB files are opened.
+ *
+ * `overlappingSync` would show a commit before it is on disk, and would say nothing of a sync that fails. Without it a
+ * commit writes its pages, syncs them, and writes the page that makes them count with O_DSYNC; readers see it after that.
+ *
+ * `eventTurnBatching` would put writes into a transaction one of whose promises nobody can get at, so that a commit that
+ * fails would be an unhandled rejection.
+ */
+const DURABLE = { noSubdir: true, overlappingSync: false, eventTurnBatching: false } as const;
+
+/** What an LMDB file begins with, after the page's own head: a magic number, and the version of LMDB's own format. */
+const MAGIC_AT = 24;
+const MAGIC = 0xbeefc0de;
+const LMDB_FORMAT = 2;
+
+/** LMDB's table of readers, with the default of 126 of them, takes 8 kB and a bit. */
+const LOCK_FILE_BYTES = 16_384;
+
+const UNFINISHED = ".new";
+
+/**
+ * Opens an LMDB file, which is made where it is missing.
+ *
+ * @throws EverstreamError `LOG_FAILED`: the file is no LMDB file, or one of another version of LMDB. (lmdb itself would
+ *   end the process.)
+ */
+export async function openFile(folder: string, name: string): Promise<RootDatabase<unknown, string>> {
+  const path = join(folder, name);
+  if (!existsSync(path)) await createFile(folder, path);
+  if (!hasHead(path)) {
+    throw new EverstreamError("LOG_FAILED", `${path} is no LMDB file that this version of lmdb can read.`);
+  }
+  return open<unknown, string>({ path, ...DURABLE });
+}
+
+/** Waits for a commit. Where it fails, the error is what lies behind lmdb's "see commitError for details". */
+export async function written(commit: Promise<boolean>): Promise<void> {
+  try {
+    await commit;
+  } catch (error) {
+    if (error instanceof Error && "commitError" in error) await error.commitError;
+    throw error;
+  }
+}
+
+/** Removes what creations that were broken off have left behind. */
+export function removeUnfinished(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    if (name.includes(UNFINISHED)) rmSync(join(folder, name), { force: true });
+  }
+}
+
+/**
+ * Makes a file complete and on disk before it has its name: one that a crash left half made could not be told from one
+ * that is damaged. The file with the table of readers is made beside it, full: LMDB writes to it through memory, where a
+ * full disk ends the process.
+ */
+async function createFile(folder: string, path: string): Promise<void> {
+  const unfinished = `${path}.${crypto.randomUUID()}${UNFINISHED}`;
+  writeFileSync(`${unfinished}-lock`, Buffer.alloc(LOCK_FILE_BYTES));
+  const root = open<unknown, string>({ path: unfinished, ...DURABLE });
+  try {
+    await written(root.put("created", Date.now()));
+  } finally {
+    await root.close();
+  }
+  linkIfFree(`${unfinished}-lock`, `${path}-lock`);
+  rmSync(`${unfinished}-lock`, { force: true });
+  renameSync(unfinished, path);
+  syncFolder(folder);
+  syncFolder(join(folder, ".."));
+}
+
+function hasHead(path: string): boolean {
+  const file = openSync(path, "r");
+  try {
+    const head = Buffer.alloc(MAGIC_AT + 8);
+    readSync(file, head, 0, head.length, 0);
+    return head.readUInt32LE(MAGIC_AT) === MAGIC && head.readUInt16LE(MAGIC_AT + 4) === LMDB_FORMAT;
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Gives a file another name, but never one that is taken: who has that file open would not know of this one. */
+function linkIfFree(from: string, to: string): void {
+  try {
+    linkSync(from, to);
+  } catch {
+    // It is taken, or the file system has no links: LMDB makes the file where there is none.
+  }
+}
+
+/** Has the names in a folder on disk. Windows does that by itself, and opens no folders. */
+function syncFolder(folder: string): void {
+  if (process.platform === "win32") return;
+  const file = openSync(folder, "r");
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
