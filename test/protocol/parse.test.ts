@@ -160,6 +160,15 @@ describe("the bound", () => {
     }
   });
 
+  it("holds to the byte where a character's end, one byte but two units, hides that another takes two", () => {
+    const before = encoder.encode("😀\n\n");
+    const block = encoder.encode("data:é, and more of it\n\n");
+    const stream = new Uint8Array([...before, ...block]);
+    const chunks = cutAt(stream, [3, before.length + 7]);
+    expect(parse(chunks, { maxEventBytes: block.length }).length).toBe(1);
+    expect(() => parse(chunks, { maxEventBytes: block.length - 1 })).toThrow(code("EVENT_TOO_LARGE"));
+  });
+
   it("counts UTF-16 units in strings", () => {
     expect(parse(["data:世界\n\n"], { maxEventBytes: 9 }).length).toBe(1);
     expect(() => parse(["data:世界!\n\n"], { maxEventBytes: 9 })).toThrow(code("EVENT_TOO_LARGE"));
