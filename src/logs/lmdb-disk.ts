@@ -1,11 +1,11 @@
 import { EverstreamError } from "../errors.ts";
-import { LmdbFiles } from "./lmdb-files.ts";
+import { LmdbTables } from "./lmdb-tables.ts";
 
 /** A log's file, opened anew after a failure. */
 export class LmdbDisk {
   readonly #folder: string;
-  #files: LmdbFiles | undefined;
-  #opening: Promise<LmdbFiles> | undefined;
+  #tables: LmdbTables | undefined;
+  #opening: Promise<LmdbTables> | undefined;
   /** Settles when the file that failed last is closed. */
   #closing: Promise<void> = Promise.resolve();
 
@@ -24,10 +24,10 @@ export class LmdbDisk {
    */
   async use<Result>(
     what: "store" | "read",
-    work: (files: LmdbFiles) => Result | Promise<Result>,
+    work: (tables: LmdbTables) => Result | Promise<Result>,
   ): Promise<Result> {
     try {
-      return await work(this.#files ?? (await this.#open()));
+      return await work(this.#tables ?? (await this.#open()));
     } catch (cause) {
       if (what === "store") this.#drop();
       throw logFailed(this.#folder, what, cause);
@@ -39,12 +39,12 @@ export class LmdbDisk {
     await this.#closing;
   }
 
-  #open(): Promise<LmdbFiles> {
+  #open(): Promise<LmdbTables> {
     this.#opening ??= this.#closing
-      .then(() => LmdbFiles.open(this.#folder))
-      .then((files) => {
-        this.#files = files;
-        return files;
+      .then(() => LmdbTables.open(this.#folder))
+      .then((tables) => {
+        this.#tables = tables;
+        return tables;
       })
       .finally(() => {
         this.#opening = undefined;
@@ -53,9 +53,9 @@ export class LmdbDisk {
   }
 
   #drop(): void {
-    const files = this.#files;
-    this.#files = undefined;
-    if (files !== undefined) this.#closing = files.close();
+    const tables = this.#tables;
+    this.#tables = undefined;
+    if (tables !== undefined) this.#closing = tables.close();
   }
 }
 

@@ -1,8 +1,8 @@
 import type { RetentionLimits } from "../hub/log.ts";
 import type { Changes } from "./lmdb-changes.ts";
 import { DraftTopic } from "./lmdb-draft-topic.ts";
-import type { LmdbFiles, LogState } from "./lmdb-files.ts";
 import { LAST } from "./lmdb-keys.ts";
+import type { LmdbTables, LogState } from "./lmdb-tables.ts";
 import { NEW_TOPIC, type TopicRecord } from "./lmdb-topic.ts";
 
 /** Topics without events that are still remembered, so that their readers are told exactly. */
@@ -14,14 +14,14 @@ const SIDE_WORK = 4000;
 
 /** All topics as one commit sees and changes them, and their retention. */
 export class DraftTopics {
-  readonly #files: LmdbFiles;
+  readonly #tables: LmdbTables;
   readonly #state: LogState;
   readonly #changes: Changes;
   readonly #topics = new Map<string, DraftTopic | undefined>();
   #sideWork = SIDE_WORK;
 
-  constructor(files: LmdbFiles, state: LogState, changes: Changes) {
-    this.#files = files;
+  constructor(tables: LmdbTables, state: LogState, changes: Changes) {
+    this.#tables = tables;
     this.#state = state;
     this.#changes = changes;
   }
@@ -33,8 +33,8 @@ export class DraftTopics {
 
   find(name: string): DraftTopic | undefined {
     if (this.#topics.has(name)) return this.#topics.get(name);
-    const record = this.#files.topics.get(name);
-    const topic = record === undefined ? undefined : new DraftTopic(name, record, this.#files.oldest);
+    const record = this.#tables.topics.get(name);
+    const topic = record === undefined ? undefined : new DraftTopic(name, record, this.#tables.oldest);
     this.#topics.set(name, topic);
     return topic;
   }
@@ -42,14 +42,14 @@ export class DraftTopics {
   create(name: string): DraftTopic {
     const { floor } = this.#state;
     const record: TopicRecord = { ...NEW_TOPIC, id: this.#state.nextId++, trimmedThrough: floor };
-    const topic = new DraftTopic(name, record, this.#files.oldest);
+    const topic = new DraftTopic(name, record, this.#tables.oldest);
     this.#topics.set(name, topic);
     return topic;
   }
 
   /** Has an event stored that was added to a topic. */
   store({ record }: DraftTopic, sequence: number, value: Buffer): void {
-    this.#changes.put(this.#files.events, [record.id, sequence], value);
+    this.#changes.put(this.#tables.events, [record.id, sequence], value);
   }
 
   /** Applies a topic's limits after `added` events, or its finish mark, were added to it. */
@@ -72,7 +72,7 @@ export class DraftTopics {
   delete(topic: DraftTopic, sequence: number): void {
     const { record } = topic;
     if (record.events > 0) {
-      this.#changes.put(this.#files.leftovers, [record.id, record.last], topic.name);
+      this.#changes.put(this.#tables.leftovers, [record.id, record.last], topic.name);
       this.#state.leftovers++;
     }
     topic.delete(sequence);
@@ -83,7 +83,7 @@ export class DraftTopics {
 
   /** Trims topics that are due, as far as work on the side may go. */
   expire(now: number): void {
-    const range = this.#files.due.getRange({ start: [0, 0], end: [Math.floor(now), LAST] });
+    const range = this.#tables.due.getRange({ start: [0, 0], end: [Math.floor(now), LAST] });
     for (const { key, value: name } of range) {
       if (this.isTired) return;
       this.#sideWork--;
@@ -104,7 +104,7 @@ export class DraftTopics {
   /** Ends the deciding: has all records stored that changed. */
   finish(): void {
     for (const topic of this.#topics.values()) {
-      if (topic?.changed === true) this.#changes.put(this.#files.topics, topic.name, topic.record);
+      if (topic?.changed === true) this.#changes.put(this.#tables.topics, topic.name, topic.record);
     }
   }
 
@@ -120,7 +120,7 @@ export class DraftTopics {
       if (oldest === undefined || !(isOverSize(record) || oldest.time + record.maxAgeMs <= now)) return;
       if (left > 0) left--;
       else if (this.#sideWork-- <= 0) return;
-      this.#changes.remove(this.#files.events, [record.id, oldest.sequence]);
+      this.#changes.remove(this.#tables.events, [record.id, oldest.sequence]);
       topic.trim(oldest);
     }
   }
@@ -136,13 +136,13 @@ export class DraftTopics {
     const at = isLate ? now : oldest.time + record.maxAgeMs;
     record.dueAt = Math.min(LAST, Math.max(1, Math.ceil(at)));
     topic.changed = true;
-    this.#changes.put(this.#files.due, [record.dueAt, record.id], topic.name);
+    this.#changes.put(this.#tables.due, [record.dueAt, record.id], topic.name);
   }
 
   #unschedule(topic: DraftTopic): void {
     const { record } = topic;
     if (record.dueAt === 0) return;
-    this.#changes.remove(this.#files.due, [record.dueAt, record.id]);
+    this.#changes.remove(this.#tables.due, [record.dueAt, record.id]);
     record.dueAt = 0;
     topic.changed = true;
   }
@@ -155,7 +155,7 @@ export class DraftTopics {
     } else if (record.emptyAt === 0) {
       record.emptyAt = this.#state.nextId++;
       topic.changed = true;
-      this.#changes.put(this.#files.empty, [record.emptyAt, 0], topic.name);
+      this.#changes.put(this.#tables.empty, [record.emptyAt, 0], topic.name);
       this.#state.emptyTopics++;
     }
   }
@@ -163,29 +163,29 @@ export class DraftTopics {
   #removeFromList(topic: DraftTopic): void {
     const { record } = topic;
     if (record.emptyAt === 0) return;
-    this.#changes.remove(this.#files.empty, [record.emptyAt, 0]);
+    this.#changes.remove(this.#tables.empty, [record.emptyAt, 0]);
     record.emptyAt = 0;
     topic.changed = true;
     this.#state.emptyTopics--;
   }
 
   #forgetEmpty(): void {
-    for (const { key, value: name } of this.#files.empty.getRange({ start: [0, 0] })) {
+    for (const { key, value: name } of this.#tables.empty.getRange({ start: [0, 0], end: [LAST, LAST] })) {
       if (this.#state.emptyTopics <= MAX_EMPTY_TOPICS || this.isTired) return;
       const topic = this.find(name);
       if (topic === undefined || topic.record.emptyAt !== key[0]) continue;
       this.#sideWork--;
       this.#unschedule(topic);
       this.#removeFromList(topic);
-      this.#changes.remove(this.#files.topics, name);
+      this.#changes.remove(this.#tables.topics, name);
       this.#topics.set(name, undefined);
       this.#state.floor = Math.max(this.#state.floor, topic.record.trimmedThrough, topic.record.last);
     }
   }
 
   #sweepLeftovers(): void {
-    const { events, leftovers } = this.#files;
-    for (const key of leftovers.getKeys({ start: [0, 0] })) {
+    const { events, leftovers } = this.#tables;
+    for (const key of leftovers.getKeys({ start: [0, 0], end: [LAST, LAST] })) {
       const [id, through] = key;
       for (const event of events.getKeys({ start: [id, 0], end: [id, through + 1] })) {
         if (this.isTired) return;

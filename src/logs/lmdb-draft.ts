@@ -2,8 +2,8 @@ import { type AppendRequest, type AppendResult, type LogEntry, NO_EVENT, sizeOf 
 import { Changes } from "./lmdb-changes.ts";
 import type { DraftTopic } from "./lmdb-draft-topic.ts";
 import { DraftTopics } from "./lmdb-draft-topics.ts";
-import type { LmdbFiles, LogState } from "./lmdb-files.ts";
 import { DraftPublishIds, publishIdKey } from "./lmdb-publish-ids.ts";
+import type { LmdbTables, LogState } from "./lmdb-tables.ts";
 
 /** How many old results are forgotten for each new `publishId`: more than one, so that they get fewer after a rush. */
 const IDS_FORGOTTEN_FOR_EACH = 2;
@@ -22,19 +22,19 @@ export class Draft {
   readonly state: LogState;
   /** Whether there was more to expire than one commit may do. */
   isUnfinished = false;
-  readonly #files: LmdbFiles;
+  readonly #tables: LmdbTables;
   readonly #changes = new Changes();
   readonly #topics: DraftTopics;
   readonly #publishIds: DraftPublishIds;
   #idsToForget = 0;
   #now = 0;
 
-  constructor(files: LmdbFiles) {
-    this.#files = files;
-    this.state = { ...files.state };
+  constructor(tables: LmdbTables) {
+    this.#tables = tables;
+    this.state = { ...tables.state };
     this.after = this.state.head;
-    this.#topics = new DraftTopics(files, this.state, this.#changes);
-    this.#publishIds = new DraftPublishIds(files, this.#changes);
+    this.#topics = new DraftTopics(tables, this.state, this.#changes);
+    this.#publishIds = new DraftPublishIds(tables, this.#changes);
   }
 
   /** Decides an append. `values` are its events as they are to be stored. */
@@ -80,7 +80,7 @@ export class Draft {
     if (this.#changes.length === 0) return undefined;
     return () => {
       this.#changes.write();
-      this.#files.setState(this.state);
+      this.#tables.setState(this.state);
     };
   }
 

@@ -15,7 +15,7 @@ import { open, type RootDatabase } from "lmdb";
 import { EverstreamError } from "../errors.ts";
 
 /**
- * How both of our LMDB files are opened.
+ * How both of our LMDB tables are opened.
  *
  * `overlappingSync` would show a commit before it is on disk, and would say nothing of a sync that fails. Without it a
  * commit writes its pages, syncs them, and writes the page that makes them count with O_DSYNC; readers see it after that.

@@ -1,22 +1,47 @@
+/** The option of `openDB` that says how keys are written. */
+interface Keys<Key> {
+  readonly keyEncoder: {
+    /** Returns where it ended. */
+    writeKey(key: Key, target: Buffer, at: number): number;
+    readKey(source: Buffer, at: number, end: number): Key;
+  };
+}
+
 /** Keys that are two whole numbers from 0. They lie in the order of the first, then of the second. */
 export type Pair = [number, number];
 
 /** Above every number in a key. */
 export const LAST = Number.MAX_SAFE_INTEGER;
 
-// A safe integer has 53 bits: written as four bytes and three, since bitwise operators and most of Buffer's end at 32.
+// A safe integer has 53 bits: written as four bytes and three, big-endian.
 const LOW = 2 ** 24;
-const HALF_BYTES = 7;
+const NUMBER_BYTES = 7;
 
-/** How lmdb is to write pairs: fourteen bytes, big-endian. */
-export const pairKeys = {
-  writeKey([first, second]: Pair, target: Buffer, at: number): number {
-    return writeNumber(second, target, writeNumber(first, target, at));
-  },
-  readKey(source: Buffer, at: number): Pair {
-    return [readNumber(source, at), readNumber(source, at + HALF_BYTES)];
-  },
-};
+/** Keys of a table that are pairs. `table` is a byte that no other table in the file has. */
+export function pairKeys(table: number): Keys<Pair> {
+  return {
+    keyEncoder: {
+      writeKey([first, second], target, at) {
+        target[at] = table;
+        return writeNumber(second, target, writeNumber(first, target, at + 1));
+      },
+      readKey: (source, at) => [readNumber(source, at + 1), readNumber(source, at + 1 + NUMBER_BYTES)],
+    },
+  };
+}
+
+/** Keys of a table that are short texts. */
+export function textKeys(table: number): Keys<string> {
+  return {
+    keyEncoder: {
+      writeKey(text, target, at) {
+        target[at] = table;
+        return at + 1 + target.write(text, at + 1);
+      },
+      readKey: (source, at, end) => source.toString("utf8", at + 1, end),
+    },
+  };
+}
 
 function writeNumber(value: number, target: Buffer, at: number): number {
   target.writeUInt32BE(Math.floor(value / LOW), at);

@@ -1,8 +1,8 @@
 import type { LogEntry, Page, ReadQuery } from "../hub/log.ts";
 import { Heap } from "./heap.ts";
 import { decodeStored, measureStored } from "./lmdb-event.ts";
-import type { LmdbFiles } from "./lmdb-files.ts";
 import { LAST, type Pair } from "./lmdb-keys.ts";
+import type { LmdbTables } from "./lmdb-tables.ts";
 import { type TopicRecord, topicState } from "./lmdb-topic.ts";
 
 /** A topic that a query names and that the log knows. */
@@ -22,21 +22,21 @@ interface Place<Item> {
  * Answers a query. Runs in one piece, and so within one of lmdb's read transactions: the whole page is of one moment.
  * Costs what it reads, not what the topics hold.
  */
-export function readPage(files: LmdbFiles, query: ReadQuery): Page {
-  const { head, floor } = files.state;
+export function readPage(tables: LmdbTables, query: ReadQuery): Page {
+  const { head, floor } = tables.state;
   const known: KnownTopic[] = [];
   const topics = query.topics.map((name) => {
-    const record = files.topics.get(name);
+    const record = tables.topics.get(name);
     if (record !== undefined) known.push({ name, record });
     return topicState(record, floor);
   });
   const after =
-    typeof query.after === "number" ? query.after : placeBeforeLast(files, known, query.after.last, head);
-  return { after, head, topics, ...readMerged(files, known, after, query, head) };
+    typeof query.after === "number" ? query.after : placeBeforeLast(tables, known, query.after.last, head);
+  return { after, head, topics, ...readMerged(tables, known, after, query, head) };
 }
 
 function readMerged(
-  files: LmdbFiles,
+  tables: LmdbTables,
   topics: readonly KnownTopic[],
   after: number,
   query: ReadQuery,
@@ -49,7 +49,7 @@ function readMerged(
       const { id, first, last, events } = topic.record;
       if (events === 0 || last <= after) continue;
       const range = { start: [id, Math.max(first, after + 1)] as Pair, end: [id, LAST] as Pair };
-      addPlace(places, topic, files.events.getRange(range)[Symbol.iterator]());
+      addPlace(places, topic, tables.events.getRange(range)[Symbol.iterator]());
     }
     let bytes = 0;
     for (let place = places.first; place !== undefined; place = places.first) {
@@ -74,7 +74,7 @@ function readMerged(
 
 /** The place before the last `count` events of `topics`. */
 function placeBeforeLast(
-  files: LmdbFiles,
+  tables: LmdbTables,
   topics: readonly KnownTopic[],
   count: number,
   head: number,
@@ -87,7 +87,7 @@ function placeBeforeLast(
       if (events === 0) continue;
       // From the newest down; what ends such a range is not in it.
       const range = { start: [id, last] as Pair, end: [id, first - 1] as Pair, reverse: true };
-      addPlace(places, topic, files.events.getKeys(range)[Symbol.iterator]());
+      addPlace(places, topic, tables.events.getKeys(range)[Symbol.iterator]());
     }
     let oldest = head + 1;
     let left = count;

@@ -44,10 +44,10 @@ export class LmdbStore {
     const owner = await LmdbOwner.claim(folder);
     const disk = new LmdbDisk(folder);
     try {
-      return await disk.use("store", async (files) => {
-        const { head } = files.state;
-        const epochs = withNewEpoch(files.epochs, head);
-        await files.commit(() => files.setEpochs(epochs));
+      return await disk.use("store", async (tables) => {
+        const { head } = tables.state;
+        const epochs = withNewEpoch(tables.epochs, head);
+        await tables.commit(() => tables.setEpochs(epochs));
         return new LmdbStore(owner, disk, head, epochs);
       });
     } catch (error) {
@@ -68,7 +68,7 @@ export class LmdbStore {
   }
 
   read(query: ReadQuery): Promise<Page> {
-    return this.#disk.use("read", (files) => readPage(files, query));
+    return this.#disk.use("read", (tables) => readPage(tables, query));
   }
 
   async expire(now: number): Promise<void> {
@@ -117,11 +117,11 @@ export class LmdbStore {
   }
 
   async #writeOne(jobs: readonly Job[]): Promise<void> {
-    const draft = await this.#disk.use("store", async (files) => {
-      const draft = new Draft(files);
+    const draft = await this.#disk.use("store", async (tables) => {
+      const draft = new Draft(tables);
       for (const job of jobs) job.decide(draft);
       const write = draft.finish();
-      if (write !== undefined) await files.commit(write);
+      if (write !== undefined) await tables.commit(write);
       return draft;
     });
     const { after, entries } = draft;

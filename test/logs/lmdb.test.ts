@@ -3,13 +3,14 @@ import { join } from "node:path";
 import { createHub } from "everstream";
 import { lmdbLog } from "everstream/lmdb";
 import { describe, expect, it } from "vitest";
-import { LmdbFiles } from "../../src/logs/lmdb-files.ts";
 import { LAST, type Pair } from "../../src/logs/lmdb-keys.ts";
+import { LmdbTables } from "../../src/logs/lmdb-tables.ts";
 import { describeLog, openNode } from "./contract.ts";
 import { describeHubOver, remote } from "./hub-contract.ts";
 import { lmdbFixture, testFolder } from "./lmdb-folder.ts";
 
 const KEEP_ALL = { maxEvents: 1e9, maxBytes: 1e12, maxAgeMs: Number.POSITIVE_INFINITY };
+const NAMES = { start: "", end: "\uffff" };
 const EVERYTHING = { start: [0, 0] as Pair, end: [LAST, LAST] as Pair };
 
 describeLog("lmdbLog", lmdbFixture);
@@ -74,9 +75,9 @@ describe("a restart", () => {
   it("begins an epoch and remembers the last thousand, oldest first", async () => {
     const path = await testFolder();
     const many = Array.from({ length: 1000 }, (_, index) => ({ epoch: index + 1, first: 1 }));
-    const files = await LmdbFiles.open(path);
-    await files.commit(() => files.setEpochs(many));
-    await files.close();
+    const tables = await LmdbTables.open(path);
+    await tables.commit(() => tables.setEpochs(many));
+    await tables.close();
     const node = await openNode(lmdbLog({ path }));
     const { epochs } = node.connection;
     expect(epochs).toHaveLength(1000);
@@ -125,16 +126,16 @@ describe("what is removed", () => {
     await node.connection.expire(20_000);
     await node.connection.close();
 
-    const files = await LmdbFiles.open(path);
+    const tables = await LmdbTables.open(path);
     const count = (name: "events" | "due" | "empty" | "leftovers" | "publishIdTimes") =>
-      files[name].getKeysCount(EVERYTHING);
-    expect(files.topics.getKeysCount()).toBe(1000);
+      tables[name].getKeysCount(EVERYTHING);
+    expect(tables.topics.getKeysCount(NAMES)).toBe(1000);
     expect(count("empty")).toBe(1000);
     expect([count("events"), count("due"), count("leftovers"), count("publishIdTimes")]).toEqual([
       0, 0, 0, 0,
     ]);
-    expect(files.publishIds.getKeysCount()).toBe(0);
-    await files.close();
+    expect(tables.publishIds.getKeysCount(NAMES)).toBe(0);
+    await tables.close();
   });
 
   it("goes a bounded part at a time where a limit falls far, and goes on by itself", async () => {
@@ -213,9 +214,9 @@ describe("a folder", () => {
 
   it("is refused where another version of everstream has stored in another way", async () => {
     const path = await testFolder();
-    const files = await LmdbFiles.open(path);
-    await files.commit(() => files.setEpochs([], 2));
-    await files.close();
+    const tables = await LmdbTables.open(path);
+    await tables.commit(() => tables.setEpochs([], 2));
+    await tables.close();
     await expect(openNode(lmdbLog({ path }))).rejects.toMatchObject({
       code: "LOG_FAILED",
       message: expect.stringContaining("format 2"),

@@ -3,7 +3,7 @@ import { EverstreamError } from "../errors.ts";
 import type { Epoch } from "../hub/log.ts";
 import { measureStored } from "./lmdb-event.ts";
 import { openFile, written } from "./lmdb-file.ts";
-import { type Pair, pairKeys } from "./lmdb-keys.ts";
+import { type Pair, pairKeys, textKeys } from "./lmdb-keys.ts";
 import { OldestEvents } from "./lmdb-oldest.ts";
 import { decodeTopic, encodeTopic, type TopicRecord } from "./lmdb-topic.ts";
 
@@ -28,8 +28,14 @@ export type StoredResult = readonly [until: number, first: number, count: number
 const FORMAT = 1;
 const FIRST_STATE: Readonly<LogState> = { head: 0, floor: 0, nextId: 1, emptyTopics: 0, leftovers: 0 };
 
-/** The databases in a log's file, and how their keys and values look. */
-export class LmdbFiles {
+/**
+ * lmdb's name for a file's one unnamed database, of which its types do not know. All tables lie in it, told apart by the
+ * first byte of their keys: a commit then changes one tree, and there is nothing to create but the file.
+ */
+const MAIN = null as unknown as string;
+
+/** The tables in a log's file, and how their keys and values look. */
+export class LmdbTables {
   /** Topics by name. */
   readonly topics: Database<TopicRecord, string>;
   /** Events as `encodeStored` writes them, by their topic's number and their sequence: a topic's lie together. */
@@ -42,33 +48,35 @@ export class LmdbFiles {
   readonly empty: Database<string, Pair>;
   /** Removed events that still take up space, by their topic's number and the sequence through which all are void. */
   readonly leftovers: Database<string, Pair>;
-  readonly publishIds: Database<StoredResult, Buffer>;
+  /** Results by what `publishIdKey` makes of a topic and an id. */
+  readonly publishIds: Database<StoredResult, string>;
   /** The keys of `publishIds`, by the time until which they count, and a number. */
-  readonly publishIdTimes: Database<Buffer, Pair>;
+  readonly publishIdTimes: Database<string, Pair>;
   readonly #log: Database<unknown, string>;
   readonly #root: RootDatabase<unknown, string>;
 
   private constructor(root: RootDatabase<unknown, string>, folder: string) {
     this.#root = root;
-    this.#log = this.#database("log", { encoding: "json" });
+    this.#log = this.#table({ encoding: "json", ...textKeys(1) });
     this.#assertFormat(folder);
-    const topicRecords = { encode: encodeTopic, decode: decodeTopic };
-    this.topics = this.#database("topics", { encoder: topicRecords });
-    this.events = this.#database("events", { encoding: "binary", keyEncoder: pairKeys });
-    const measures = { encode: noEncoding, decode: measureStored };
-    this.oldest = new OldestEvents(this.#database("events", { encoder: measures, keyEncoder: pairKeys }));
-    this.due = this.#database("due", { encoding: "string", keyEncoder: pairKeys });
-    this.empty = this.#database("empty", { encoding: "string", keyEncoder: pairKeys });
-    this.leftovers = this.#database("leftovers", { encoding: "string", keyEncoder: pairKeys });
-    this.publishIds = this.#database("publishIds", { encoding: "json", keyEncoding: "binary" });
-    this.publishIdTimes = this.#database("publishIdTimes", { encoding: "binary", keyEncoder: pairKeys });
+    this.topics = this.#table({
+      encoder: { encode: encodeTopic, decode: decodeTopic },
+      ...textKeys(2),
+    });
+    this.events = this.#table({ encoding: "binary", ...pairKeys(3) });
+    this.oldest = new OldestEvents(this.#table({ encoder: MEASURES, ...pairKeys(3) }));
+    this.due = this.#table({ encoding: "string", ...pairKeys(4) });
+    this.empty = this.#table({ encoding: "string", ...pairKeys(5) });
+    this.leftovers = this.#table({ encoding: "string", ...pairKeys(6) });
+    this.publishIds = this.#table({ encoding: "json", ...textKeys(7) });
+    this.publishIdTimes = this.#table({ encoding: "string", ...pairKeys(8) });
   }
 
   /** @throws EverstreamError `LOG_FAILED`: the folder holds a log of another format. */
-  static async open(folder: string): Promise<LmdbFiles> {
+  static async open(folder: string): Promise<LmdbTables> {
     const root = await openFile(folder, "events.mdb");
     try {
-      return new LmdbFiles(root, folder);
+      return new LmdbTables(root, folder);
     } catch (error) {
       await root.close();
       throw error;
@@ -101,8 +109,9 @@ export class LmdbFiles {
     await this.#root.close();
   }
 
-  #database<Value, K extends Key>(name: string, options: object): Database<Value, K> {
-    return this.#root.openDB<Value, K>(name, options);
+  /** Takes options of which lmdb's types do not know too. */
+  #table<Value, K extends Key>(options: object): Database<Value, K> {
+    return this.#root.openDB(MAIN, options);
   }
 
   #assertFormat(folder: string): void {
@@ -115,7 +124,10 @@ export class LmdbFiles {
   }
 }
 
-/** Of a view of a database that nobody writes through. */
-function noEncoding(): never {
-  throw new TypeError("This view of the events is for reading.");
-}
+/** Reads of an event what trimming must know. Nobody writes so. */
+const MEASURES = {
+  encode(): never {
+    throw new TypeError("This view of the events is for reading.");
+  },
+  decode: measureStored,
+};
