@@ -32,21 +32,15 @@ export function nodeEnvOf(env: unknown): NodeEnv | undefined {
  * and offers a shortcut: bytes go straight to the Node response, past the web stream and the server's copying loop,
  * which costs three times as much.
  *
- * The shortcut is safe only where bytes handed to the stream would reach the client unchanged and alone. It is taken
- * when all of this holds:
- * - the stream was read by `getReader`, once, and nothing has piped or teed it;
- * - at that moment, when all middleware had run, the context's response had our stream as its body, and it still is
- *   the same response;
- * - who read a chunk of ours called `outgoing.write` with it, the same object, in the very reaction to that read: the
- *   server does; code that passes chunks on through a stream of its own is at least one promise further away;
- * - that method is Node's own, the headers are sent, and the reader waits, so that everything before has been written.
+ * The shortcut is safe only where bytes handed to the stream would reach the client unchanged and alone. That is so when
+ * who read a chunk of ours called `outgoing.write` with it, the same object, in the very reaction to that read. The
+ * server's copying loop does. Code that passes chunks on through a stream of its own, by pipe, tee, clone or hand, is at
+ * least one promise further away. Also, `outgoing.write` must be Node's own, and the reader must be waiting, so that
+ * everything before has been written.
  */
 export class HonoNodeTransport implements Transport {
   readonly #session: Session;
   readonly #outgoing: NodeResponse;
-  readonly #response: () => Response;
-  /** The context's response at the moment when the stream was read; `undefined` before, and where it was wrapped. */
-  #read: Response | undefined;
   /** What the reader has been given, while its reactions to that run. */
   #justRead: Uint8Array | undefined;
   /** The stream's reader writes to `outgoing` what it reads. */
@@ -54,10 +48,9 @@ export class HonoNodeTransport implements Transport {
   #foreignWrites = 0;
   #open: boolean;
 
-  constructor(session: Session, outgoing: NodeResponse, response: () => Response, direct: boolean) {
+  constructor(session: Session, outgoing: NodeResponse, direct: boolean) {
     this.#session = session;
     this.#outgoing = outgoing;
-    this.#response = response;
     this.#open = direct && !Object.hasOwn(outgoing, "write") && "chunkedEncoding" in outgoing;
   }
 
@@ -91,25 +84,17 @@ export class HonoNodeTransport implements Transport {
   shortcut(): Sink | undefined {
     if (!this.#open || !this.#readerWrites) return undefined;
     this.#open = false;
-    const safe = this.#response() === this.#read && !Object.hasOwn(this.#outgoing, "write");
-    return safe ? new NodeSink(this.#session, this.#outgoing) : undefined;
+    if (Object.hasOwn(this.#outgoing, "write")) return undefined;
+    return new NodeSink(this.#session, this.#outgoing);
   }
 
   #watchReader(stream: ReadableStream): void {
-    let reads = 0;
     const getReader = stream.getReader.bind(stream) as (options?: ReadableStreamGetReaderOptions) => unknown;
-    const tee = stream.tee.bind(stream);
     stream.getReader = ((options?: ReadableStreamGetReaderOptions) => {
-      // The stream is not locked yet, so that asking for the response's body is harmless.
-      this.#read = ++reads === 1 && this.#bodyIs(stream) ? this.#response() : undefined;
       const reader = getReader(options) as ReadableStreamDefaultReader<Uint8Array>;
-      if (this.#read !== undefined) this.#watchReads(reader);
+      this.#watchReads(reader);
       return reader;
     }) as ReadableStream["getReader"];
-    stream.tee = () => {
-      this.#open = false;
-      return tee();
-    };
   }
 
   /** Marks the reactions to each read. Ours is the first, being added before the promise is handed out. */
@@ -126,10 +111,6 @@ export class HonoNodeTransport implements Transport {
       }, ignoreFailedRead);
       return reading;
     };
-  }
-
-  #bodyIs(stream: ReadableStream): boolean {
-    return this.#response().body === stream;
   }
 
   /** Looks at what passes by `outgoing.write`, until it is known whose it is. */

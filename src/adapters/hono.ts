@@ -18,8 +18,8 @@ export { EventStreamWriter as SSEStreamingApi, type SSEMessage };
 /** Options of {@link streamSSE} beyond those of `hono/streaming`. */
 export interface StreamSSEOptions extends StreamOptions {
   /**
-   * Whether bytes may go straight to the Node response where that is safe. `false` is for a server that wraps the
-   * whole application's responses and passes their first bytes on unchanged. Default: `true`.
+   * Whether bytes may go straight to the Node response where nothing stands between it and the stream. `false` sends
+   * every byte through the response's body. Default: `true`.
    */
   direct?: boolean;
 }
@@ -76,15 +76,12 @@ export async function streamTopics(c: Context, hub: Hub, options: RespondOptions
 function respond(c: Context, session: Session, headers: Headers, direct: boolean): Response {
   const { raw } = c.req;
   const node = nodeEnvOf(c.env);
-  // Without middleware Hono hands our response on as it is and never makes it the context's.
-  const final = (): Response => (c.finalized ? c.res : response);
-  const transport = node && new HonoNodeTransport(session, node.outgoing, final, direct);
+  const transport = node && new HonoNodeTransport(session, node.outgoing, direct);
   const sink = new WebSink(session, transport);
   session.attach(sink);
   transport?.watch(sink);
   followRequest(session, raw, node === undefined || Object.getPrototypeOf(raw) === Request.prototype);
-  const response = c.newResponse(sink.stream, { headers });
-  return response;
+  return c.newResponse(sink.stream, { headers });
 }
 
 /** Adds what an event stream needs to the headers that the handler and middleware before it have set; theirs win. */

@@ -38,7 +38,7 @@ interface Setting {
   readonly options?: StreamSSEOptions;
   /** The whole application around a handler at `/`. */
   app(handler: StreamHandler): Fetch;
-  /** What the setting makes of the text: capitals of all, or of all but the first chunk. */
+  /** What the setting makes of the text: capitals of all, or of all but the first chunks. */
   readonly capitals?: "all" | "rest";
 }
 
@@ -177,9 +177,9 @@ const settings: readonly Setting[] = [
     app: using(wrapping((body) => byHand(body))),
   },
   {
-    name: "a reader by hand that changes all but the first chunk",
+    name: "a reader by hand that changes all but the first chunks",
     shortcut: false,
-    app: using(wrapping((body) => byHand(body, (chunk, index) => (index === 0 ? chunk : upper(chunk))))),
+    app: using(wrapping((body) => byHand(body, (chunk, index) => (index < 3 ? chunk : upper(chunk))))),
     capitals: "rest",
   },
   {
@@ -192,7 +192,7 @@ const settings: readonly Setting[] = [
         const body = byHand(response.body as ReadableStream<Uint8Array>, (chunk, index) =>
           index === 0 ? chunk : upper(chunk),
         );
-        return new Response(body, response);
+        return new Response(body, { headers: response.headers });
       };
     },
     capitals: "rest",
