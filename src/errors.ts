@@ -22,6 +22,8 @@
  * - `SERVER_ERROR`: the server sent an `error` event; its data is the `cause`.
  * - `INVALID_DATA`: an event's data is not what its type promises, as JSON that does not parse.
  * - `OVERFLOW`: the reader fell too far behind and asked for an error then.
+ * - `UNKNOWN_RUN`, `RUN_EXPIRED`: there is no run of this id; there was one, and it is no longer kept.
+ * - `RUN_BUSY`: another run has the same `key`.
  * - `UNSUPPORTED_CHUNK`: a provider's stream yielded something that is not known to hold text.
  */
 export type EverstreamErrorCode =
@@ -52,6 +54,9 @@ export type EverstreamErrorCode =
   | "SERVER_ERROR"
   | "INVALID_DATA"
   | "OVERFLOW"
+  | "UNKNOWN_RUN"
+  | "RUN_EXPIRED"
+  | "RUN_BUSY"
   | "UNSUPPORTED_CHUNK";
 
 /** The one error class of this package. `code` says which failure, `message` says what to do about it. */

@@ -41,6 +41,24 @@ export type {
 } from "./hub/index.ts";
 export { createHub } from "./logs/create-hub.ts";
 export { type MemoryLogOptions, memoryLog } from "./logs/memory.ts";
+export {
+  createRuns,
+  type FoundRun,
+  type JoinOptions,
+  type Produce,
+  type Run,
+  type RunInfo,
+  type RunOpening,
+  type RunProgressData,
+  type RunRoutes,
+  type RunRoutesOptions,
+  type RunState,
+  type Runs,
+  type RunsOptions,
+  type StartedRun,
+  type StartOptions,
+  type WhenUnwatched,
+} from "./runs/index.ts";
 export type { CloseReason } from "./session/close-reason.ts";
 export { closeStreams } from "./session/group.ts";
 export type { HandlerOptions, StreamCallback, StreamErrorHandler } from "./session/handler.ts";

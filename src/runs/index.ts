@@ -1,0 +1,17 @@
+/** Runs: producers that write to the hub's log and outlive every connection. */
+export type { JoinOptions, RunOpening } from "./join.ts";
+export type { RunsOptions } from "./options.ts";
+export type { RunProgressData } from "./progress.ts";
+export { answerRun, type RunAnswer, type RunRoutes, type RunRoutesOptions } from "./routes.ts";
+export { createRuns } from "./runs.ts";
+export type { Runs } from "./runs-interface.ts";
+export type {
+  FoundRun,
+  Produce,
+  Run,
+  RunInfo,
+  RunState,
+  StartedRun,
+  StartOptions,
+  WhenUnwatched,
+} from "./types.ts";

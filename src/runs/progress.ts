@@ -1,0 +1,185 @@
+import { EverstreamError } from "../errors.ts";
+import type { ProgressData, ProgressStep, StepProgress } from "../session/progress.ts";
+
+/** The data of a run's `progress` events. */
+export interface RunProgressData extends ProgressData {
+  /** How long the rest will take, in milliseconds, if it goes on as it did; left out while nobody can tell. */
+  etaMs?: number;
+}
+
+/** A step's place in the whole: what is done before it, and its own part, of 1. */
+interface StepShare {
+  readonly before: number;
+  readonly share: number;
+}
+
+/** By the steps' names, in their order. */
+export type StepShares = ReadonlyMap<string, StepShare>;
+
+const INTERVAL_MS = 100;
+/** Before so much is done, an estimate would be a guess. */
+const MIN_SHARE = 0.02;
+
+/**
+ * How far a run has come. Steps that were named at the start have their shares of the whole; without them a step is only
+ * a name, and what is reported is the whole. At most one event for each interval, always with the latest state, and the
+ * percentage never falls.
+ */
+export class RunProgress {
+  readonly #send: (data: RunProgressData) => Promise<void>;
+  readonly #shares: StepShares;
+  #step = "";
+  #before = 0;
+  #share = 1;
+  #reached = 0;
+  #count: Pick<ProgressData, "done" | "total" | "unit"> = {};
+  #begunAt = performance.now();
+  #sentAt = Number.NEGATIVE_INFINITY;
+  #sent = "";
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #used = false;
+  /** One is on its way; the next waits for it, so that a slow log gets fewer, not a queue of them. */
+  #sending = false;
+  #ended = false;
+
+  constructor(shares: StepShares, send: (data: RunProgressData) => Promise<void>) {
+    this.#send = send;
+    this.#shares = shares;
+    const first = shares.entries().next().value;
+    // Progress that names no step is the first one's.
+    if (first !== undefined) [this.#step, { share: this.#share }] = first;
+  }
+
+  step(name: string): Promise<void> {
+    const { before, share } = this.#shares.get(name) ?? {
+      before: this.#shares.size === 0 ? 0 : this.#reached,
+      share: this.#shares.size === 0 ? 1 : 0,
+    };
+    this.#begin();
+    this.#step = name;
+    this.#before = before;
+    this.#share = share;
+    this.#reached = Math.max(this.#reached, before);
+    this.#count = {};
+    return this.#sendNow();
+  }
+
+  report(progress: StepProgress): void {
+    const { fraction, count } = read(progress);
+    this.#begin();
+    const reached = this.#before + this.#share * fraction;
+    // Work that is done again shows only once it gets further than before.
+    if (reached < this.#reached) return;
+    this.#reached = reached;
+    this.#count = count;
+    this.#schedule();
+  }
+
+  /** The last state, where it was not sent; of work that is done, the whole. Sends nothing more itself. */
+  end(isDone: boolean): RunProgressData | undefined {
+    clearTimeout(this.#timer);
+    this.#ended = true;
+    if (!this.#used) return undefined;
+    if (isDone) this.#reached = 1;
+    const data = this.#data();
+    return JSON.stringify(data) === this.#sent ? undefined : data;
+  }
+
+  #begin(): void {
+    if (!this.#used) this.#begunAt = performance.now();
+    this.#used = true;
+  }
+
+  #schedule(): void {
+    if (this.#timer !== undefined || this.#sending || this.#ended) return;
+    const waitMs = this.#sentAt + INTERVAL_MS - performance.now();
+    if (waitMs <= 0) this.#sendReport();
+    else this.#timer = setTimeout(() => this.#sendReport(), waitMs);
+  }
+
+  #sendReport(): void {
+    this.#sending = true;
+    const reached = this.#reached;
+    this.#sendNow().then(
+      () => {
+        this.#sending = false;
+        if (this.#reached > reached) this.#schedule();
+      },
+      // The run is over; the work hears of it by its signal.
+      () => undefined,
+    );
+  }
+
+  async #sendNow(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const data = this.#data();
+    this.#sent = JSON.stringify(data);
+    this.#sentAt = performance.now();
+    await this.#send(data);
+  }
+
+  #data(): RunProgressData {
+    const data: RunProgressData = {
+      step: this.#step,
+      progress: percent(this.#reached),
+      ...this.#count,
+    };
+    if (this.#reached >= MIN_SHARE && this.#reached < 1) {
+      const perShare = (performance.now() - this.#begunAt) / this.#reached;
+      data.etaMs = Math.round(perShare * (1 - this.#reached));
+    }
+    return data;
+  }
+}
+
+/**
+ * The steps' places in the whole.
+ *
+ * @throws EverstreamError `INVALID_OPTION`.
+ */
+export function stepShares(steps: readonly (string | ProgressStep)[] = []): StepShares {
+  const weighted = steps.map((step) =>
+    typeof step === "string" ? { name: step, weight: 1 } : { weight: 1, ...step },
+  );
+  const total = weighted.reduce((sum, { weight }) => sum + weight, 0);
+  if (
+    steps.length > 0 &&
+    !(Number.isFinite(total) && total > 0 && weighted.every(({ weight }) => weight >= 0))
+  ) {
+    throw new EverstreamError("INVALID_OPTION", "`steps` must have weights from 0, and not only zeros.");
+  }
+  const shares = new Map<string, StepShare>();
+  let before = 0;
+  for (const { name, weight } of weighted) {
+    shares.set(name, { before: before / total, share: weight / total });
+    before += weight;
+  }
+  if (shares.size === steps.length) return shares;
+  throw new EverstreamError("INVALID_OPTION", "Each of the `steps` needs a name of its own.");
+}
+
+function read(progress: StepProgress): {
+  fraction: number;
+  count: Pick<ProgressData, "done" | "total" | "unit">;
+} {
+  if (typeof progress === "number") return { fraction: clamp(finite(progress)), count: {} };
+  const { done, total, unit } = progress;
+  // Nothing to do is all done.
+  const fraction = finite(total) <= 0 ? 1 : clamp(finite(done) / total);
+  return { fraction, count: unit === undefined ? { done, total } : { done, total, unit } };
+}
+
+/** To a tenth. Rounding must not tell of an end that has not come. */
+function percent(share: number): number {
+  return share >= 1 ? 100 : Math.min(Math.round(share * 1000) / 10, 99.9);
+}
+
+function clamp(fraction: number): number {
+  return Math.min(Math.max(fraction, 0), 1);
+}
+
+function finite(value: number): number {
+  if (Number.isFinite(value)) return value;
+  throw new EverstreamError("INVALID_OPTION", `A progress must be a finite number, but is ${value}.`);
+}

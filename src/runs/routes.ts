@@ -1,0 +1,240 @@
+import { type EverstreamErrorCode, isEverstreamError } from "../errors.ts";
+import type { RequestHead } from "../hub/index.ts";
+import { EVENT_STREAM_TYPE } from "../protocol/index.ts";
+import { report } from "../session/report.ts";
+import { followRequest } from "../session/request.ts";
+import { WebSink } from "../session/web-sink.ts";
+import { forbidden, type JoinOptions, missing, type RunOpening, type RunRefusal } from "./join.ts";
+import { isRunId } from "./options.ts";
+import type { Runs } from "./runs-interface.ts";
+import type { RunInfo, StartOptions } from "./types.ts";
+
+/** Options of `runs.routes`, and of the adapters' `runRoutes`. */
+export interface RunRoutesOptions {
+  /** Where the routes are, with whatever stands before: `/api/runs`. Default: `/runs`. */
+  path?: string;
+  /**
+   * Makes of a request what is to be started, under the id that the client has chosen, or a random one. A `Response` in
+   * its place is sent as it is: a refusal, as it may be. Without it, nothing can be started over HTTP.
+   */
+  start?: (
+    request: Request,
+    id: string,
+  ) => Omit<StartOptions, "id"> | Response | Promise<Omit<StartOptions, "id"> | Response>;
+  /**
+   * Whether this client may join, see and stop this run. Asked at every opening, also of who starts a run that is there
+   * already. A `Response` in place of an answer is sent as it is; `false` becomes 403.
+   */
+  authorize: (request: Request, run: RunInfo) => boolean | Response | Promise<boolean | Response>;
+  /** Options of the streams. */
+  join?: Omit<JoinOptions, "authorize">;
+}
+
+/**
+ * Answers the requests below its path, and 404 for all others:
+ *
+ * - `POST <path>` or `<path>/<id>`: start; an `Idempotency-Key` header is the id. Answers with the run's stream where the
+ *   client accepts one, else with its state as JSON.
+ * - `GET <path>/<id>`: join, after `Last-Event-ID` where the client has one.
+ * - `GET <path>/<id>/state`: the state as JSON.
+ * - `DELETE <path>/<id>`: stop.
+ */
+export type RunRoutes = (request: Request) => Promise<Response>;
+
+/** What a request comes to, for adapters that send streams in their own way. */
+export type RunAnswer =
+  | { readonly kind: "response"; readonly response: Response }
+  | Extract<RunOpening, { kind: "stream" }>;
+
+/** The routes as a Fetch handler. */
+export function runRoutes(runs: Runs, options: RunRoutesOptions): RunRoutes {
+  return async (request) => {
+    const answer = await answerRun(runs, request, options);
+    if (answer.kind === "response") return answer.response;
+    const sink = new WebSink(answer.session);
+    answer.session.attach(sink);
+    followRequest(answer.session, request);
+    return new Response(sink.stream, { headers: answer.headers });
+  };
+}
+
+/** Decides on a request. */
+export async function answerRun(runs: Runs, request: Request, options: RunRoutesOptions): Promise<RunAnswer> {
+  const target = targetOf(new URL(request.url).pathname, options.path ?? "/runs");
+  if (target === undefined) return json(404, { error: "There is nothing here.", code: "NOT_FOUND" });
+  try {
+    return await new Exchange(runs, request, options).answer(target);
+  } catch (error) {
+    return failure(error);
+  }
+}
+
+interface Target {
+  readonly id: string | undefined;
+  readonly wantsState: boolean;
+}
+
+/** What a path names; `undefined` for none of ours. */
+function targetOf(pathname: string, path: string): Target | undefined {
+  const base = path.replace(/\/+$/, "");
+  if (pathname !== base && !pathname.startsWith(`${base}/`)) return undefined;
+  const [encoded = "", last, ...more] = pathname.slice(base.length + 1).split("/");
+  if (more.length > 0 || (last !== undefined && last !== "state")) return undefined;
+  if (encoded === "") return last === undefined ? { id: undefined, wantsState: false } : undefined;
+  const id = decoded(encoded);
+  return isRunId(id) ? { id, wantsState: last === "state" } : undefined;
+}
+
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}
+
+class Exchange {
+  readonly #runs: Runs;
+  readonly #request: Request;
+  readonly #options: RunRoutesOptions;
+
+  constructor(runs: Runs, request: Request, options: RunRoutesOptions) {
+    this.#runs = runs;
+    this.#request = request;
+    this.#options = options;
+  }
+
+  answer({ id, wantsState }: Target): Promise<RunAnswer> | RunAnswer {
+    const { method } = this.#request;
+    if (method === "POST" && !wantsState) return this.#start(id);
+    if (id === undefined) return notAllowed("POST");
+    if (method === "GET" || method === "HEAD") return wantsState ? this.#state(id) : this.#join(id);
+    if (method === "DELETE" && !wantsState) return this.#stop(id);
+    return notAllowed(wantsState ? "GET, HEAD" : "GET, HEAD, POST, DELETE");
+  }
+
+  async #start(named: string | undefined): Promise<RunAnswer> {
+    const { start } = this.#options;
+    if (start === undefined) return notAllowed("GET, HEAD, DELETE");
+    const id = named ?? idempotencyKey(this.#request) ?? crypto.randomUUID();
+    if (!isRunId(id)) {
+      return json(400, { error: "The idempotency key can't be a run's id.", code: "INVALID_OPTION" });
+    }
+    const found = await this.#runs.find(id);
+    if (found.kind === "expired") return response(missing(id, found));
+    if (found.kind === "run") {
+      return (await this.#refusal(found.info)) ?? this.#answerStart(id, found.info, 200);
+    }
+    const options = await start(this.#request, id);
+    if (options instanceof Response) return { kind: "response", response: options };
+    const { joined } = await this.#runs.start({ ...options, id });
+    const info = await this.#runs.get(id);
+    // Somebody else's start of the same id may have been quicker.
+    if (joined && info !== undefined) {
+      const refusal = await this.#refusal(info);
+      if (refusal !== undefined) return refusal;
+    }
+    return this.#answerStart(id, info, joined ? 200 : 201);
+  }
+
+  #answerStart(id: string, info: RunInfo | undefined, status: number): Promise<RunAnswer> | RunAnswer {
+    if (this.#request.headers.get("accept")?.includes(EVENT_STREAM_TYPE)) return this.#open(id);
+    const { pathname } = new URL(this.#request.url);
+    const base = (this.#options.path ?? "/runs").replace(/\/+$/, "");
+    const location = `${pathname.slice(0, pathname.indexOf(base))}${base}/${encodeURIComponent(id)}`;
+    return json(status, info === undefined ? { id, state: "running" } : stateOf(info), {
+      Location: location,
+    });
+  }
+
+  async #join(id: string): Promise<RunAnswer> {
+    let refusal: RunAnswer | undefined;
+    const answer = await this.#open(id, async (info) => {
+      refusal = await this.#refusal(info);
+      return refusal === undefined;
+    });
+    return refusal ?? answer;
+  }
+
+  async #open(id: string, authorize?: NonNullable<JoinOptions["authorize"]>): Promise<RunAnswer> {
+    const { method, url, headers } = this.#request;
+    const head: RequestHead = {
+      // The answer to a start is a reader as any other.
+      method: method === "POST" ? "GET" : method,
+      url,
+      header: (name) => headers.get(name),
+    };
+    const opening = await this.#runs.open(head, id, {
+      ...this.#options.join,
+      ...(authorize && { authorize }),
+    });
+    return opening.kind === "stream" ? opening : response(opening);
+  }
+
+  async #state(id: string): Promise<RunAnswer> {
+    const found = await this.#runs.find(id);
+    if (found.kind !== "run") return response(missing(id, found));
+    return (await this.#refusal(found.info)) ?? json(200, stateOf(found.info));
+  }
+
+  async #stop(id: string): Promise<RunAnswer> {
+    const found = await this.#runs.find(id);
+    if (found.kind === "expired") return response(missing(id, found));
+    if (found.kind === "run") {
+      const refusal = await this.#refusal(found.info);
+      if (refusal !== undefined) return refusal;
+    }
+    await this.#runs.stop(id);
+    return { kind: "response", response: new Response(null, { status: 204 }) };
+  }
+
+  async #refusal(info: RunInfo): Promise<RunAnswer | undefined> {
+    const answer = await this.#options.authorize(this.#request, info);
+    if (answer instanceof Response) return { kind: "response", response: answer };
+    if (answer === true) return undefined;
+    return response(forbidden());
+  }
+}
+
+/** The header's value; drafts of its standard have it in quotation marks. */
+function idempotencyKey(request: Request): string | undefined {
+  return request.headers.get("idempotency-key")?.replace(/^"(.*)"$/, "$1") || undefined;
+}
+
+/** What clients may know of a run; its input and key are the server's. */
+function stateOf({ id, state, startedAt, endedAt, error, result }: RunInfo): Record<string, unknown> {
+  return { id, state, startedAt, endedAt, error, result };
+}
+
+function failure(error: unknown): RunAnswer {
+  if (isEverstreamError(error)) {
+    const status = STATUS[error.code];
+    if (status !== undefined) return json(status, { error: error.message, code: error.code });
+  }
+  report("A run's request failed", error);
+  return json(500, { error: "Internal error", code: "INTERNAL_ERROR" });
+}
+
+const STATUS: Readonly<Partial<Record<EverstreamErrorCode, number>>> = {
+  RUN_BUSY: 409,
+  UNKNOWN_RUN: 404,
+  RUN_EXPIRED: 410,
+  HUB_CLOSED: 503,
+  LOG_FAILED: 503,
+};
+
+function notAllowed(allowed: string): RunAnswer {
+  return json(
+    405,
+    { error: `Only ${allowed} can be done here.`, code: "METHOD_NOT_ALLOWED" },
+    { Allow: allowed },
+  );
+}
+
+function json(status: number, body: unknown, headers?: Record<string, string>): RunAnswer {
+  return { kind: "response", response: Response.json(body, { status, ...(headers && { headers }) }) };
+}
+
+function response({ status, headers, body }: RunRefusal): RunAnswer {
+  return { kind: "response", response: new Response(body, { status, headers }) };
+}

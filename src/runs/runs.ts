@@ -1,0 +1,263 @@
+import { EverstreamError, isEverstreamError } from "../errors.ts";
+import type { Hub, RequestHead } from "../hub/index.ts";
+import type { ErrorData } from "../protocol/index.ts";
+import { report } from "../session/report.ts";
+import { followRequest } from "../session/request.ts";
+import { WebSink } from "../session/web-sink.ts";
+import { findRun } from "./find.ts";
+import {
+  findToJoin,
+  forbidden,
+  type JoinOptions,
+  missing,
+  missingError,
+  openRun,
+  type RunOpening,
+  Watchers,
+} from "./join.ts";
+import { Keeper } from "./keeper.ts";
+import { type Names, namesIn, noteOf, RUN_EVENT, retentionFor } from "./names.ts";
+import {
+  assertRunId,
+  type RunsOptions,
+  type RunsSettings,
+  runsSettings,
+  type StartSettings,
+  startSettings,
+} from "./options.ts";
+import type { RunRecord } from "./registry-state.ts";
+import { type RunRoutes, type RunRoutesOptions, runRoutes } from "./routes.ts";
+import type { Runs } from "./runs-interface.ts";
+import type { FoundRun, RunInfo, StartedRun, StartOptions } from "./types.ts";
+
+/**
+ * Makes runs: answers and jobs whose producers write to the hub's log, so that they outlive connections, reloads and,
+ * with `onAbandoned`, processes.
+ *
+ * ```ts
+ * const runs = createRuns({ hub });
+ * await runs.start({ id, key: conversation, produce: async (run) => {
+ *   for await (const piece of textOf(await model.stream(question, { signal: run.signal }))) await run.text(piece);
+ * } });
+ * app.get("/runs/:id", (c) => streamRun(c, runs, c.req.param("id")));
+ * ```
+ *
+ * @throws EverstreamError `INVALID_OPTION`.
+ */
+export function createRuns(options: RunsOptions): Runs {
+  return new HubRuns(options);
+}
+
+class HubRuns implements Runs {
+  readonly #hub: Hub;
+  readonly #settings: RunsSettings;
+  readonly #names: Names;
+  readonly #keeper: Keeper;
+  readonly #watchers: Watchers;
+  #closed: Promise<void> | undefined;
+
+  constructor(options: RunsOptions) {
+    this.#hub = options.hub;
+    this.#settings = runsSettings(options);
+    this.#names = namesIn(this.#settings.namespace);
+    this.#watchers = new Watchers((id, watched, isAwaited) =>
+      this.#keeper.setWatched(id, watched, isAwaited),
+    );
+    this.#keeper = new Keeper({
+      hub: this.#hub,
+      names: this.#names,
+      settings: this.#settings,
+      onAbandoned: options.onAbandoned,
+      explain: (error, info) => explain(options.onError, error, info),
+      isWatching: () => this.#watchers.size > 0,
+    });
+  }
+
+  async start(options: StartOptions): Promise<StartedRun> {
+    const settings = startSettings(options);
+    const { id } = settings;
+    this.#assertOpen();
+    const found = await findRun(this.#hub, this.#names.topicOf(id), id);
+    if (found.kind === "run") return joined(found.info);
+    if (found.kind === "expired") throw missingError(id, found);
+    return this.#keeper.starting(id, () => this.#start(settings));
+  }
+
+  async stop(id: string): Promise<void> {
+    assertRunId(id);
+    this.#assertOpen();
+    const local = this.#keeper.local(id);
+    if (local !== undefined) return local.stop();
+    await this.#keeper.registry.ready();
+    if (!this.#keeper.registry.runs.has(id)) {
+      const found = await findRun(this.#hub, this.#names.topicOf(id), id);
+      // It is over. A run that is in the log and not yet known here is as one that is.
+      if (found.kind === "expired" || (found.kind === "run" && found.info.state !== "running")) return;
+    }
+    await this.#keeper.registry.tell({ type: "stop", data: { id } });
+  }
+
+  async get(id: string): Promise<RunInfo | undefined> {
+    const found = await this.find(id);
+    return found.kind === "run" ? found.info : undefined;
+  }
+
+  async ended(id: string, { signal }: { signal?: AbortSignal } = {}): Promise<RunInfo> {
+    assertRunId(id);
+    const topic = this.#names.topicOf(id);
+    const events = this.#hub.events(topic, { from: { last: 1 }, ...(signal && { signal }) });
+    const found = await this.find(id);
+    if (found.kind !== "run") {
+      await events.return?.();
+      throw missingError(id, found);
+    }
+    // The loop ends with the topic; what it reads is of no interest.
+    for await (const _ of events);
+    signal?.throwIfAborted();
+    const now = await findRun(this.#hub, topic, id);
+    if (now.kind !== "run") throw missingError(id, now);
+    return now.info;
+  }
+
+  async running(): Promise<string[]> {
+    await this.#keeper.registry.catchUp();
+    return [...this.#keeper.registry.runs.keys()];
+  }
+
+  async open(head: RequestHead, id: string, options: JoinOptions = {}): Promise<RunOpening> {
+    assertRunId(id);
+    const topic = this.#names.topicOf(id);
+    const found = await findToJoin(this.#hub, topic, id, head, this.#settings.joinWaitMs);
+    if (found.kind !== "run") return missing(id, found);
+    if ((await options.authorize?.(found.info)) === false) return forbidden();
+    await this.#keeper.verify(found.info);
+    const opening = await openRun(this.#hub, topic, head, options);
+    if (opening.kind === "stream" && this.#keeper.countsReaders(id)) this.#watchers.add(id, opening.session);
+    return opening;
+  }
+
+  async respond(request: Request, id: string, options?: JoinOptions): Promise<Response> {
+    const { method, url, headers } = request;
+    const opening = await this.open({ method, url, header: (name) => headers.get(name) }, id, options);
+    if (opening.kind === "response") {
+      return new Response(opening.body, { status: opening.status, headers: opening.headers });
+    }
+    const sink = new WebSink(opening.session);
+    opening.session.attach(sink);
+    followRequest(opening.session, request);
+    return new Response(sink.stream, { headers: opening.headers });
+  }
+
+  routes(options: RunRoutesOptions): RunRoutes {
+    return runRoutes(this, options);
+  }
+
+  close({ within = 0 }: { within?: number } = {}): Promise<void> {
+    this.#closed ??= this.#keeper.close(within);
+    return this.#closed;
+  }
+
+  async #start(settings: StartSettings): Promise<StartedRun> {
+    const { id, key, input } = settings;
+    const token = await this.#claim(settings);
+    if (token === undefined) return { id, state: "running", joined: true };
+    let last: string;
+    try {
+      last = await this.#publishStart(settings, token);
+    } catch (error) {
+      await this.#keeper.registry.tell({ type: "ended", data: { id, token } });
+      if (!isEverstreamError(error, "CONFLICT") && !isEverstreamError(error, "TOPIC_FINISHED")) throw error;
+      // The id was used between our look at it and the claim.
+      const found = await findRun(this.#hub, this.#names.topicOf(id), id);
+      if (found.kind === "run") return joined(found.info);
+      throw missingError(id, { kind: "expired" });
+    }
+    const info: RunInfo = { id, key, input, state: "running", startedAt: Date.now(), ...NOT_ENDED };
+    const { shares, stopAfterMs } = settings;
+    const run = this.#keeper.add(info, token, {
+      last,
+      lastProgress: undefined,
+      written: 0,
+      shares,
+      stopAfterMs,
+    });
+    const isStopped = this.#keeper.registry.runs.get(id)?.stop === true;
+    if (isStopped) await run.stop();
+    else run.begin(settings.produce);
+    this.#keeper.onChange(id);
+    return { id, state: isStopped ? "stopped" : "running", joined: false };
+  }
+
+  /** Resolves to the token of the run that may be started, or to `undefined` where somebody else starts it. */
+  async #claim({ id, key, replace, stopAfterMs }: StartSettings): Promise<string | undefined> {
+    const { registry } = this.#keeper;
+    for (let tries = 0; tries < MAX_CLAIMS; tries++) {
+      const token = crypto.randomUUID();
+      const outcome = await registry.claim({ id, token, key, replace, stopAfterMs });
+      if (outcome === "won") return token;
+      if (outcome === "joined") return undefined;
+      // Its end is in the log before all know of it, and whoever has seen the end may be here already.
+      const holder = [...registry.runs.values()].find((run) => run.key === key && run.stop !== true);
+      if (holder !== undefined && !(await this.#hasEnded(holder))) break;
+    }
+    throw new EverstreamError(
+      "RUN_BUSY",
+      `Another run has the key ${JSON.stringify(key)}; stop it, or replace it.`,
+    );
+  }
+
+  /** Whether a run that counts as running has ended, which it then no longer does. */
+  async #hasEnded({ id, token }: RunRecord): Promise<boolean> {
+    const found = await findRun(this.#hub, this.#names.topicOf(id), id);
+    if (found.kind !== "run" || found.info.state === "running") return false;
+    await this.#keeper.registry.tell({ type: "ended", data: { id, token } });
+    return true;
+  }
+
+  #publishStart({ id, key, input, stopAfterMs }: StartSettings, token: string): Promise<string> {
+    return this.#hub.publish(
+      this.#names.topicOf(id),
+      { type: RUN_EVENT, data: { id, state: "running" }, meta: noteOf({ key, input, stopAfterMs }) },
+      {
+        expectLast: null,
+        publishId: token,
+        retention: retentionFor(this.#settings, this.#settings.maxDurationMs),
+      },
+    );
+  }
+
+  async find(id: string): Promise<FoundRun> {
+    assertRunId(id);
+    const topic = this.#names.topicOf(id);
+    const found = await findRun(this.#hub, topic, id);
+    if (found.kind !== "run" || found.info.state !== "running") return found;
+    await this.#keeper.verify(found.info);
+    return this.#keeper.registry.runs.has(id) ? found : findRun(this.#hub, topic, id);
+  }
+
+  #assertOpen(): void {
+    if (this.#closed !== undefined) throw new EverstreamError("HUB_CLOSED", "These runs were closed.");
+  }
+}
+
+/** How often a claim is repeated when the run that had the key turns out to have ended. */
+const MAX_CLAIMS = 3;
+const NOT_ENDED = { endedAt: undefined, error: undefined, result: undefined };
+
+function joined({ id, state }: RunInfo): StartedRun {
+  return { id, state, joined: true };
+}
+
+/** What clients are told of an error, as the developer wants it. */
+function explain(onError: RunsOptions["onError"], error: unknown, info: RunInfo): ErrorData | undefined {
+  if (onError === undefined) {
+    report(`The producer of the run ${JSON.stringify(info.id)} failed`, error);
+    return undefined;
+  }
+  try {
+    return onError(error, info) ?? undefined;
+  } catch (failure) {
+    report("`onError` failed", failure);
+    return undefined;
+  }
+}

@@ -1,0 +1,108 @@
+import {
+  createHub,
+  createRuns,
+  type EventLog,
+  type Hub,
+  memoryLog,
+  type Runs,
+  type RunsOptions,
+} from "everstream";
+import { TestClient as Client, connect, type TestClient } from "../hub/client.ts";
+
+/** One server of a log: a hub and its runs. */
+export interface TestNode {
+  readonly hub: Hub;
+  readonly runs: Runs;
+  /** Ends it as a SIGKILL does: nothing more is written, nothing renewed, nobody told. */
+  crash(): Promise<void>;
+}
+
+/** Short times, so that what takes a lease is seen soon. */
+export const LEASE_MS = 300;
+
+/** Servers on one log. */
+export class Cluster {
+  readonly log: EventLog;
+  readonly nodes: TestNode[] = [];
+
+  constructor(log: EventLog = memoryLog()) {
+    this.log = log;
+  }
+
+  node(options: Partial<RunsOptions> = {}, log: EventLog = this.log): TestNode {
+    const hub = options.hub ?? createHub({ log });
+    const runs = createRuns({ lease: LEASE_MS, joinWait: 500, ...options, hub });
+    const node = { hub, runs, crash: () => hub.close() };
+    this.nodes.push(node);
+    return node;
+  }
+
+  async close(): Promise<void> {
+    for (const { runs, hub } of this.nodes) {
+      await runs.close();
+      await hub.close();
+    }
+  }
+}
+
+/** A client that reads a run over the session itself. */
+export async function join(
+  { runs }: Pick<TestNode, "runs">,
+  id: string,
+  { lastEventId, ...options }: { lastEventId?: string | undefined; key?: string } = {},
+): Promise<TestClient> {
+  const header = (name: string) => (name === "last-event-id" ? lastEventId : undefined);
+  const opening = await runs.open({ method: "GET", url: "/", header }, id, options);
+  if (opening.kind !== "stream") throw new Error(`The runs answered with ${opening.status}.`);
+  return new Client(opening.session).attach();
+}
+
+/** The status of an answer that is no stream. */
+export async function statusOf(
+  { runs }: Pick<TestNode, "runs">,
+  id: string,
+  lastEventId?: string,
+): Promise<number> {
+  const header = (name: string) => (name === "last-event-id" ? lastEventId : undefined);
+  const opening = await runs.open({ method: "GET", url: "/", header }, id);
+  if (opening.kind === "response") return opening.status;
+  opening.session.end("disconnected", { destroy: true });
+  return 200;
+}
+
+/** The text that a client has got. */
+export function textOf({ events }: TestClient): string {
+  return events
+    .filter(({ event }) => event === "token")
+    .map(({ data }) => (JSON.parse(data) as { content: string }).content)
+    .join("");
+}
+
+/** The run's endings that a client has got. */
+export function endingsOf({ events }: TestClient): { type: string; data: Record<string, unknown> }[] {
+  return events
+    .filter(({ event }) => event === "done" || event === "error")
+    .map(({ event, data }) => ({ type: event, data: JSON.parse(data) }));
+}
+
+/** Resolves once the stream has been ended in good order. */
+export function ended(client: TestClient): Promise<void> {
+  return client.until(({ session }) => session.closed);
+}
+
+/** A promise to be settled by hand. */
+export function gate(): { readonly promise: Promise<void>; open(): void } {
+  let open: () => void = () => undefined;
+  const promise = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { promise, open: () => open() };
+}
+
+/** Resolves when the signal is aborted. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
+
+export { connect };
