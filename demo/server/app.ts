@@ -1,4 +1,6 @@
+import { join } from "node:path";
 import { createHub } from "everstream";
+import { lmdbLog } from "everstream/lmdb";
 import { Hono } from "hono";
 import { DocsAssistant } from "./chat/docs-assistant.ts";
 import type { ChatModel } from "./chat/model.ts";
@@ -12,7 +14,7 @@ import { addUploads } from "./uploads/routes.ts";
 import { openUploads } from "./uploads/store.ts";
 
 export interface AppOptions {
-  /** The folder for all that must survive a restart: uploads, and the key that signs sessions. Made where missing. */
+  /** The folder for all that must survive a restart: events, uploads, the key that signs sessions. Made where missing. */
   readonly dataDir: string;
   /** The folder with the built page; without it there is only the API. */
   readonly pageDir?: string;
@@ -28,6 +30,8 @@ export interface AppOptions {
 
 export interface DemoApp {
   readonly app: Hono<DemoEnv>;
+  /** Resolves when the log of events is open. Rejects where it can't be, as when another process has it open. */
+  readonly ready: Promise<void>;
   /** Ends the streams of the hub and stops background work. */
   close(): Promise<void>;
 }
@@ -36,7 +40,7 @@ export interface DemoApp {
 export function createApp(options: AppOptions): DemoApp {
   const { dataDir, maxUploadBytes = 128 * 1024 * 1024, model = new DocsAssistant() } = options;
   const { clockMs = 1000, pingMs = 5000, heartbeatMs = 30_000 } = options;
-  const hub = createHub();
+  const hub = createHub({ log: lmdbLog({ path: join(dataDir, "events") }) });
   const uploads = openUploads(dataDir);
   const sessions = createSessions(dataDir);
 
@@ -55,9 +59,10 @@ export function createApp(options: AppOptions): DemoApp {
   app.route("/api", api);
   if (options.pageDir !== undefined) addPage(app, options.pageDir);
 
+  const ready = hub.position().then(() => undefined);
   const close = async (): Promise<void> => {
     uploads.close();
     await hub.close();
   };
-  return { app, close };
+  return { app, ready, close };
 }

@@ -15,6 +15,10 @@ const demo = createApp({
   pageDir: fileURLToPath(new URL("../page", import.meta.url)),
   model: modelFromEnvironment(process.env),
 });
+await demo.ready.catch((error: Error) => {
+  console.error(error.message);
+  process.exit(1);
+});
 const server = serve({ fetch: demo.app.fetch, port }) as Server;
 server.on("error", (error) => {
   console.error(`could not listen on port ${port}: ${error.message}`);

@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { collectEvents, rawRequest } from "everstream/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { cookiesOf, type DemoServer, problemOf, serveDemo } from "./serve-demo.ts";
@@ -163,11 +166,22 @@ describe("POST /api/notifications", () => {
   });
 });
 
-test("a session outlives a restart of the server", async () => {
-  const cookie = await demo.signIn("ada");
-  const again = await serveDemo({ dataDir: demo.dataDir });
-  const response = await again.api("/notifications", { headers: { cookie } });
-  expect(response.status).toBe(200);
-  await response.body?.cancel();
-  await again.close();
+test("who was away while the server was started anew is still signed in and gets what was missed, without a gap", async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), "everstream-demo-"));
+  const before = await serveDemo({ dataDir });
+  const cookie = await before.signIn("ada");
+  const post = (server: DemoServer, payload: string): Promise<Response> =>
+    server.post("/notifications", { type: "message", payload }, { cookie });
+  const { id } = (await (await post(before, "seen")).json()) as { id: string };
+  await post(before, "missed before");
+  await before.close();
+
+  const after = await serveDemo({ dataDir });
+  await post(after, "missed after");
+  const response = await after.api("/notifications", { headers: { cookie, "last-event-id": id } });
+  const events = await collectEvents(response, { until: ({ data }) => data.includes("missed after") });
+  const shown = events.filter(({ event }) => event !== "sse:live");
+  expect(shown.map(({ data }) => JSON.parse(data))).toEqual(["missed before", "missed after"]);
+  await after.close();
+  await rm(dataDir, { recursive: true });
 });

@@ -20,6 +20,7 @@ export interface DemoServer extends TestServer {
 export async function serveDemo(options: Partial<AppOptions> = {}): Promise<DemoServer> {
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), "everstream-demo-")));
   const demo = createApp({ ...options, dataDir });
+  await demo.ready;
   const test = await serveForTest(createAdaptorServer({ fetch: demo.app.fetch }) as Server);
   const api: DemoServer["api"] = (path, init) => fetch(`${test.url}/api${path}`, init);
   const post: DemoServer["post"] = (path, body, headers) =>
