@@ -16,9 +16,9 @@ export class LmdbDisk {
   /**
    * Does something with the file.
    *
-   * A commit that failed has changed nothing on disk. But lmdb may be beyond use after it: of a page that it could write
-   * only in part it thinks otherwise than the disk, and says so by never letting go of a mutex. So what it had in memory
-   * is dropped, and read from the disk again by whoever comes next.
+   * A commit that failed has changed nothing on disk. But lmdb may be beyond use after it: where the last page could not
+   * be written, it takes a mutex at the next commit and never lets go of it. So what it has in memory is dropped, and
+   * whoever comes next reads it from the disk.
    *
    * @throws EverstreamError `LOG_FAILED`.
    */
@@ -29,7 +29,7 @@ export class LmdbDisk {
     try {
       return await work(this.#tables ?? (await this.#open()));
     } catch (cause) {
-      if (what === "store") this.#drop();
+      if (what === "store") this.#afterFailure();
       throw logFailed(this.#folder, what, cause);
     }
   }
@@ -50,6 +50,12 @@ export class LmdbDisk {
         this.#opening = undefined;
       });
     return this.#opening;
+  }
+
+  #afterFailure(): void {
+    // What was to be trimmed by it is still there.
+    this.#tables?.oldest.clear();
+    if (this.#tables?.hasFailed === true) this.#drop();
   }
 
   #drop(): void {

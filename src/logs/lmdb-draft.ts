@@ -71,17 +71,15 @@ export class Draft {
     this.#topics.expire(now);
   }
 
-  /** Ends the deciding. Returns what is to be called within the commit, where there is anything to write. */
-  finish(): (() => void) | undefined {
+  /** Ends the deciding. Returns what is to be written, if anything. */
+  finish(): Changes | undefined {
     const idsAreLeft = this.#idsToForget > 0 && this.#publishIds.forget(this.#now, this.#idsToForget);
     this.#topics.tidy();
     this.#topics.finish();
     this.isUnfinished = idsAreLeft || this.#topics.isTired;
     if (this.#changes.length === 0) return undefined;
-    return () => {
-      this.#changes.write();
-      this.#tables.setState(this.state);
-    };
+    this.#tables.setState(this.#changes, this.state);
+    return this.#changes;
   }
 
   #isAsExpected(topic: DraftTopic | undefined, expectLast: number | null | undefined): boolean {

@@ -13,6 +13,7 @@ import {
 import { join } from "node:path";
 import { open, type RootDatabase } from "lmdb";
 import { EverstreamError } from "../errors.ts";
+import { assertSpace } from "./lmdb-space.ts";
 
 /**
  * How both of our LMDB tables are opened.
@@ -73,6 +74,7 @@ export function removeUnfinished(folder: string): void {
  * full disk ends the process.
  */
 async function createFile(folder: string, path: string): Promise<void> {
+  assertSpace(folder, 1, LOCK_FILE_BYTES);
   const unfinished = `${path}.${crypto.randomUUID()}${UNFINISHED}`;
   writeFileSync(`${unfinished}-lock`, Buffer.alloc(LOCK_FILE_BYTES));
   const root = open<unknown, string>({ path: unfinished, ...DURABLE });

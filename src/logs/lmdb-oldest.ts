@@ -47,6 +47,10 @@ export class OldestEvents {
     this.#windows.delete(topic.id);
   }
 
+  clear(): void {
+    this.#windows.clear();
+  }
+
   #read(topic: TopicRecord, last: Window | undefined): Measured | undefined {
     const limit = Math.min(MAX_WINDOW, (last?.events.length ?? 0) * GROWTH || MIN_WINDOW);
     const range = {

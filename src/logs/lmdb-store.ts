@@ -1,4 +1,5 @@
 import type { AppendRequest, AppendResult, Epoch, LogFeed, Page, ReadQuery } from "../hub/log.ts";
+import { Changes } from "./lmdb-changes.ts";
 import { LmdbDisk } from "./lmdb-disk.ts";
 import { Draft } from "./lmdb-draft.ts";
 import { encodeStored } from "./lmdb-event.ts";
@@ -47,7 +48,9 @@ export class LmdbStore {
       return await disk.use("store", async (tables) => {
         const { head } = tables.state;
         const epochs = withNewEpoch(tables.epochs, head);
-        await tables.commit(() => tables.setEpochs(epochs));
+        const changes = new Changes();
+        tables.setEpochs(changes, epochs);
+        await tables.commit(changes);
         return new LmdbStore(owner, disk, head, epochs);
       });
     } catch (error) {
@@ -120,8 +123,8 @@ export class LmdbStore {
     const draft = await this.#disk.use("store", async (tables) => {
       const draft = new Draft(tables);
       for (const job of jobs) job.decide(draft);
-      const write = draft.finish();
-      if (write !== undefined) await tables.commit(write);
+      const changes = draft.finish();
+      if (changes !== undefined) await tables.commit(changes);
       return draft;
     });
     const { after, entries } = draft;

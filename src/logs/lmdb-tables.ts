@@ -1,10 +1,12 @@
 import type { Database, Key, RootDatabase } from "lmdb";
 import { EverstreamError } from "../errors.ts";
 import type { Epoch } from "../hub/log.ts";
+import type { Changes } from "./lmdb-changes.ts";
 import { measureStored } from "./lmdb-event.ts";
 import { openFile, written } from "./lmdb-file.ts";
 import { type Pair, pairKeys, textKeys } from "./lmdb-keys.ts";
 import { OldestEvents } from "./lmdb-oldest.ts";
+import { assertSpace } from "./lmdb-space.ts";
 import { decodeTopic, encodeTopic, type TopicRecord } from "./lmdb-topic.ts";
 
 /** What the whole log remembers beside topics and events. */
@@ -54,11 +56,14 @@ export class LmdbTables {
   readonly publishIdTimes: Database<string, Pair>;
   readonly #log: Database<unknown, string>;
   readonly #root: RootDatabase<unknown, string>;
+  readonly #folder: string;
+  #hasFailed = false;
 
   private constructor(root: RootDatabase<unknown, string>, folder: string) {
     this.#root = root;
+    this.#folder = folder;
     this.#log = this.#table({ encoding: "json", ...textKeys(1) });
-    this.#assertFormat(folder);
+    this.#assertFormat();
     this.topics = this.#table({
       encoder: { encode: encodeTopic, decode: decodeTopic },
       ...textKeys(2),
@@ -91,18 +96,29 @@ export class LmdbTables {
     return (this.#log.get("epochs") as readonly Epoch[] | undefined) ?? [];
   }
 
-  setState(state: Readonly<LogState>): void {
-    void this.#log.put("state", state);
+  setState(changes: Changes, state: Readonly<LogState>): void {
+    changes.put(this.#log, "state", state);
   }
 
-  setEpochs(epochs: readonly Epoch[], format = FORMAT): void {
-    void this.#log.put("format", format);
-    void this.#log.put("epochs", epochs);
+  setEpochs(changes: Changes, epochs: readonly Epoch[], format = FORMAT): void {
+    changes.put(this.#log, "format", format);
+    changes.put(this.#log, "epochs", epochs);
   }
 
-  /** Commits all that `write` writes, or nothing of it. Resolves when it is on disk. */
-  async commit(write: () => void): Promise<void> {
-    await written(this.#root.batch(write));
+  /** Whether a commit failed in lmdb. */
+  get hasFailed(): boolean {
+    return this.#hasFailed;
+  }
+
+  /** Writes all changes or none. Resolves when they are on disk. */
+  async commit(changes: Changes): Promise<void> {
+    assertSpace(this.#folder, changes.length, changes.bytes);
+    try {
+      await written(this.#root.batch(() => changes.write()));
+    } catch (error) {
+      this.#hasFailed = true;
+      throw error;
+    }
   }
 
   async close(): Promise<void> {
@@ -114,12 +130,12 @@ export class LmdbTables {
     return this.#root.openDB(MAIN, options);
   }
 
-  #assertFormat(folder: string): void {
+  #assertFormat(): void {
     const format = this.#log.get("format");
     if (format === undefined || format === FORMAT) return;
     throw new EverstreamError(
       "LOG_FAILED",
-      `The log in ${folder} has data format ${format}, and this version of everstream reads ${FORMAT}: use the version that wrote it, or another folder.`,
+      `The log in ${this.#folder} has data format ${format}, and this version of everstream reads ${FORMAT}: use the version that wrote it, or another folder.`,
     );
   }
 }

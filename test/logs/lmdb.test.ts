@@ -1,8 +1,11 @@
+import fs from "node:fs";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
-import { createHub } from "everstream";
+import { createHub, type Epoch } from "everstream";
 import { lmdbLog } from "everstream/lmdb";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { Changes } from "../../src/logs/lmdb-changes.ts";
 import { LAST, type Pair } from "../../src/logs/lmdb-keys.ts";
 import { LmdbTables } from "../../src/logs/lmdb-tables.ts";
 import { describeLog, openNode } from "./contract.ts";
@@ -76,8 +79,7 @@ describe("a restart", () => {
     const path = await testFolder();
     const many = Array.from({ length: 1000 }, (_, index) => ({ epoch: index + 1, first: 1 }));
     const tables = await LmdbTables.open(path);
-    await tables.commit(() => tables.setEpochs(many));
-    await tables.close();
+    await setEpochs(tables, many);
     const node = await openNode(lmdbLog({ path }));
     const { epochs } = node.connection;
     expect(epochs).toHaveLength(1000);
@@ -163,6 +165,56 @@ describe("what is removed", () => {
   });
 });
 
+describe("a full disk", () => {
+  /** Has the system say that so much is free, from the second call on; and what it says in truth again after the test. */
+  function setFree(bytes: () => number): void {
+    const { statfsSync } = fs;
+    vi.spyOn(fs, "statfsSync").mockImplementation(((path: string) => {
+      const stats = statfsSync(path);
+      return { ...stats, bsize: 1, bavail: bytes() };
+    }) as typeof statfsSync);
+    syncBuiltinESMExports();
+    onTestFinished(() => {
+      vi.restoreAllMocks();
+      syncBuiltinESMExports();
+    });
+  }
+
+  it("fails publishes with a code, loses nothing that was accepted, and is over when there is space", async () => {
+    let free = 1e9;
+    setFree(() => free);
+    const path = await testFolder();
+    const hub = createHub({ log: lmdbLog({ path }) });
+    const seen: unknown[] = [];
+    await hub.subscribe("t", ({ data }) => seen.push(data)).ready;
+    await hub.publish("t", { data: 1 });
+    free = 1e6;
+    const failed = [hub.publish("t", { data: 2 }), hub.publish("t", { data: 3 }, { publishId: "p" })];
+    for (const publish of failed) {
+      await expect(publish).rejects.toMatchObject({ code: "LOG_FAILED", cause: { code: "ENOSPC" } });
+    }
+    expect((await hub.read("t")).events.map(({ data }) => data)).toEqual([1]);
+    free = 1e9;
+    await hub.publish("t", { data: 3 }, { publishId: "p" });
+    await hub.publish("t", { data: 4 });
+    expect((await hub.read("t")).events.map(({ data }) => data)).toEqual([1, 3, 4]);
+    expect(seen).toEqual([1, 3, 4]);
+    await hub.close();
+  });
+
+  it("fails opening too, and leaves nothing half made", async () => {
+    let free = 1e6;
+    setFree(() => free);
+    const path = await testFolder();
+    const log = lmdbLog({ path });
+    await expect(openNode(log)).rejects.toMatchObject({ code: "LOG_FAILED", cause: { code: "ENOSPC" } });
+    free = 1e9;
+    const node = await openNode(log);
+    await node.append("t", ["x"]);
+    await node.connection.close();
+  });
+});
+
 describe("a folder", () => {
   it("is made where it is missing, and is opened only when a hub needs it", async () => {
     const path = join(await testFolder(), "a", "b.c");
@@ -215,8 +267,7 @@ describe("a folder", () => {
   it("is refused where another version of everstream has stored in another way", async () => {
     const path = await testFolder();
     const tables = await LmdbTables.open(path);
-    await tables.commit(() => tables.setEpochs([], 2));
-    await tables.close();
+    await setEpochs(tables, [], 2);
     await expect(openNode(lmdbLog({ path }))).rejects.toMatchObject({
       code: "LOG_FAILED",
       message: expect.stringContaining("format 2"),
@@ -257,3 +308,10 @@ describe("a folder", () => {
     );
   });
 });
+
+async function setEpochs(tables: LmdbTables, epochs: readonly Epoch[], format?: number): Promise<void> {
+  const changes = new Changes();
+  tables.setEpochs(changes, epochs, format);
+  await tables.commit(changes);
+  await tables.close();
+}
