@@ -125,15 +125,10 @@ export class Audience implements Work {
     }
     this.#move(this.#readers.length - 1, hole);
     this.#readers.pop();
-    if (this.#readers.length === 0) this.ring.discard(this.ring.end);
     this.release();
   }
 
   push(frame: Frame): void {
-    if (this.#readers.length === 0) {
-      this.ring.skip(frame);
-      return;
-    }
     this.ring.push(frame);
     this.pump.add(this);
   }

@@ -73,12 +73,6 @@ export class Ring {
     this.#blocks = undefined;
   }
 
-  /** Passes over a frame that nobody waits for. */
-  skip(frame: Frame): void {
-    this.discard(this.end);
-    this.base = Math.max(this.base, frame.sequence);
-  }
-
   /** Starts anew: complete after `base`, and so far empty. All indexes so far are over. */
   jump(base: number): void {
     this.start = this.end + 1;

@@ -103,6 +103,29 @@ describe("slow readers", () => {
     await far.close();
   });
 
+  it("one that is only a little behind is served from memory", async () => {
+    let reads = 0;
+    const onCall = (call: string) => {
+      if (call === "read") reads++;
+    };
+    const far = createHub({ log: remoteLog(memoryLog(), { onCall }) });
+    const slow = await connect(far, { topics: "t" });
+    const quick = await connect(far, { topics: "t" });
+    for (const client of [slow, quick]) await client.until(({ checkpoints }) => checkpoints.length === 1);
+    await far.publish("t", { data: 0 });
+    for (const client of [slow, quick]) await client.until(({ data }) => data.length === 1);
+    reads = 0;
+    slow.sink.stalled = true;
+    for (let index = 1; index < 100; index++) await far.publish("t", { data: index });
+    await quick.until(({ data }) => data.length === 100);
+    slow.sink.stalled = false;
+    slow.sink.drain();
+    await slow.until(({ data }) => data.length === 100);
+    expect(slow.data).toEqual(numbers(100));
+    expect(reads).toBe(0);
+    await far.close();
+  });
+
   it("one that takes a little at a time sees everything once, while events flow", async () => {
     const clients = await connectAll(5, () => "t");
     for (const client of clients) client.sink.stalled = true;

@@ -1,6 +1,7 @@
-import { createHub, type Hub } from "everstream";
+import { createHub, type Hub, memoryLog } from "everstream";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { connect } from "./client.ts";
+import { remoteLog } from "./remote-log.ts";
 
 let hub: Hub;
 
@@ -36,6 +37,32 @@ describe("idle clients", () => {
     expect(again.gaps).toEqual([]);
     expect(late.gaps).toEqual([expect.objectContaining({ topic: "quiet", reason: "trimmed", after: stale })]);
     await small.close();
+  });
+
+  it("get the position at once where a replay had nothing for them", async () => {
+    const id = await hub.publish("quiet", { data: 1 });
+    for (let index = 0; index < 10; index++) await hub.publish("other", { data: index });
+    const client = await connect(hub, { topics: "quiet", lastEventId: id });
+    await client.until(({ checkpoints }) => checkpoints.length === 2);
+    expect(client.checkpoints).toEqual([id, await hub.position()]);
+  });
+
+  it("keep their position over a hole in the feed, and are told of no gap that is none", async () => {
+    let lossy = false;
+    const far = createHub({ log: remoteLog(memoryLog(), { loses: () => lossy }) });
+    const client = await connect(far, { topics: "quiet" });
+    await client.until(({ checkpoints }) => checkpoints.length === 1);
+    for (let index = 0; index < 1500; index++) {
+      await far.publish(`short-lived-${index}`, { data: index });
+      await far.delete(`short-lived-${index}`);
+    }
+    lossy = true;
+    await far.publish("other", { data: "lost" });
+    lossy = false;
+    await far.publish("quiet", { data: "after" });
+    await client.until(({ data }) => data.length === 1);
+    expect(client.gaps).toEqual([]);
+    await far.close();
   });
 
   it("get no position while nothing moves, only heartbeats", async () => {

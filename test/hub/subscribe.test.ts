@@ -187,16 +187,24 @@ describe("a loop over events", () => {
   });
 
   it("a slow one holds at most a few events, holds nobody up, and misses nothing", async () => {
-    const roomy = createHub({ retention: { maxEvents: 10_000, maxBytes: 1e9 } });
+    let reads = 0;
+    const onCall = (call: string) => {
+      if (call === "read") reads++;
+    };
+    const log = remoteLog(memoryLog(), { onCall });
+    const roomy = createHub({ log, retention: { maxEvents: 10_000, maxBytes: 1e9 } });
     const loop = roomy.events("t");
-    for (let index = 0; index < 5000; index++) await roomy.publish("t", { data: index });
+    for (let index = 0; index < 5000; index += 100) await roomy.publish("t", numbered(100, index));
     const seen: unknown[] = [];
+    reads = 0;
     for await (const { data } of loop) {
       seen.push(data);
       if (seen.length % 500 === 0) await new Promise((resolve) => setImmediate(resolve));
       if (data === 4999) break;
     }
     expect(seen).toEqual(range(5000));
+    // All but the newest came from the log, only when they were wanted.
+    expect(reads).toBeGreaterThan(20);
     await roomy.close();
   });
 

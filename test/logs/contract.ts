@@ -124,6 +124,29 @@ export function describeLog(name: string, create: () => Promise<LogFixture>): vo
         expect(through).toBe(head);
       });
 
+      it("the feed is called one delivery after the other, also where it appends at once", async () => {
+        const seen: string[] = [];
+        let inside = false;
+        let again = 3;
+        const finished = new Promise<void>((resolve) => {
+          void fixture.log.open({
+            onEntries({ entries }) {
+              expect(inside).toBe(false);
+              inside = true;
+              seen.push(...dataOf(entries));
+              if (again > 0) void node.append("t", [`again ${again--}`]);
+              else resolve();
+              inside = false;
+            },
+            onEpoch: () => undefined,
+          });
+        });
+        await new Promise((resolve) => setImmediate(resolve));
+        await node.append("t", ["first"]);
+        await finished;
+        expect(seen).toEqual(["first", "again 3", "again 2", "again 1"]);
+      });
+
       it("several topics are read in their one order, and no others", async () => {
         for (let index = 0; index < 30; index++) await node.append(`t${index % 3}`, [String(index)]);
         const page = await node.read(["t0", "t2"]);
