@@ -78,15 +78,10 @@ async function read(
 ): Promise<void> {
   const reader = body?.getReader();
   if (!reader) return;
-  const cancel = (): void => void reader.cancel().catch(ignore);
-  signal.addEventListener("abort", cancel);
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done || signal.aborted || (await onBytes(value)) === false) return;
-    }
-  } finally {
-    cancel();
+  signal.addEventListener("abort", () => void reader.cancel().catch(ignore));
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done || (await onBytes(value)) === false) return;
   }
 }
 
@@ -105,7 +100,7 @@ async function inspect(response: Response): Promise<ConnectionFailure | undefine
   };
 }
 
-/** The first 2 kB of a body, or what of it arrives in time; the rest is cancelled. */
+/** The first 2 kB of a body, or what of it arrives in time; the attempt's signal ends the rest. */
 async function readStart(response: Response): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";

@@ -21,7 +21,6 @@ export function createResumePlan(url: PerAttempt<string | URL>, options: EventSt
     url,
     resuming: false,
     onAnswer({ url: base, headers }) {
-      if (answered) return;
       answered = true;
       const location = isGet ? null : headers.get("Location");
       // Relative to the answer's own URL, which redirects may have moved; custom fetches leave it empty.

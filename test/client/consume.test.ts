@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { openEventStream, type StreamEvent } from "everstream/client";
 import { describe, expect, test, vi } from "vitest";
 import { closing, reached, recordData, startServer, type TestServer } from "./server.ts";
@@ -86,6 +87,15 @@ describe("for await", () => {
     expect(server.exchanges).toHaveLength(1);
   });
 
+  test("a stream that is closed otherwise leaves the signal alone", async () => {
+    const server = await numbers(1);
+    const { signal } = new AbortController();
+    const stream = openEventStream(server.url, { signal });
+    expect(getEventListeners(signal, "abort")).toHaveLength(1);
+    stream.close();
+    expect(getEventListeners(signal, "abort")).toEqual([]);
+  });
+
   test("closing while waiting for the next attempt cancels it", async () => {
     const server = await startServer(({ response }) => response.writeHead(503).end());
     const stream = openEventStream(server.url, QUICK);
@@ -133,6 +143,17 @@ describe("a reader that lags", () => {
       const { value } = await loop.next();
       if (value?.lastEventId !== String(n)) throw new Error(`${value?.lastEventId} came in place of ${n}`);
     }
+  });
+
+  test("gets everything one by one where nothing may be queued", async () => {
+    const server = await numbers(1);
+    let seen = 0;
+    for await (const { data } of openEventStream(server.url, { maxQueue: 0 })) {
+      expect(data).toBe(String(seen));
+      if (++seen === 5) break;
+      server.exchanges[0]?.response.write(`data: ${seen}\n\n`);
+    }
+    expect(seen).toBe(5);
   });
 
   test("can ask for the newest events alone", async () => {
@@ -215,14 +236,22 @@ describe("listeners", () => {
   });
 
   test("one that closes the stream is the last to be called, in the middle of what was read", async () => {
-    const server = await numbers(5);
+    const server = await startServer((exchange) =>
+      exchange.open("id: a\ndata: 0\n\nid: b\ndata: 1\n\nevent: sse:gap\ndata: {}\n\nid: c\n\n"),
+    );
     const stream = openEventStream(server.url);
+    stream.onGap(() => {
+      throw new Error("told after the end");
+    });
     const first = recordData(stream);
     stream.onEvent(() => stream.close());
     const last = recordData(stream);
     await reached(stream, "closed");
+    await (await server.exchange(0)).gone;
     expect(first.all).toEqual(["0"]);
     expect(last.all).toEqual([]);
+    // What was not shown is not taken for seen.
+    expect(stream.lastEventId).toBe("a");
   });
 
   test("a status that a listener has made out of date is told to nobody else", async () => {

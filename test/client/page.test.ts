@@ -60,6 +60,21 @@ describe("a stream that waits is woken", () => {
   });
 });
 
+test("a stream that is open is looked after: timers stood still while the machine slept", async () => {
+  const server = await startServer((exchange) =>
+    exchange.open(": everstream heartbeat=60000\n\ndata: x\n\n"),
+  );
+  const stream = closing(openEventStream(server.url, LONG));
+  await recordData(stream).count(1);
+  const now = vi.spyOn(Date, "now");
+  window.dispatchEvent(new Event("online"));
+  expect(stream.status.state).toBe("open");
+  now.mockReturnValue(Date.now() + 3_600_000);
+  window.dispatchEvent(new Event("online"));
+  expect(stream.status.failure?.code).toBe("STALLED");
+  now.mockRestore();
+});
+
 describe("a page that goes away", () => {
   test("closes its connection for the back/forward cache and resumes when it is shown again", async () => {
     const server = await startServer((exchange, index) => exchange.open(`id: ${index}\ndata: ${index}\n\n`));
@@ -80,6 +95,7 @@ describe("a page that goes away", () => {
     const post = closing(openEventStream(server.url, { method: "POST", pauseWhenHidden: true }));
     await Promise.all([recordData(stream).count(1), recordData(post).count(1)]);
     window.dispatchEvent(transition("pagehide", false));
+    expect(stream.status.state).toBe("open");
     show("hidden");
     window.dispatchEvent(transition("pagehide", true));
     expect(post.status.state).toBe("open");

@@ -243,6 +243,30 @@ describe("the answer", () => {
     await (await server.exchange(0)).gone;
   });
 
+  test("of an error no more than the first 2 kB are read", async () => {
+    const server = await startServer(({ response }) => {
+      response.writeHead(500);
+      const flood = (): void => {
+        if (!response.destroyed) response.write("x".repeat(1500), () => setImmediate(flood));
+      };
+      flood();
+    });
+    const loop = openEventStream(server.url, { maxRetries: 0 })[Symbol.asyncIterator]();
+    const error = await loop.next().catch((thrown: unknown) => thrown);
+    expect(failureOf(error)?.body).toBe("x".repeat(2048));
+    await (await server.exchange(0)).gone;
+  });
+
+  test("a GET is not led astray by a `Location` among the headers", async () => {
+    const server = await startServer((exchange, index) => {
+      exchange.response.setHeader("location", "/elsewhere");
+      exchange.open(`id: ${index}\ndata: ${index}\n\n`);
+      if (index === 0) exchange.response.end();
+    });
+    await recordData(closing(openEventStream(server.url, QUICK))).count(2);
+    expect(server.exchanges.map(({ request }) => request.url)).toEqual(["/stream", "/stream"]);
+  });
+
   test("redirects are followed, and a reconnection goes to the original URL", async () => {
     const server = await startServer((exchange, index) => {
       if (exchange.request.url === "/other") exchange.open("data: x\n\n");
@@ -322,7 +346,10 @@ describe("no hot loop", () => {
       exchange.open(`id: a\u0001b\ndata: ${index}\n\n`);
       if (index === 0) exchange.response.end();
     });
-    await recordData(closing(openEventStream(server.url, QUICK))).count(2);
+    const headers = { "Last-Event-ID": "stale" };
+    await recordData(closing(openEventStream(server.url, { ...QUICK, headers }))).count(2);
+    expect(server.exchanges[0]?.request.headers["last-event-id"]).toBe("stale");
+    expect(server.exchanges[1]?.request.headers["last-event-id"]).toBeUndefined();
     expect(server.exchanges[1]?.request.url).toBe("/stream?lastEventId=a%01b");
   });
 
@@ -442,6 +469,30 @@ describe("watching over the connection", () => {
     expect((await waiting).failure).toMatchObject({ code: "TIMEOUT" });
     expect(await data.count(1)).toEqual(["late"]);
     await (await server.exchange(0)).gone;
+  });
+
+  test.each(["answers", "fails"])("an attempt that %s after it was given up is not heard", async (how) => {
+    const pending: { resolve(response: Response): void; reject(error: Error): void }[] = [];
+    // A fetch that knows nothing of signals.
+    const fetch = (): Promise<Response> =>
+      new Promise((resolve, reject) => {
+        pending.push({ resolve, reject });
+      });
+    const stream = closing(openEventStream("/", { ...QUICK, fetch, connectTimeout: 20, maxRetries: 1 }));
+    const data = recordData(stream);
+    const attempts = record<number>();
+    stream.onStatus(({ state, attempt }) => {
+      if (state === "connecting") attempts.add(attempt);
+    });
+    await attempts.count(1);
+    const answer = (text: string): Response =>
+      new Response(`data: ${text}\n\n`, { headers: { "content-type": "text/event-stream" } });
+    if (how === "answers") pending[0]?.resolve(answer("late"));
+    else pending[0]?.reject(new TypeError("late"));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(stream.status).toMatchObject({ state: "connecting", attempt: 2 });
+    pending[1]?.resolve(answer("in time"));
+    expect(await data.count(1)).toEqual(["in time"]);
   });
 
   test("an event over the limit fails the stream instead of coming again and again", async () => {

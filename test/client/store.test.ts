@@ -247,6 +247,7 @@ describe("createLeasedStore", () => {
     const listener = vi.fn();
     opened[0]?.emit("a");
     store.subscribe(listener);
+    vi.advanceTimersByTime(1000);
     opened[0]?.emit("b");
     opened[0]?.become({ state: "closed", attempt: 1 });
     expect(store.getSnapshot().data).toBe("ab");

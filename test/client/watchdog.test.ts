@@ -70,7 +70,9 @@ describe("a stream with a watchdog", () => {
     const { fetch, write } = manualFetch();
     const stream = openEventStream("/", { fetch, maxQueue: 1 });
     const loop = stream[Symbol.asyncIterator]();
-    write(": everstream heartbeat=1000\n\ndata: 0\n\ndata: 1\n\n");
+    write(": everstream heartbeat=1000\n\n");
+    await vi.advanceTimersByTimeAsync(1000);
+    write("data: 0\n\ndata: 1\n\n");
     await vi.advanceTimersByTimeAsync(1e6);
     expect(stream.status.state).toBe("open");
     await loop.next();
