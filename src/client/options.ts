@@ -63,9 +63,9 @@ export interface EventStreamOptions {
  * @throws EverstreamError `INVALID_OPTION`.
  */
 export function checkOptions(options: EventStreamOptions): void {
-  for (const value of Object.values(options)) {
+  for (const [name, value] of Object.entries(options)) {
     if (typeof value === "number" && !(value >= 0)) {
-      throw new EverstreamError("INVALID_OPTION", "Numbers among the options must be 0 or more.");
+      throw new EverstreamError("INVALID_OPTION", `\`${name}\` must be 0 or more.`);
     }
   }
 }

@@ -89,6 +89,36 @@ describe("useSSE", () => {
     expect(streams).toHaveLength(1);
   });
 
+  test("begins anew with another URL, and has nothing without one", async () => {
+    const { page, stream, streams, complaints } = await open();
+    await show(page, "route");
+    const first = await stream(0);
+    first.open("data: 1\n\n");
+    const button = page.locator("#route");
+    await expect.poll(() => button.textContent()).toBe("1 true");
+    await button.click();
+    expect(await button.textContent()).toBe("null false");
+    await first.gone;
+    const second = await stream(1);
+    expect(second.request.url).toBe("/stream?route=2");
+    second.open("data: 2\n\n");
+    await expect.poll(() => button.textContent()).toBe("2 true");
+    await button.click();
+    expect(await button.textContent()).toBe("null false");
+    await second.gone;
+    expect(streams).toHaveLength(2);
+    expect(complaints).toEqual([]);
+  });
+
+  test("says that a request was refused, and leaves it at that", async () => {
+    const { page, streams } = await open({ answer: ({ response }) => response.writeHead(403).end() });
+    await show(page, "clock");
+    await shows(page, "clock", { data: null, error: "SSE connection error", isConnected: false });
+    await show(page, "clock", "status");
+    await shows(page, "status", "failed");
+    expect(streams).toHaveLength(1);
+  });
+
   test("takes up what the server rendered, without a mismatch", async () => {
     const html =
       '<p id="clock">{&quot;data&quot;:null,&quot;error&quot;:null,&quot;isConnected&quot;:false}</p>';

@@ -74,6 +74,14 @@ function Switch() {
   return createElement("button", { id: "switch", type: "button", onClick }, `${data} ${status.state}`);
 }
 
+/** Three routes, the last of which has no stream. */
+function Route() {
+  const [route, setRoute] = useState(1);
+  const { data, isConnected } = useSSE(route < 3 ? `/stream?route=${route}` : null);
+  const onClick = () => setRoute(route + 1);
+  return createElement("button", { id: "route", type: "button", onClick }, `${data} ${isConnected}`);
+}
+
 const views: Readonly<Record<string, FunctionComponent>> = {
   clock: () => createElement(Clock),
   other: () => createElement(Clock, { id: "other" }),
@@ -82,6 +90,7 @@ const views: Readonly<Record<string, FunctionComponent>> = {
   burst: Burst,
   inline: Inline,
   switch: Switch,
+  route: Route,
 };
 
 function App({ names }: { names: readonly string[] }) {
