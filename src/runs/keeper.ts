@@ -80,11 +80,12 @@ export class Keeper {
   /** Makes the run that writes from `beginning` on. It is to be begun, or stopped. */
   add(info: RunInfo, token: string, beginning: Beginning): LocalRun {
     const { hub, names, settings, explain } = this.#options;
-    const ageMs = Date.now() - info.startedAt + settings.maxDurationMs;
+    const ageNow = (): number => Date.now() - info.startedAt;
     const writer = new RunWriter({
       hub,
       topic: names.topicOf(info.id),
-      retention: retentionFor(settings, ageMs),
+      retention: retentionFor(settings, ageNow() + settings.maxDurationMs),
+      retentionAtEnd: () => retentionFor(settings, ageNow()),
       last: beginning.last,
       lastProgress: beginning.lastProgress,
       name: crypto.randomUUID(),
@@ -100,6 +101,7 @@ export class Keeper {
       writer,
       maxDurationMs: settings.maxDurationMs,
       maxOutput: settings.maxOutput,
+      firstReaderMs: settings.joinWaitMs,
       explain: (error) => explain(error, info),
       onOver: async (isEnded) => {
         if (!isEnded) {

@@ -65,7 +65,8 @@ export class Leases extends PulseMember {
 
   /** @internal */
   override onPulse(now: number): number {
-    this.#awakeMs += Math.min(now - this.#lastTick, this.#tickMs + SLACK_MS);
+    const passedMs = now - this.#lastTick;
+    if (passedMs <= this.#tickMs + SLACK_MS) this.#awakeMs += passedMs;
     this.#lastTick = now;
     if (this.#host.isNeeded() && now - this.#renewedAt >= this.#leaseMs / 3) void this.#renew(now);
     this.#host.check();

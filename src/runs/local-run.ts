@@ -20,6 +20,8 @@ export interface LocalRunOptions
   readonly writer: RunWriter;
   readonly maxDurationMs: number;
   readonly maxOutput: number;
+  /** How long its first reader may take to come, at the least. */
+  readonly firstReaderMs: number;
   /** What was written before, by another process. */
   readonly written: number;
   /** What clients are told of what the producer threw. */
@@ -43,7 +45,7 @@ export class LocalRun implements Run {
   #written: number;
   #meta: Record<string, unknown> = {};
   #ending = false;
-  #isWatched = true;
+  #isWatched: boolean | undefined;
   #durationTimer: ReturnType<typeof setTimeout> | undefined;
   #unwatchedTimer: ReturnType<typeof setTimeout> | undefined;
   #onOver: () => void = () => undefined;
@@ -140,11 +142,12 @@ export class LocalRun implements Run {
 
   /** Says whether anybody reads it. */
   setWatched(isWatched: boolean): void {
-    const { stopAfterMs } = this.#options;
+    const { stopAfterMs, firstReaderMs } = this.#options;
     if (stopAfterMs === undefined || isWatched === this.#isWatched || this.#ending) return;
+    const patienceMs = this.#isWatched === undefined ? Math.max(stopAfterMs, firstReaderMs) : stopAfterMs;
     this.#isWatched = isWatched;
     clearTimeout(this.#unwatchedTimer);
-    if (!isWatched) this.#unwatchedTimer = setTimeout(() => void this.#end(STOPPED), stopAfterMs);
+    if (!isWatched) this.#unwatchedTimer = setTimeout(() => void this.#end(STOPPED), patienceMs);
   }
 
   async #produce(produce: (run: Run) => unknown): Promise<void> {

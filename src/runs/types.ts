@@ -66,7 +66,10 @@ export interface Run {
 /** Does the work. What it returns, if it is a plain object, is added to what `done` carries. */
 export type Produce = (run: Run) => unknown;
 
-/** What is to happen once all clients have left: going on, or stopping when none has come back for so long. */
+/**
+ * What is to happen once all clients have left: going on, or stopping when none has come back for so long. The first may
+ * take `joinWait` to come. Clients that a server has sent away, or that it cut off, have not left.
+ */
 export type WhenUnwatched = "continue" | { readonly stopAfterMs: number };
 
 /** Options of `runs.start`. */

@@ -21,6 +21,8 @@ export interface WriterOptions {
   readonly hub: Hub;
   readonly topic: string;
   readonly retention: Retention;
+  /** What is kept once the end is there. */
+  readonly retentionAtEnd: () => Retention;
   /** The position of the last event of the topic: this writer's own, or that of the start. */
   readonly last: string;
   /** The position of the latest progress before, where there is one. */
@@ -234,12 +236,12 @@ export class RunWriter {
   }
 
   async #publish(events: readonly PublishedEvent[], finish: boolean): Promise<string[]> {
-    const { hub, topic, retention, name, patienceMs } = this.#options;
+    const { hub, topic, retention, retentionAtEnd, name, patienceMs } = this.#options;
     const options = {
       expectLast: this.#last,
       publishId: `${name}:${++this.#appends}`,
       finish,
-      retention,
+      retention: finish ? retentionAtEnd() : retention,
     };
     const giveUpAt = performance.now() + patienceMs;
     for (let delayMs = FIRST_RETRY_MS; ; delayMs = Math.min(delayMs * 2, MAX_RETRY_MS)) {
