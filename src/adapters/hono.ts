@@ -2,6 +2,13 @@ import type { Context } from "hono";
 import type { StatusCode } from "hono/utils/http-status";
 import type { Hub, Opening, RequestHead, RespondOptions } from "../hub/index.ts";
 import { EVENT_STREAM_HEADERS } from "../protocol/index.ts";
+import {
+  answerRun,
+  type JoinOptions,
+  type RunOpening,
+  type RunRoutesOptions,
+  type Runs,
+} from "../runs/index.ts";
 import { runHandler } from "../session/handler.ts";
 import { lastEventIdOf } from "../session/last-event-id.ts";
 import { type StreamOptions, sessionSettings } from "../session/options.ts";
@@ -64,9 +71,46 @@ export function streamSSE(
  * @throws EverstreamError as `hub.respond` does.
  */
 export async function streamTopics(c: Context, hub: Hub, options: RespondOptions): Promise<Response> {
+  return answer(c, await hub.open(headOf(c), options));
+}
+
+/**
+ * Answers with a run's stream: what was written after the client's `Last-Event-ID`, or from the start, and then what
+ * comes. 404 for a run there never was, 410 for one that is no longer kept.
+ *
+ * @throws EverstreamError `INVALID_OPTION` for the id; as `hub.respond` does for the options.
+ */
+export async function streamRun(
+  c: Context,
+  runs: Runs,
+  id: string,
+  options?: JoinOptions,
+): Promise<Response> {
+  return answer(c, await runs.open(headOf(c), id, options));
+}
+
+/**
+ * The routes of runs as a handler: start, join, stop and state, as `runs.routes()` has them.
+ *
+ * ```ts
+ * app.all("/runs/*", runRoutes(runs, { start, authorize }));
+ * ```
+ *
+ * (`/runs/*` is `/runs` itself, too.)
+ */
+export function runRoutes(runs: Runs, options: RunRoutesOptions): (c: Context) => Promise<Response> {
+  return async (c) => {
+    const answered = await answerRun(runs, c.req.raw, options);
+    return answered.kind === "response" ? answered.response : answer(c, answered);
+  };
+}
+
+function headOf(c: Context): RequestHead {
   const { raw } = c.req;
-  const head: RequestHead = { method: raw.method, url: raw.url, header: (name) => raw.headers.get(name) };
-  const opening: Opening = await hub.open(head, options);
+  return { method: raw.method, url: raw.url, header: (name) => raw.headers.get(name) };
+}
+
+function answer(c: Context, opening: Opening | RunOpening): Response {
   if (opening.kind === "response") {
     return c.newResponse(opening.body, opening.status as StatusCode, { ...opening.headers });
   }

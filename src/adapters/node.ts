@@ -1,13 +1,21 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
-import type { Hub, RequestHead, RespondOptions } from "../hub/index.ts";
+import type { Hub, Opening, RequestHead, RespondOptions } from "../hub/index.ts";
 import { EVENT_STREAM_HEADERS } from "../protocol/index.ts";
+import {
+  answerRun,
+  type JoinOptions,
+  type RunOpening,
+  type RunRoutesOptions,
+  type Runs,
+} from "../runs/index.ts";
 import { type HandlerOptions, runHandler, type StreamCallback } from "../session/handler.ts";
 import { lastEventIdOf } from "../session/last-event-id.ts";
 import { type NodeResponse, NodeSink } from "../session/node-sink.ts";
 import { sessionSettings } from "../session/options.ts";
 import { Session } from "../session/session.ts";
 import { EventStreamWriter } from "../session/stream.ts";
+import { requestOf, sendResponse } from "./node-request.ts";
 import { keepsOwnHeader } from "./own-header.ts";
 
 /** A request of `node:http` or `node:http2`; Express' is one, Fastify's has one as `request.raw`. */
@@ -48,12 +56,49 @@ export async function streamTopics(
   hub: Hub,
   options: RespondOptions,
 ): Promise<void> {
-  const head: RequestHead = {
+  send(req, res, await hub.open(headOf(req), options));
+}
+
+/**
+ * Answers with a run's stream: what was written after the client's `Last-Event-ID`, or from the start, and then what
+ * comes. 404 for a run there never was, 410 for one that is no longer kept. Resolves when the response has begun.
+ *
+ * @throws EverstreamError `INVALID_OPTION` for the id; as `hub.respond` does for the options.
+ */
+export async function streamRun(
+  req: NodeRequest,
+  res: ServerResponse | Http2ServerResponse,
+  runs: Runs,
+  id: string,
+  options?: JoinOptions,
+): Promise<void> {
+  send(req, res, await runs.open(headOf(req), id, options));
+}
+
+/**
+ * The routes of runs as a listener: start, join, stop and state, as `runs.routes()` has them. Express' `app.use` takes
+ * it, without a path before it.
+ */
+export function runRoutes(
+  runs: Runs,
+  options: RunRoutesOptions,
+): (req: NodeRequest, res: ServerResponse | Http2ServerResponse) => Promise<void> {
+  return async (req, res) => {
+    const answered = await answerRun(runs, requestOf(req), options);
+    if (answered.kind === "stream") send(req, res, answered);
+    else await sendResponse(res, answered.response);
+  };
+}
+
+function headOf(req: NodeRequest): RequestHead {
+  return {
     method: req.method ?? "GET",
     url: req.url ?? "/",
     header: (name) => headerOf(req, name),
   };
-  const opening = await hub.open(head, options);
+}
+
+function send(req: NodeRequest, res: NodeResponse, opening: Opening | RunOpening): void {
   if (opening.kind === "response") {
     res.statusCode = opening.status;
     for (const [name, value] of Object.entries(opening.headers)) res.setHeader(name, value);

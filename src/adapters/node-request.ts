@@ -1,0 +1,44 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Http2ServerRequest } from "node:http2";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import type { NodeResponse } from "../session/node-sink.ts";
+
+/** A Node request as code for Fetch servers reads it: method, URL, headers and body. */
+export function requestOf(req: IncomingMessage | Http2ServerRequest): Request {
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(req.headers)) {
+    // HTTP/2 has the method and its like among the headers.
+    if (name.startsWith(":")) continue;
+    for (const one of [value ?? []].flat()) headers.append(name, one);
+  }
+  const host = headers.get("host") ?? req.headers[":authority"] ?? "localhost";
+  const { method = "GET" } = req;
+  // Express cuts off of `url` what a router is mounted at.
+  const { originalUrl = req.url ?? "/", body } = req as { originalUrl?: string; body?: unknown };
+  const init: RequestInit & { duplex?: "half" } = { method, headers };
+  if (method !== "GET" && method !== "HEAD") {
+    if (body === undefined) {
+      init.body = Readable.toWeb(req) as ReadableStream;
+      init.duplex = "half";
+    } else {
+      // Middleware has read it already.
+      init.body = typeof body === "string" ? body : JSON.stringify(body);
+    }
+  }
+  return new Request(new URL(originalUrl, `http://${host}`), init);
+}
+
+/** Sends a Fetch response whole. */
+export async function sendResponse(res: NodeResponse, response: Response): Promise<void> {
+  res.statusCode = response.status;
+  response.headers.forEach((value, name) => {
+    res.setHeader(name, value);
+  });
+  if (response.body === null) {
+    res.end();
+    return;
+  }
+  const body = Readable.fromWeb(response.body as Parameters<typeof Readable.fromWeb>[0]);
+  await pipeline(body, res as ServerResponse);
+}
