@@ -8,7 +8,8 @@
  * The two servers show the generator's own ceiling: whatever they reach, it can count.
  *
  * Both speak JSON lines: one flat object a line on stdin, one reply a line on stdout. The other side sends
- * its next command after the reply to the last.
+ * its next command after the reply to the last. The servers know two: one with `ms` publishes, any other asks for
+ * the CPU time used so far.
  *
  * An event is counted by its marker, a '~' that its data holds exactly once and nothing else on the wire
  * holds at all. One byte can't be split, so the count is exact at any split of the stream and whatever
@@ -538,7 +539,7 @@ static void serve(unsigned frames) {
     if (!fds[0].revents) continue;
     for (char *line = next_line(1); line; line = next_line(0)) {
       if (json_value(line, "ms")) publish(frames, (size_t)json_number(line, "bytes", 150), json_number(line, "ms", 1000));
-      else exit(0);
+      else printf("{\"cpuUs\":%llu}\n", (unsigned long long)cpu_us());
     }
   }
 }
