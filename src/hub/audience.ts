@@ -1,4 +1,5 @@
 import type { GapData, GapReason } from "../protocol/index.ts";
+import { report } from "../session/report.ts";
 import type { Epochs } from "./epochs.ts";
 import type { Frame } from "./frame.ts";
 import type { TopicState } from "./log.ts";
@@ -7,6 +8,9 @@ import type { Pages, SharedPage } from "./pages.ts";
 import type { Pump, Slice, Work } from "./pump.ts";
 import type { Reader } from "./reader.ts";
 import type { Ring } from "./ring.ts";
+
+/** After how long a read of the log that failed is tried again. */
+export const RETRY_READ_MS = 1000;
 
 /** What a hub counts as it goes. */
 export interface Counts {
@@ -24,6 +28,7 @@ export interface AudienceHost {
   readonly pages: Pages;
   readonly counts: Counts;
   readonly closed: boolean;
+  readStates(topics: readonly string[]): Promise<readonly TopicState[]>;
   /** Nobody holds the audience any more. */
   letGo(audience: Audience): void;
 }
@@ -170,7 +175,19 @@ export class Audience implements Work {
     };
   }
 
-  /** Learns from a page of the log which topics are finished. A page may be older than what the feed has told. */
+  /** Asks the log which topics are finished already. From now on the feed tells, too. */
+  async learnEnds(): Promise<void> {
+    try {
+      this.note(await this.#host.readStates(this.topics));
+      this.pump.kick();
+    } catch (error) {
+      if (this.closed || this.#holders === 0) return;
+      report("Reading the log failed, and will be tried again", error);
+      setTimeout(() => void this.learnEnds(), RETRY_READ_MS);
+    }
+  }
+
+  /** Learns from the log which topics are finished. What it says may be older than what the feed has told. */
   note(states: readonly TopicState[]): void {
     states.forEach(({ finishedAt }, index) => {
       if (finishedAt > 0) this.finish(this.topics[index] as string, finishedAt);

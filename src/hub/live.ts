@@ -1,7 +1,7 @@
 import { Audience, type AudienceHost, type Counts } from "./audience.ts";
 import { Epochs } from "./epochs.ts";
 import { Frame } from "./frame.ts";
-import type { Delivery, Epoch, EventLog, LogConnection, LogEntry } from "./log.ts";
+import type { Delivery, Epoch, EventLog, LogConnection, LogEntry, TopicState } from "./log.ts";
 import { Pages } from "./pages.ts";
 import { Pump } from "./pump.ts";
 import { Ring } from "./ring.ts";
@@ -90,6 +90,11 @@ export class Live implements AudienceHost {
     return this.pump.pressure(this.#topics.get(topic)?.unsent ?? 0);
   }
 
+  async readStates(topics: readonly string[]): Promise<readonly TopicState[]> {
+    const page = await this.connection.read({ topics, after: 0, maxEntries: 0, maxBytes: 0 });
+    return page.topics;
+  }
+
   letGo(audience: Audience): void {
     this.#audiences.delete(audience.key);
     for (const topic of audience.topics) {
@@ -153,6 +158,7 @@ export class Live implements AudienceHost {
     this.#audiences.set(key, audience);
     for (const topic of topics) this.#topics.get(topic)?.audiences.add(audience);
     audience.hold();
+    void audience.learnEnds();
     return audience;
   }
 

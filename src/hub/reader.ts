@@ -1,7 +1,7 @@
 import type { GapData } from "../protocol/index.ts";
 import { joinPulse, leavePulse, PulseMember } from "../session/pulse.ts";
 import { report } from "../session/report.ts";
-import type { Audience } from "./audience.ts";
+import { type Audience, RETRY_READ_MS } from "./audience.ts";
 import type { Frame } from "./frame.ts";
 import type { TopicState } from "./log.ts";
 import type { Outlet } from "./outlet.ts";
@@ -10,8 +10,6 @@ import type { Slice, Work } from "./pump.ts";
 
 /** How often a reader is told of a position that moved without an event for it. Less than a heartbeat, which it saves. */
 const CHECKPOINT_MS = 10_000;
-/** After how long a read of the log that failed is tried again. */
-const RETRY_READ_MS = 1000;
 
 /** What a reader needs to begin. */
 export interface ReaderStart {
@@ -152,8 +150,10 @@ export class Reader extends PulseMember implements Work {
     return CHECKPOINT_MS;
   }
 
+  /** To the ring, if it reaches back far enough; else to the log. */
   #follow(): void {
-    if (!this.#reading) void this.#readLog();
+    if (this.cursor >= this.audience.ring.base) this.#goOver();
+    else if (!this.#reading) void this.#readLog();
   }
 
   async #readLog(): Promise<void> {
@@ -164,6 +164,7 @@ export class Reader extends PulseMember implements Work {
         const page = await this.audience.readPage(this.cursor, this.outlet.compaction);
         if (this.#left || epoch !== this.#epoch) continue;
         this.#takePage(page);
+        if (this.#left) return;
         if (this.cursor >= this.audience.ring.base) this.#goOver();
       }
     } catch (error) {
@@ -189,7 +190,6 @@ export class Reader extends PulseMember implements Work {
 
   /** From the log to the ring, which holds everything after the cursor. */
   #goOver(): void {
-    if (this.#left) return;
     const { audience } = this;
     this.#fromLog = false;
     this.#told = undefined;

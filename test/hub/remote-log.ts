@@ -2,10 +2,13 @@ import type { Delivery, EventLog, LogConnection, LogFeed } from "everstream";
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
+/** A read that asks for no entries asks for the topics' states. */
+export type Call = "append" | "read" | "states" | "follow";
+
 /** What a test does to a log that is far away. */
 export interface Distance {
   /** Called at each end of each of the hub's calls to the log, the feed's deliveries aside. */
-  onCall?: (call: "append" | "read" | "follow", moment: "before" | "after") => void | Promise<void>;
+  onCall?: (call: Call, moment: "before" | "after") => void | Promise<void>;
   /** Whether to lose this delivery on its way. */
   loses?: (delivery: Delivery) => boolean;
 }
@@ -43,7 +46,7 @@ function remoteConnection(
   followed: Map<string, number>,
   { onCall }: Distance,
 ): LogConnection {
-  const far = async <Result>(call: "append" | "read" | "follow", work: () => Result | Promise<Result>) => {
+  const far = async <Result>(call: Call, work: () => Result | Promise<Result>) => {
     await turn();
     await onCall?.(call, "before");
     const result = await work();
@@ -55,7 +58,7 @@ function remoteConnection(
     epochs: connection.epochs,
     head: connection.head,
     append: (request) => far("append", () => connection.append(request)),
-    read: (query) => far("read", () => connection.read(query)),
+    read: (query) => far(query.maxEntries > 0 ? "read" : "states", () => connection.read(query)),
     follow: (topic) =>
       far("follow", () => {
         followed.set(topic, (followed.get(topic) ?? 0) + 1);

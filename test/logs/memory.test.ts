@@ -1,5 +1,5 @@
 import { createHub, memoryLog } from "everstream";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { describeLog, type LogFixture, openNode } from "./contract.ts";
 import { describeHubOver, remote } from "./hub-contract.ts";
 
@@ -38,7 +38,7 @@ describe("memoryLog", () => {
     }).ready;
     await second.subscribe("t", ({ data }) => seen.push(data)).ready;
     await second.publish("t", { data: 1 });
-    await first.position();
+    await vi.waitUntil(() => seen.length >= 2, { interval: 1 });
     expect(seen).toEqual([1, 2]);
     await Promise.all([first.close(), second.close()]);
   });
