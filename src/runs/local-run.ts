@@ -165,9 +165,8 @@ export class LocalRun implements Run {
     if (this.#ending) return;
     this.#ending = true;
     const progress = this.#progress.end(ending.state === "done");
-    const events: PublishedEvent[] = progress === undefined ? [] : [{ type: PROGRESS_EVENT, data: progress }];
-    const otherwise = endingEvent({ state: "error", error: MASKED_ERROR });
-    const ended = this.#writer.end([...events, endingEvent(ending)], [otherwise]);
+    if (progress !== undefined) void this.#writer.send({ type: PROGRESS_EVENT, data: progress }, 0);
+    const ended = this.#writer.end(endingEvent(ending), endingEvent({ state: "error", error: MASKED_ERROR }));
     if (ending.state !== "done") this.#abort(ending.error?.message ?? "This run has ended.");
     this.#settle(await ended);
   }

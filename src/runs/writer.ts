@@ -101,17 +101,17 @@ export class RunWriter {
   }
 
   /**
-   * Writes what waits and then the last events, with the topic's end; others in their place, where they can't be sent.
+   * Writes what waits and then the last event, with the topic's end; another in its place, where it can't be sent.
    * Resolves to whether the end is there: not where the writer was lost.
    */
-  async end(events: PublishedEvent[], otherwise: PublishedEvent[]): Promise<boolean> {
+  async end(event: PublishedEvent, otherwise: PublishedEvent): Promise<boolean> {
     if (this.#closed) return false;
-    const written = this.#enqueue(events, 0, true);
+    const written = this.#enqueue([event], 0, true);
     this.#close();
     try {
       await written.catch((error: unknown) => {
         if (!isFaultOfEvent(error)) throw error;
-        return this.#enqueue(otherwise, 0, true);
+        return this.#enqueue([otherwise], 0, true);
       });
       return true;
     } catch {
