@@ -8,7 +8,7 @@ import { findRun, lastEvent, latestProgress } from "./find.ts";
 import type { FoundRun, RunInfo } from "./types.ts";
 
 /** Options of `runs.open`, `runs.respond` and the adapters' `streamRun`. */
-export interface JoinOptions extends Omit<RespondOptions, "topics" | "from" | "compaction"> {
+export interface JoinOptions extends Omit<RespondOptions, "topics" | "from" | "compaction" | "authorize"> {
   /** Whether this client may read this run; `false` becomes 403. Asked at every opening. */
   authorize?: (run: RunInfo) => boolean | Promise<boolean>;
 }

@@ -132,10 +132,12 @@ describe("a producer that loses its lease while writing", () => {
 
   it("can't write between the text that is handed over and what follows it", async () => {
     const zombie = freezable();
+    const finish = gate();
     const onAbandoned = vi.fn(
       (_: unknown, text: string): Produce =>
         async (run) => {
           await run.text(`|after ${text.length}`);
+          await finish.promise;
         },
     );
     const other = cluster.node({ onAbandoned });
@@ -154,9 +156,13 @@ describe("a producer that loses its lease while writing", () => {
     const client = await join(other, "a");
     await client.until((seen) => textOf(seen).length > 1000);
     zombie.freeze();
-    await ended(client);
+    await client.until((seen) => textOf(seen).includes("|"));
+    // What was under way when it froze arrives now, while the other one writes.
     zombie.thaw();
     await over.promise;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    finish.open();
+    await ended(client);
     const text = textOf(client);
     const [before = "", after = ""] = text.split("|");
     expect(before).toBe("x".repeat(before.length));
