@@ -28,15 +28,16 @@ export default defineConfig({
           ...common,
           name: "source",
           include: ["test/**/*.test.{ts,tsx}"],
-          exclude: ["test/package/**", "test/browser/**"],
+          exclude: ["test/package/**", "test/crash/**", "test/browser/**"],
         },
       },
-      // The repository as a whole: what is shipped (built, packed, installed), its documents, and who imports whom.
+      // The repository as a whole: what is shipped (built, packed, installed), its documents, who imports whom, and what
+      // becomes of processes that run it and are killed.
       {
         test: {
           ...common,
           name: "package",
-          include: ["test/package/**/*.test.ts"],
+          include: ["test/{package,crash}/**/*.test.ts"],
           globalSetup: "test/setup/packed.ts",
         },
       },

@@ -34,6 +34,13 @@ export const needs = [
     aptPackage: "nats-server",
     suites: /^test\/nats\/.*\.test\.tsx?$/,
   },
+  {
+    name: "strace",
+    variable: "STRACE_PATH",
+    commands: ["strace"],
+    aptPackage: "strace",
+    suites: /^test\/crash\/sync\.test\.ts$/,
+  },
 ];
 
 /** Debian keeps servers in sbin, which a user's PATH often lacks. */

@@ -8,6 +8,7 @@ import {
   readSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -35,6 +36,8 @@ const LMDB_FORMAT = 2;
 const LOCK_FILE_BYTES = 16_384;
 
 const UNFINISHED = ".new";
+/** Longer than it takes to make a file. */
+const UNFINISHED_MS = 60_000;
 
 /**
  * Opens an LMDB file, which is made where it is missing.
@@ -61,10 +64,13 @@ export async function written(commit: Promise<boolean>): Promise<void> {
   }
 }
 
-/** Removes what creations that were broken off have left behind. */
+/** Removes what creations that were broken off have left behind. Another process may be at one in this moment. */
 export function removeUnfinished(folder: string): void {
   for (const name of readdirSync(folder)) {
-    if (name.includes(UNFINISHED)) rmSync(join(folder, name), { force: true });
+    if (!name.includes(UNFINISHED)) continue;
+    const path = join(folder, name);
+    const modified = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Number.POSITIVE_INFINITY;
+    if (Date.now() - modified > UNFINISHED_MS) rmSync(path, { force: true });
   }
 }
 

@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { mkdirSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { RootDatabase, Transaction } from "lmdb";
 import { EverstreamError } from "../errors.ts";
@@ -7,6 +7,12 @@ import { openFile, removeUnfinished } from "./lmdb-file.ts";
 /** How often a folder is tried for: two processes that try at the very same moment may both have to step back. */
 const ATTEMPTS = 5;
 const MAX_PAUSE_MS = 40;
+
+/**
+ * The folders that this process owns or tries for, since the kernel's locks do not tell two openings in one process apart.
+ * Every copy of this module in the process looks at the same set.
+ */
+const OWN_FOLDERS = Symbol.for("everstream.lmdb.folders");
 
 /**
  * Ownership of a log's folder by one process, which the system takes back when that ends, however it ends.
@@ -23,15 +29,30 @@ export class LmdbOwner {
   readonly #root: RootDatabase;
   /** Held here, since its place in the table would go with it. */
   readonly #place: Transaction;
+  readonly #folderId: string;
 
-  private constructor(root: RootDatabase, place: Transaction) {
+  private constructor(root: RootDatabase, place: Transaction, folderId: string) {
     this.#root = root;
     this.#place = place;
+    this.#folderId = folderId;
   }
 
   /** @throws EverstreamError `LOG_LOCKED`: it has an owner. */
   static async claim(folder: string): Promise<LmdbOwner> {
     mkdirSync(folder, { recursive: true });
+    const { dev, ino } = statSync(folder, { bigint: true });
+    const folderId = `${dev}:${ino}`;
+    if (ownFolders().has(folderId)) throw locked(folder, "this process");
+    ownFolders().add(folderId);
+    try {
+      return await LmdbOwner.#claim(folder, folderId);
+    } catch (error) {
+      ownFolders().delete(folderId);
+      throw error;
+    }
+  }
+
+  static async #claim(folder: string, folderId: string): Promise<LmdbOwner> {
     for (let attempt = 1; ; attempt++) {
       const root = await openFile(folder, "owner.mdb");
       // Looked at before too: where the table has one, lmdb can block for long to take another.
@@ -40,12 +61,12 @@ export class LmdbOwner {
         const place = root.useReadTransaction();
         if (placesOf(root).length === 1) {
           removeUnfinished(folder);
-          return new LmdbOwner(root, place);
+          return new LmdbOwner(root, place, folderId);
         }
       }
       const [pid] = placesOf(root);
       await root.close();
-      if (attempt === ATTEMPTS) throw locked(folder, pid);
+      if (attempt === ATTEMPTS) throw locked(folder, `process ${pid ?? "that just ended"}`);
       await sleep(Math.random() * MAX_PAUSE_MS);
     }
   }
@@ -53,7 +74,14 @@ export class LmdbOwner {
   async release(): Promise<void> {
     this.#place.done();
     await this.#root.close();
+    ownFolders().delete(this.#folderId);
   }
+}
+
+function ownFolders(): Set<string> {
+  const shared = globalThis as { [OWN_FOLDERS]?: Set<string> };
+  shared[OWN_FOLDERS] ??= new Set();
+  return shared[OWN_FOLDERS];
 }
 
 /** The processes that have a place in the table of readers. */
@@ -61,8 +89,7 @@ function placesOf(root: RootDatabase): string[] {
   return [...root.readerList().matchAll(/^\s*(\d+)\s/gm)].map(([, pid]) => pid as string);
 }
 
-function locked(folder: string, pid: string | undefined): EverstreamError {
-  const owner = pid === String(process.pid) ? "this process" : `process ${pid ?? "that just ended"}`;
+function locked(folder: string, owner: string): EverstreamError {
   return new EverstreamError(
     "LOG_LOCKED",
     `The log in ${folder} is open already, in ${owner}. Connect all hubs to one lmdbLog(), and give each process a folder of its own.`,

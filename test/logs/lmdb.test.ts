@@ -1,5 +1,5 @@
 import fs from "node:fs";
-import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, utimes, writeFile } from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
 import { createHub, type Epoch } from "everstream";
@@ -276,8 +276,11 @@ describe("a folder", () => {
 
   it("needs no care after a process that was killed while it made the folder", async () => {
     const path = await testFolder();
-    await writeFile(join(path, "events.mdb.1.new"), "half");
-    await writeFile(join(path, "owner.mdb.2.new-lock"), "");
+    const anHourAgo = Date.now() / 1000 - 3600;
+    for (const name of ["events.mdb.1.new", "owner.mdb.2.new-lock"]) {
+      await writeFile(join(path, name), "half");
+      await utimes(join(path, name), anHourAgo, anHourAgo);
+    }
     const node = await openNode(lmdbLog({ path }));
     expect((await readdir(path)).sort()).toEqual([
       "events.mdb",
