@@ -2,6 +2,7 @@ import type { ServerResponse } from "node:http";
 import type { Http2ServerResponse } from "node:http2";
 import type { Socket } from "node:net";
 import type { Writable } from "node:stream";
+import { ByteQueue, PIECE_BYTES } from "./byte-queue.ts";
 import { report } from "./report.ts";
 import type { SharedBytes, Sink, SinkOwner } from "./sink.ts";
 
@@ -23,6 +24,9 @@ export class NodeSink implements Sink {
   readonly #response: NodeResponse;
   /** The socket to write to directly, if any. */
   readonly #socket: Socket | undefined;
+  /** What the transport has not been handed yet, if it ever was busy. */
+  #held: ByteQueue | undefined;
+  #ending = false;
   #closed = false;
 
   constructor(owner: SinkOwner, response: NodeResponse) {
@@ -41,11 +45,11 @@ export class NodeSink implements Sink {
   }
 
   get pending(): number {
-    return (this.#socket ?? this.#response).writableLength;
+    return this.#heldLength + (this.#socket ?? this.#response).writableLength;
   }
 
   get full(): boolean {
-    return this.#drainSource.writableNeedDrain;
+    return this.#heldLength > 0 || this.#drainSource.writableNeedDrain;
   }
 
   get serverClosing(): boolean {
@@ -54,28 +58,24 @@ export class NodeSink implements Sink {
 
   writeText(text: string): number {
     if (this.#closed) return 0;
-    const socket = this.#socket;
-    if (socket !== undefined) {
-      const length = Buffer.byteLength(text);
-      if (this.#mayWrite(socket)) socket.write(frameText(text, length));
-      return length;
+    if (this.#socket === undefined) {
+      const bytes = Buffer.from(text);
+      this.#put(bytes);
+      return bytes.length;
     }
-    const bytes = Buffer.from(text);
-    this.#writeResponse(bytes);
-    return bytes.length;
+    const length = Buffer.byteLength(text);
+    this.#put(frameText(text, length));
+    return length;
   }
 
   writeShared(shared: SharedBytes): void {
-    if (this.#closed) return;
-    const socket = this.#socket;
-    if (socket === undefined) this.#writeResponse(shared.bytes);
-    else if (this.#mayWrite(socket)) socket.write(shared.chunked);
+    if (!this.#closed) this.#put(this.#socket === undefined ? shared.bytes : shared.chunked);
   }
 
   end(): void {
     if (this.#closed) return;
-    closeSocketIfServerCloses(this.#response);
-    this.#attempt(() => this.#response.end());
+    this.#ending = true;
+    if (this.#heldLength === 0) this.#finish();
   }
 
   destroy(): void {
@@ -93,12 +93,22 @@ export class NodeSink implements Sink {
     this.#response.off("close", onClose);
     // The error listener stays: a late error of a response without one would end the process.
     if (reason === "write-failed") cutOff(this.#response);
+    // A chunk may be half written; whatever came after it would be taken for its rest.
+    if (this.#heldLength > 0) this.#socket?.destroy();
+    this.#held = undefined;
     this.#owner.onSinkClose(reason);
   }
 
-  /** The transport took some of what was pending. @internal */
+  /** The transport took what it held. @internal */
   drained(): void {
-    if (!this.#closed && this.pending === 0) this.#owner.onSinkDrain();
+    if (this.#closed) return;
+    this.#feed();
+    if (this.#ending && this.#heldLength === 0) this.#finish();
+    else if (!this.full) this.#owner.onSinkDrain();
+  }
+
+  get #heldLength(): number {
+    return this.#held?.length ?? 0;
   }
 
   /** What tells of fullness: of an HTTP/2 response, only its stream does. */
@@ -107,19 +117,51 @@ export class NodeSink implements Sink {
     return this.#socket ?? ("chunkedEncoding" in response ? response : response.stream);
   }
 
-  /** Whoever else has ended the response has written its last chunk; more would be read as another response. */
-  #mayWrite(socket: Socket): boolean {
-    return socket.writable && !this.#response.writableEnded;
+  /** The transport holds bytes, and will say when it has taken them. */
+  get #busy(): boolean {
+    const source = this.#drainSource;
+    return source.writableNeedDrain && source.writableLength > 0;
   }
 
-  #writeResponse(bytes: Uint8Array): void {
+  #put(bytes: Uint8Array): void {
+    if (bytes.length <= PIECE_BYTES && this.#heldLength === 0 && !this.#busy) {
+      this.#write(bytes);
+      return;
+    }
+    this.#held ??= new ByteQueue();
+    this.#held.push(bytes);
+    this.#feed();
+  }
+
+  #feed(): void {
+    const held = this.#held;
+    while (held !== undefined && held.length > 0 && !this.#closed && !this.#busy) {
+      // Somebody else's end has come into the middle of it.
+      if (this.#response.writableEnded) this.closed("write-failed");
+      else this.#write(held.take());
+    }
+  }
+
+  #write(bytes: Uint8Array): void {
     const response = this.#response as ServerResponse & { flush?: unknown };
-    if (response.writableEnded || response.destroyed) return;
-    this.#attempt(() => {
-      response.write(bytes);
-      // Express' `compression` and its like hold bytes back until asked.
-      if (typeof response.flush === "function") response.flush();
-    });
+    // Whoever else has ended the response has written its last chunk; more would be read as another response.
+    if (response.writableEnded) return;
+    const socket = this.#socket;
+    if (socket !== undefined) {
+      if (socket.writable) socket.write(bytes);
+    } else if (!response.destroyed) {
+      this.#attempt(() => {
+        response.write(bytes);
+        // Express' `compression` and its like hold bytes back until asked.
+        if (typeof response.flush === "function") response.flush();
+      });
+    }
+  }
+
+  #finish(): void {
+    this.#ending = false;
+    closeSocketIfServerCloses(this.#response);
+    this.#attempt(() => this.#response.end());
   }
 
   /** Methods that middleware has put in place of Node's may throw. */

@@ -1,4 +1,5 @@
 import { EverstreamError } from "../errors.ts";
+import { ByteQueue } from "./byte-queue.ts";
 import type { SharedBytes, Sink, SinkOwner } from "./sink.ts";
 
 const encoder = /* @__PURE__ */ new TextEncoder();
@@ -22,8 +23,8 @@ export interface Transport {
 }
 
 /**
- * A sink that is the body of a `Response`. Bytes wait here and not in the stream's own queue, so that all that gathered
- * while the reader was busy leaves as one chunk.
+ * A sink that is the body of a `Response`. Bytes wait here and not in the stream's own queue, so that what gathered while
+ * the reader was busy leaves in few chunks.
  */
 export class WebSink implements Sink {
   /** The body to respond with. */
@@ -32,8 +33,7 @@ export class WebSink implements Sink {
   readonly #transport: Transport | undefined;
   #controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
   #shortcut: Sink | undefined;
-  #queue: Uint8Array[] = [];
-  #queued = 0;
+  readonly #queue = new ByteQueue();
   /** The reader has asked for a chunk and got none yet. */
   #asked = false;
   #ended = false;
@@ -60,11 +60,11 @@ export class WebSink implements Sink {
   }
 
   get pending(): number {
-    return this.#shortcut?.pending ?? this.#queued + (this.#transport?.pending ?? 0);
+    return this.#shortcut?.pending ?? this.#queue.length + (this.#transport?.pending ?? 0);
   }
 
   get full(): boolean {
-    return this.#shortcut?.full ?? this.#queued > 0;
+    return this.#shortcut?.full ?? this.#queue.length > 0;
   }
 
   get serverClosing(): boolean {
@@ -88,8 +88,13 @@ export class WebSink implements Sink {
   end(): void {
     if (this.#ended || this.#gone) return;
     this.#ended = true;
+    if (this.#shortcut !== undefined) {
+      // What it still holds must leave before the response ends; the stream is closed when that has.
+      this.#shortcut.end();
+      return;
+    }
     this.#transport?.ending();
-    if (this.#queued === 0) this.#finish();
+    if (this.#queue.length === 0) this.#finish();
   }
 
   destroy(): void {
@@ -112,8 +117,7 @@ export class WebSink implements Sink {
   close(reason: "cancelled" | "disconnected"): void {
     if (this.#gone) return;
     this.#gone = true;
-    this.#queue = [];
-    this.#queued = 0;
+    this.#queue.clear();
     // Whoever else still reads, a clone of the response for one, has got all that there will be.
     this.#closeStream();
     this.#owner.onSinkClose(reason);
@@ -128,31 +132,23 @@ export class WebSink implements Sink {
 
   #enqueue(bytes: Uint8Array): void {
     if (this.#gone || bytes.length === 0) return;
-    if (this.#asked) {
-      this.#asked = false;
-      this.#hand(bytes);
-    } else {
-      this.#queue.push(bytes);
-      this.#queued += bytes.length;
-    }
+    this.#queue.push(bytes);
+    if (this.#asked) this.#hand();
   }
 
   #onPull(): void {
     this.#asked = true;
-    if (this.#queued > 0) {
-      const bytes = joinBytes(this.#queue, this.#queued);
-      this.#queue = [];
-      this.#queued = 0;
-      this.#asked = false;
-      this.#hand(bytes);
-      if (this.#ended) this.#finish();
-      else this.#owner.onSinkDrain();
-    }
+    if (this.#queue.length === 0) return;
+    this.#hand();
+    if (this.#queue.length > 0) return;
+    if (this.#ended) this.#finish();
+    else this.#owner.onSinkDrain();
   }
 
-  #hand(bytes: Uint8Array): void {
+  #hand(): void {
+    this.#asked = false;
     // The stream's types leave no room for shared memory, which no one here makes.
-    this.#controller.enqueue(bytes as Uint8Array<ArrayBuffer>);
+    this.#controller.enqueue(this.#queue.take() as Uint8Array<ArrayBuffer>);
   }
 
   #closeStream(): void {
@@ -166,15 +162,4 @@ export class WebSink implements Sink {
     // A transport may still hold bytes for a client that does not read; it tells when it is really over.
     if (this.#transport === undefined) this.close("cancelled");
   }
-}
-
-function joinBytes(parts: readonly Uint8Array[], length: number): Uint8Array {
-  if (parts.length === 1) return parts[0] as Uint8Array;
-  const joined = new Uint8Array(length);
-  let offset = 0;
-  for (const part of parts) {
-    joined.set(part, offset);
-    offset += part.length;
-  }
-  return joined;
 }

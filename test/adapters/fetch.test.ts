@@ -7,9 +7,10 @@ import { Hono } from "hono";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { pulseSize } from "../../src/session/pulse.ts";
 import { type Deferred, deferred } from "../session/deferred.ts";
+import { eventually } from "../session/eventually.ts";
 import { collectGarbage } from "../session/garbage.ts";
 
-afterEach(() => vi.waitFor(() => expect(pulseSize()).toBe(0)));
+afterEach(() => eventually(() => expect(pulseSize()).toBe(0)));
 
 const URL = "http://test/events";
 

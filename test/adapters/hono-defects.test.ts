@@ -16,6 +16,7 @@ import { etag } from "hono/etag";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { pulseSize } from "../../src/session/pulse.ts";
 import { deferred } from "../session/deferred.ts";
+import { eventually } from "../session/eventually.ts";
 
 const servers: TestServer[] = [];
 const unhandled = vi.fn();
@@ -29,7 +30,7 @@ beforeEach(() => {
 
 afterEach(async () => {
   await Promise.all(servers.splice(0).map((server) => server.close()));
-  await vi.waitFor(() => expect(pulseSize()).toBe(0));
+  await eventually(() => expect(pulseSize()).toBe(0));
   process.off("unhandledRejection", unhandled);
   expect(unhandled).not.toHaveBeenCalled();
 });
@@ -179,7 +180,7 @@ describe("3: the end reaches the callback", () => {
     raw.destroy();
     await stream.closeReason;
     expect(second).toHaveBeenCalledTimes(1);
-    await vi.waitFor(() => expect(reported).toHaveBeenCalledTimes(2));
+    await eventually(() => expect(reported).toHaveBeenCalledTimes(2));
   });
 
   test("there is a signal, and the request's own is aborted too", async () => {
@@ -193,7 +194,7 @@ describe("3: the end reaches the callback", () => {
     const both = await signals.promise;
     expect(both.map(({ aborted }) => aborted)).toEqual([false, false]);
     raw.destroy();
-    await vi.waitFor(() => expect(both.map(({ aborted }) => aborted)).toEqual([true, true]));
+    await eventually(() => expect(both.map(({ aborted }) => aborted)).toEqual([true, true]));
   });
 
   test("sleep is broken off", async () => {
@@ -366,7 +367,7 @@ describe("6: HTTP/2", () => {
     request.on("data", (bytes: Buffer) => {
       body += bytes.toString();
     });
-    await vi.waitFor(() => expect(body).toContain("data: over h2\n\n"));
+    await eventually(() => expect(body).toContain("data: over h2\n\n"));
     request.close();
     expect(await reasons.promise).toBe("disconnected");
     session.destroy();

@@ -10,6 +10,7 @@ import { Hono } from "hono";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { pulseSize } from "../../src/session/pulse.ts";
 import { deferred } from "../session/deferred.ts";
+import { eventually } from "../session/eventually.ts";
 import { collectGarbage } from "../session/garbage.ts";
 
 const LINE = `${"x".repeat(65_535)}\n`;
@@ -26,7 +27,7 @@ beforeEach(() => {
 
 afterEach(async () => {
   await Promise.all(servers.splice(0).map((server) => server.close()));
-  await vi.waitFor(() => expect(pulseSize()).toBe(0));
+  await eventually(() => expect(pulseSize()).toBe(0));
   process.off("unhandledRejection", unhandled);
   expect(unhandled).not.toHaveBeenCalled();
 });
@@ -125,7 +126,7 @@ describe("disconnects", () => {
     const raw = await rawRequest(server);
     await raw.until(": everstream");
     raw.destroy();
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       await collectGarbage();
       expect(reference?.deref()).toBeUndefined();
     });
@@ -192,8 +193,8 @@ describe("clients that stall", () => {
     const writing = (async () => {
       while (!stream.closed) await stream.write(LINE);
     })();
-    await vi.waitFor(() => {
-      for (const socket of server?.sockets ?? []) expect(socket.writableLength).toBeGreaterThan(64 * 1024);
+    await eventually(() => {
+      for (const socket of server?.sockets ?? []) expect(socket.writableNeedDrain).toBe(true);
     });
     raw.destroy();
     await writing;
@@ -209,7 +210,7 @@ describe("clients that stall", () => {
       await stream.close();
     })();
     const server = servers.at(-1);
-    await vi.waitFor(() => {
+    await eventually(() => {
       for (const socket of server?.sockets ?? []) expect(socket.writableNeedDrain).toBe(true);
     });
     raw.resume();
@@ -227,7 +228,7 @@ describe("clients that stall", () => {
     const writing = (async () => {
       for (; !stream.closed; written += LINE.length) await stream.write(LINE);
     })();
-    await vi.waitFor(() => expect(written).toBeGreaterThan(1024 * 1024));
+    await eventually(() => expect(written).toBeGreaterThan(1024 * 1024));
     await (await rawRequest(server)).until(": everstream");
     raw.destroy();
     await writing;

@@ -3,6 +3,7 @@ import { type CloseReason, closeStreams, type EventStreamWriter, type HandlerOpt
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { pulseSize } from "../../src/session/pulse.ts";
 import { type Deferred, deferred } from "../session/deferred.ts";
+import { eventually } from "../session/eventually.ts";
 import { collectGarbage } from "../session/garbage.ts";
 import { type Client, type Handler, type Serving, ways } from "./ways.ts";
 
@@ -17,7 +18,7 @@ beforeEach(() => {
 afterEach(async () => {
   await Promise.all(open.splice(0).map((serving) => serving.dispose()));
   // Nothing of any stream may stay behind, whichever way it ended.
-  await vi.waitFor(() => expect(pulseSize()).toBe(0));
+  await eventually(() => expect(pulseSize()).toBe(0));
   process.off("unhandledRejection", unhandled);
   expect(unhandled).not.toHaveBeenCalled();
 });
@@ -67,7 +68,7 @@ describe.each(ways)("$name", (way) => {
     expect(await seen.reason).toBe(reason);
     const { stream } = seen;
     const finished = reason === "finished";
-    await vi.waitFor(() => expect(pulseSize()).toBe(0));
+    await eventually(() => expect(pulseSize()).toBe(0));
     expect(seen.onSignal).toHaveBeenCalledTimes(1);
     expect(seen.onAbort).toHaveBeenCalledTimes(finished ? 0 : 1);
     expect(stream.closed).toBe(true);
@@ -244,9 +245,9 @@ describe.each(ways)("$name", (way) => {
     await Promise.all(clients.map((client) => client.until("data: 1")));
     expect(pulseSize()).toBe(200);
     for (const client of clients) client.destroy();
-    await vi.waitFor(() => expect(reasons).toHaveLength(200));
+    await eventually(() => expect(reasons).toHaveLength(200));
     expect(new Set(reasons)).toEqual(new Set([way.left]));
-    await vi.waitFor(() => expect(pulseSize()).toBe(0));
+    await eventually(() => expect(pulseSize()).toBe(0));
   });
 
   test("an ended stream is garbage, though its callback never returns", async () => {
@@ -262,8 +263,8 @@ describe.each(ways)("$name", (way) => {
     const clients = await Promise.all(Array.from({ length: 10 }, () => serving.open()));
     await Promise.all(clients.map((client) => client.until("data: 1")));
     for (const client of clients) client.destroy();
-    await vi.waitFor(() => expect(pulseSize()).toBe(0));
-    await vi.waitFor(async () => {
+    await eventually(() => expect(pulseSize()).toBe(0));
+    await eventually(async () => {
       await collectGarbage();
       expect(references.filter((reference) => reference.deref() !== undefined)).toEqual([]);
     });

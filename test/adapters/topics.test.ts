@@ -8,6 +8,7 @@ import { Hono } from "hono";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { NodeSink } from "../../src/session/node-sink.ts";
 import { pulseSize } from "../../src/session/pulse.ts";
+import { eventually } from "../session/eventually.ts";
 
 let hub: Hub;
 let server: TestServer;
@@ -16,7 +17,7 @@ const requestSignals: AbortSignal[] = [];
 afterEach(async () => {
   await hub.close();
   await server.close();
-  await vi.waitFor(() => expect(pulseSize()).toBe(0));
+  await eventually(() => expect(pulseSize()).toBe(0));
 });
 
 type Serve = (options: () => RespondOptions) => Promise<TestServer>;
@@ -72,7 +73,7 @@ describe.each(adapters)("%s", (name, serve) => {
     await hub.publish("a", { data: 1 });
     await first.until("data: 1");
     first.destroy();
-    await vi.waitFor(() => expect(hub.stats().sessions).toBe(0));
+    await eventually(() => expect(hub.stats().sessions).toBe(0));
     await hub.publish("b", { data: 2 });
     await hub.publish("elsewhere", { data: "not mine" });
     const second = await open(first.events.at(-1)?.lastEventId);
@@ -123,11 +124,11 @@ describe.each(adapters)("%s", (name, serve) => {
       return decide.apply(hub, args);
     });
     open().catch(() => undefined);
-    await vi.waitFor(() => expect(hub.open).toHaveBeenCalled());
+    await eventually(() => expect(hub.open).toHaveBeenCalled());
     for (const socket of server.sockets) socket.once("close", leave);
     server.cut();
     await left;
-    await vi.waitFor(() => expect(hub.stats().closed).toEqual({ disconnected: 1 }));
+    await eventually(() => expect(hub.stats().closed).toEqual({ disconnected: 1 }));
     expect(hub.stats().sessions).toBe(0);
   });
 });

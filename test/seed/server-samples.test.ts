@@ -11,6 +11,7 @@ import {
 import type { Hono } from "hono";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { pulseSize } from "../../src/session/pulse.ts";
+import { eventually } from "../session/eventually.ts";
 import { app as abortSignal } from "./samples/abort-signal.ts";
 import { app as basic } from "./samples/basic.ts";
 import { app as chat } from "./samples/chat.ts";
@@ -41,7 +42,7 @@ beforeEach(() => {
 
 afterEach(async () => {
   await Promise.all(servers.splice(0).map((server) => server.close()));
-  await vi.waitFor(() => expect(pulseSize()).toBe(0));
+  await eventually(() => expect(pulseSize()).toBe(0));
   await new Promise((resolve) => setImmediate(resolve));
   process.off("unhandledRejection", unhandled);
   expect(unhandled).not.toHaveBeenCalled();
@@ -88,7 +89,7 @@ describe("basic", () => {
     await raw.until("id: 0");
     sleeps.mockClear();
     await end(raw);
-    await vi.waitFor(() => expect(pulseSize()).toBe(0));
+    await eventually(() => expect(pulseSize()).toBe(0));
     // The sleep in which the loop was has been broken off, and no other begun.
     expect(sleeps).toHaveBeenCalled();
     sleeps.mockRestore();
@@ -104,7 +105,7 @@ describe("with an abort signal", () => {
     aborts.mockClear();
     await end(raw);
     // The sample's own controller is the one that is aborted without a reason.
-    await vi.waitFor(() => expect(aborts.mock.calls.filter(({ length }) => length === 0)).toHaveLength(1));
+    await eventually(() => expect(aborts.mock.calls.filter(({ length }) => length === 0)).toHaveLength(1));
     aborts.mockRestore();
   });
 });
@@ -117,7 +118,7 @@ describe("several event types over an event bus", () => {
       await open(eventTypes, "/notifications", as("ann")),
       await open(eventTypes, "/notifications", as("bob")),
     ];
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect([eventBus.subscribers("ann"), eventBus.subscribers("bob")]).toEqual([1, 1]),
     );
     for (const type of ["message", "notification", "alert"])
@@ -135,14 +136,14 @@ describe("several event types over an event bus", () => {
       const intervals = vi.spyOn(globalThis, "setInterval");
       const cleared = vi.spyOn(globalThis, "clearInterval");
       const raw = await open(eventTypes, "/notifications", as("eve"));
-      await vi.waitFor(() => expect(eventBus.subscribers("eve")).toBe(1));
+      await eventually(() => expect(eventBus.subscribers("eve")).toBe(1));
       const at = intervals.mock.calls.findIndex(([, ms]) => ms === 30_000);
       const heartbeat = intervals.mock.calls[at]?.[0] as () => Promise<void>;
       const timer = intervals.mock.results[at]?.value as NodeJS.Timeout;
       await heartbeat();
       await raw.until("event: heartbeat\ndata: \n\n");
       await end(raw);
-      await vi.waitFor(() => expect(eventBus.subscribers("eve")).toBe(0));
+      await eventually(() => expect(eventBus.subscribers("eve")).toBe(0));
       expect(cleared).toHaveBeenCalledWith(timer);
       // One that fires after the end must be quiet.
       await heartbeat();
@@ -171,7 +172,7 @@ describe("progress of an upload", () => {
     const raw = await open(progress, "/upload/process", post);
     await raw.until("Validating");
     await end(raw);
-    await vi.waitFor(() => expect(pulseSize()).toBe(0));
+    await eventually(() => expect(pulseSize()).toBe(0));
     expect(raw.body).not.toContain("Processing");
   });
 });
@@ -219,9 +220,9 @@ describe("tokens of a model", () => {
     const raw = await open(chat, "/chat/stream?message=x");
     await raw.until("first");
     raw.destroy();
-    await vi.waitFor(() => expect(pulseSize()).toBe(0));
+    await eventually(() => expect(pulseSize()).toBe(0));
     go();
-    await vi.waitFor(() => expect(finished).toHaveBeenCalled());
+    await eventually(() => expect(finished).toHaveBeenCalled());
   });
 
   test("a request without a message is refused", async () => {

@@ -4,12 +4,13 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { pulseSize } from "../../src/session/pulse.ts";
 import { Session } from "../../src/session/session.ts";
 import { deferred } from "./deferred.ts";
+import { eventually } from "./eventually.ts";
 import { collectGarbage } from "./garbage.ts";
 
 const reported = vi.spyOn(console, "error").mockImplementation(() => undefined);
 
 beforeEach(() => reported.mockClear());
-afterEach(() => vi.waitFor(() => expect(pulseSize()).toBe(0)));
+afterEach(() => eventually(() => expect(pulseSize()).toBe(0)));
 
 const request = (): Request => new Request("http://test/");
 const forever = (): Promise<never> => new Promise(() => undefined);
@@ -296,7 +297,7 @@ describe("errors after the end", () => {
       { onError },
     );
     await response.body?.cancel();
-    await vi.waitFor(() => expect(onError).toHaveBeenCalledTimes(1));
+    await eventually(() => expect(onError).toHaveBeenCalledTimes(1));
   });
 });
 

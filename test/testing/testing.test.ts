@@ -10,6 +10,7 @@ import {
   type TestServer,
 } from "everstream/testing";
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { eventually } from "../session/eventually.ts";
 
 const servers: TestServer[] = [];
 
@@ -143,7 +144,7 @@ describe("serveForTest", () => {
     expect(server.sockets.size).toBe(1);
     server.cut();
     expect(await raw.ended).toBe("cut");
-    await vi.waitFor(() => expect(server.sockets.size).toBe(0));
+    await eventually(() => expect(server.sockets.size).toBe(0));
     await (await rawRequest(server)).until("hi");
   });
 
@@ -294,7 +295,7 @@ describe("rawRequest", () => {
     await paused.until("x");
     paused.pause();
     const { received } = paused;
-    await vi.waitFor(() => expect(server.sockets.values().next().value?.writableLength).toBeGreaterThan(0));
+    await eventually(() => expect(server.sockets.values().next().value?.writableLength).toBeGreaterThan(0));
     expect(paused.received).toBe(received);
     paused.resume();
     await paused.until((raw) => raw.received > received);
