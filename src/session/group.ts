@@ -5,6 +5,8 @@ import type { Session } from "./session.ts";
 const SPREAD_PER_SESSION_MS = 1;
 const MIN_SPREAD_MS = 1000;
 const MAX_SPREAD_MS = 60_000;
+/** So many ends, and the event loop goes round: ending ten thousand at once would hold everything else up. */
+const ENDS_PER_TURN = 100;
 
 /** All open sessions of one owner, for closing them together. */
 class SessionGroup {
@@ -51,7 +53,9 @@ export async function drainSessions(
   for (const [index, session] of sessions.entries()) {
     const due = (within * index) / sessions.length;
     const wait = due - (performance.now() - started);
-    if (wait >= 1) await new Promise((resolve) => setTimeout(resolve, wait));
+    if (wait >= 1 || index % ENDS_PER_TURN === ENDS_PER_TURN - 1) {
+      await new Promise((resolve) => setTimeout(resolve, wait));
+    }
     if (lastWords !== undefined && !session.closed) session.write(lastWords(session));
     session.write(encodeEvent({ retry: Math.round(Math.random() * spread) }));
     session.end("drained");
