@@ -12,6 +12,8 @@
  * - `TOO_MANY_TOPICS`: one request asks for more topics than the limit.
  * - `CONFLICT`: a conditional publish found that the topic had moved on.
  * - `UNKNOWN_TOPIC`, `TOPIC_FINISHED`: nothing can be published there.
+ * - `FORBIDDEN`: the client may not read this. `RIGHTS_EXPIRED`: it might, but no longer.
+ * - `TOO_MANY_SESSIONS`: the hub, or the session's key, has as many open as it may have.
  * - `INVALID_POSITION`: a cursor that this hub never gave out.
  * - `HUB_CLOSED`, `LOG_CLOSED`: it was used after `close()`.
  * - `LOG_FAILED`: the log could not store or read; the `cause` says why.
@@ -39,6 +41,9 @@ export type EverstreamErrorCode =
   | "CONFLICT"
   | "UNKNOWN_TOPIC"
   | "TOPIC_FINISHED"
+  | "FORBIDDEN"
+  | "RIGHTS_EXPIRED"
+  | "TOO_MANY_SESSIONS"
   | "INVALID_POSITION"
   | "HUB_CLOSED"
   | "LOG_CLOSED"

@@ -7,11 +7,13 @@ export { EverstreamError, type EverstreamErrorCode, isEverstreamError } from "./
 export type {
   AppendRequest,
   AppendResult,
+  Authorize,
   Compaction,
   Delivery,
   Epoch,
   EventLog,
   From,
+  Grant,
   Hub,
   HubEvent,
   HubLimits,
@@ -27,6 +29,7 @@ export type {
   PublishOptions,
   ReadOptions,
   ReadQuery,
+  Refusal,
   RequestHead,
   RespondOptions,
   Retention,
@@ -36,8 +39,11 @@ export type {
   StoredEvent,
   SubscribeOptions,
   TopicPage,
+  TopicRight,
   TopicState,
+  Topics,
   Unsubscribe,
+  Verdict,
 } from "./hub/index.ts";
 export { createHub } from "./logs/create-hub.ts";
 export { type MemoryLogOptions, memoryLog } from "./logs/memory.ts";

@@ -84,8 +84,8 @@ export interface Hub {
 
   /**
    * Answers a request with the topics' events: those after the cursor that the client came with, then live ones. A client
-   * that comes back with its cursor at the end of topics that are all finished gets 204; bad topics get 400 with a JSON
-   * error.
+   * that comes back with its cursor at the end of topics that are all finished gets 204. Refusals are JSON with `error`
+   * and `code`: 400 for bad topics, 403 and 500 as the options' `authorize` says, 429 and 503 for too many sessions.
    *
    * @throws EverstreamError `INVALID_OPTION`, `INVALID_EVENT`, `RESERVED_TYPE` for the options.
    */

@@ -40,7 +40,7 @@ export function hubOver(log: EventLog, options?: Omit<HubOptions, "log">): Hub {
 }
 
 class LogHub implements Hub, OpeningHost {
-  readonly sessions = new Sessions();
+  readonly sessions: Sessions;
   closing = false;
 
   readonly #log: EventLog;
@@ -60,6 +60,7 @@ class LogHub implements Hub, OpeningHost {
   constructor(log: EventLog, options: Omit<HubOptions, "log"> = {}) {
     this.#log = log;
     this.#limits = limitsOf(options.limits);
+    this.sessions = new Sessions(this.#limits);
     this.#retention = retentionOf(options.retention);
   }
 

@@ -31,4 +31,5 @@ export type {
 } from "./options.ts";
 export type { TopicPage } from "./read.ts";
 export type { Opening, RequestHead } from "./respond.ts";
+export type { Authorize, Grant, Refusal, TopicRight, Topics, Verdict } from "./rights.ts";
 export type { SessionFilter, SessionInfo } from "./sessions.ts";

@@ -1,6 +1,7 @@
 import { EverstreamError } from "../errors.ts";
 import type { StreamOptions } from "../session/options.ts";
 import type { EventLog, LogEntry, RetentionLimits } from "./log.ts";
+import type { Authorize, Topics } from "./rights.ts";
 
 /** How much of a topic is kept. Whatever is over any limit goes, the oldest first; the newest event always stays. */
 export interface Retention {
@@ -23,6 +24,10 @@ export interface HubLimits {
    * the log. Default: 131,072 (128 KiB).
    */
   maxWaitingBytes?: number;
+  /** How many sessions the hub has open at a time. Default: no limit. */
+  maxSessions?: number;
+  /** How many of them may have the same `key`. Default: no limit. */
+  maxSessionsPerKey?: number;
 }
 
 /** Options of `createHub`. */
@@ -67,12 +72,27 @@ export interface Compaction {
 
 /** Options of `hub.respond` and of the adapters' `streamTopics`. */
 export interface RespondOptions extends StreamOptions {
-  topics: string | readonly string[];
+  topics: Topics;
+  /**
+   * Asked at every opening, a client's return too: whether it may read the topics, which of them, from where on and
+   * until when. `false` becomes 403. What it throws or rejects with is reported, and becomes 500 without its words.
+   */
+  authorize?: Authorize;
+  /**
+   * When the client's rights end, in milliseconds as `Date.now()` gives them (a token's `exp`, times 1,000). The session
+   * ends then, as `expired` and with its position; an opening after it gets 403.
+   */
+  expiresAt?: number;
+  /**
+   * After how many milliseconds, give or take a fifth, the session ends as `expired`, with its position, for the client
+   * to come back: so that load spreads over servers, and rights are looked at anew. Default: never.
+   */
+  maxSessionAge?: number;
   /** Where a client begins that comes without a cursor. Default: `now`. */
   from?: From;
   /** After how many milliseconds clients reconnect that do so by the standard. Default: 2,000. */
   retry?: number;
-  /** Whose session it is, for `hub.disconnect`: a user's id, as it may be. */
+  /** Whose session it is, for `hub.disconnect` and `limits.maxSessionsPerKey`: a user's id, or an address. */
   key?: string;
   /** Headers of the response; they win over the usual ones. */
   headers?: Readonly<Record<string, string>>;
@@ -102,6 +122,8 @@ export interface Limits {
   readonly maxEventBytes: number;
   readonly maxTopics: number;
   readonly maxWaitingBytes: number;
+  readonly maxSessions: number;
+  readonly maxSessionsPerKey: number;
 }
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -117,11 +139,15 @@ export function limitsOf({
   maxEventBytes = 1024 * 1024,
   maxTopics = 100,
   maxWaitingBytes = 128 * 1024,
+  maxSessions = Number.POSITIVE_INFINITY,
+  maxSessionsPerKey = Number.POSITIVE_INFINITY,
 }: HubLimits = {}): Limits {
   return {
     maxEventBytes: amount("limits.maxEventBytes", maxEventBytes, 1),
     maxTopics: amount("limits.maxTopics", maxTopics, 1),
     maxWaitingBytes: amount("limits.maxWaitingBytes", maxWaitingBytes, 0),
+    maxSessions: amount("limits.maxSessions", maxSessions, 1),
+    maxSessionsPerKey: amount("limits.maxSessionsPerKey", maxSessionsPerKey, 1),
   };
 }
 
@@ -164,6 +190,16 @@ export function retryOf(retry: number = DEFAULT_RETRY_MS): number {
     throw invalid(`\`retry\` is ${retry}, but must be a whole number of milliseconds.`);
   }
   return amount("retry", retry, 0);
+}
+
+/** When rights end, or never. @throws EverstreamError `INVALID_OPTION`. */
+export function expiryOf(expiresAt: number = Number.POSITIVE_INFINITY): number {
+  return amount("expiresAt", expiresAt, 0);
+}
+
+/** A session's age, or none. @throws EverstreamError `INVALID_OPTION`. */
+export function maxAgeOf(maxSessionAge: number = Number.POSITIVE_INFINITY): number {
+  return amount("maxSessionAge", maxSessionAge, 1);
 }
 
 /** @throws EverstreamError `INVALID_OPTION`. */

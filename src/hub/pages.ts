@@ -38,6 +38,13 @@ export class SharedPage {
     return this.#epochs.format(entry.sequence);
   }
 
+  /** The page for somebody who may not see all of it. */
+  without(hides: (entry: LogEntry) => boolean): SharedPage {
+    const entries = this.page.entries.filter((entry) => !hides(entry));
+    if (entries.length === this.page.entries.length) return this;
+    return new SharedPage({ ...this.page, entries }, this.#epochs, this.#compaction);
+  }
+
   #encode(): SharedBytes {
     const { entries } = this.page;
     let text = "";

@@ -1,19 +1,21 @@
-import { EverstreamError, isEverstreamError } from "../errors.ts";
-import { EVENT_STREAM_HEADERS, EVENT_STREAM_TYPE, encodeEvent } from "../protocol/index.ts";
+import { isEverstreamError } from "../errors.ts";
+import { EVENT_STREAM_HEADERS, encodeEvent } from "../protocol/index.ts";
 import { helloOf } from "../session/handler.ts";
 import { lastEventIdOf } from "../session/last-event-id.ts";
 import { type SessionSettings, type StreamOptions, sessionSettings } from "../session/options.ts";
 import { report } from "../session/report.ts";
 import { Session } from "../session/session.ts";
 import type { Audience } from "./audience.ts";
+import { askLeave, expired, type Leave } from "./authorize.ts";
+import { endOfAge } from "./deadline.ts";
 import { gapBlock } from "./frame.ts";
 import type { Live } from "./live.ts";
-import { assertFrom, type RespondOptions, retryOf } from "./options.ts";
+import { assertFrom, maxAgeOf, type RespondOptions, retryOf } from "./options.ts";
 import { Reader } from "./reader.ts";
+import { closing, full, fullForKey } from "./refusal.ts";
 import { checkpointBlock, SessionOutlet } from "./session-outlet.ts";
-import { comeBackBlock, type Sessions } from "./sessions.ts";
+import type { Sessions } from "./sessions.ts";
 import { findStart, type Start } from "./start.ts";
-import { topicSet } from "./topics.ts";
 
 /** What a hub needs of a request, whatever server it came to. */
 export interface RequestHead {
@@ -32,7 +34,7 @@ export type Opening =
   | { readonly kind: "stream"; readonly headers: Record<string, string>; readonly session: Session }
   | {
       readonly kind: "response";
-      readonly status: 200 | 204 | 400 | 503;
+      readonly status: number;
       readonly headers: Record<string, string>;
       readonly body: string | null;
     };
@@ -44,9 +46,6 @@ export interface OpeningHost {
   readonly maxTopics: number;
   live(): Promise<Live>;
 }
-
-/** Seconds after which a client that is no EventSource may try again. */
-const RETRY_AFTER_S = 2;
 
 /**
  * Decides on a request: who reads what from where on.
@@ -60,37 +59,55 @@ export async function openSession(
 ): Promise<Opening> {
   const settings = settingsOf(options);
   const retry = retryOf(options.retry);
+  const maxAgeMs = maxAgeOf(options.maxSessionAge);
   assertFrom(options.from);
-  let topics: readonly string[];
-  try {
-    topics = topicSet(options.topics, host.maxTopics);
-  } catch (error) {
-    if (isEverstreamError(error)) return refusal(400, error);
-    throw error;
-  }
   const headers = headersWith(options.headers);
+  // Before anybody is asked who this is: that costs, too.
+  const busy = head.method === "HEAD" ? undefined : turnedAway(host, head, headers);
+  if (busy !== undefined) return busy;
+  const leave = await askLeave(head, options, host.maxTopics);
+  if ("kind" in leave) return leave;
+  const over = expired(leave);
+  if (over !== undefined) return over;
   if (head.method === "HEAD") return { kind: "response", status: 200, headers, body: null };
-  if (host.closing) return comeBack(host, head, headers);
-  const after = lastEventIdOf(head.header("last-event-id"), head.url);
   let audience: Audience | undefined;
   try {
     const live = await host.live();
-    audience = await live.join(topics);
-    const start = await findStart(live, audience, after, options.from);
-    if (host.closing) return comeBack(host, head, headers);
+    audience = await live.join(leave.rights.topics);
+    const after = lastEventIdOf(head.header("last-event-id"), head.url);
+    const start = await findStart(live, audience, after, options.from, leave.rights.notBefore);
+    const refused = turnedAway(host, head, headers) ?? expired(leave);
+    if (refused !== undefined) return refused;
     if (start.isOver) return { kind: "response", status: 204, headers: {}, body: null };
+    // From here to the session's being counted nobody else has a turn.
+    if (host.sessions.isFullFor(options.key)) return fullForKey(head, headers);
     const session = new Session(settings);
     begin(session, audience, start, retry);
-    const reader = new Reader(audience, new SessionOutlet(session, options.compaction), start);
-    host.sessions.add(session, reader, audience, options.key);
+    const outlet = new SessionOutlet(session, options.compaction, start.floors);
+    const reader = new Reader(audience, outlet, start);
+    host.sessions.add({ session, reader, audience, key: options.key, endsAt: endOf(leave, maxAgeMs) });
     return { kind: "stream", headers, session };
   } catch (error) {
     if (!isEverstreamError(error, "HUB_CLOSED")) report("A stream could not be opened", error);
-    return comeBack(host, head, headers);
+    return closing(host.sessions, head, headers);
   } finally {
     // The reader holds it by now, if there is one.
     audience?.release();
   }
+}
+
+/** What a client is told that no session could be opened for, whoever it is. */
+function turnedAway(
+  { closing: isClosing, sessions }: OpeningHost,
+  head: RequestHead,
+  headers: Record<string, string>,
+): Opening | undefined {
+  if (isClosing) return closing(sessions, head, headers);
+  return sessions.isFull ? full(sessions, head, headers) : undefined;
+}
+
+function endOf({ expiresAt }: Leave, maxAgeMs: number): number {
+  return Math.min(expiresAt, endOfAge(maxAgeMs));
 }
 
 /** What opens the stream: heartbeat and reconnection time, what can't be had, and the position to go on from. */
@@ -101,20 +118,6 @@ function begin(session: Session, audience: Audience, { cursor, gaps }: Start, re
     session.write(gapBlock(gap));
   }
   session.write(checkpointBlock(audience.format(cursor)));
-}
-
-/** A hub that is closing, or has no log, sends its clients to another server, or to the next one in its place. */
-function comeBack(host: OpeningHost, head: RequestHead, headers: Record<string, string>): Opening {
-  if (head.method === "GET" && head.header("accept")?.includes(EVENT_STREAM_TYPE)) {
-    return { kind: "response", status: 200, headers, body: comeBackBlock(host.sessions.retryMs()) };
-  }
-  const error = new EverstreamError("HUB_CLOSED", "This server takes no streams at the moment; try again.");
-  return refusal(503, error, { "Retry-After": String(RETRY_AFTER_S) });
-}
-
-function refusal(status: 400 | 503, error: EverstreamError, headers?: Record<string, string>): Opening {
-  const body = JSON.stringify({ error: error.message, code: error.code });
-  return { kind: "response", status, headers: { "Content-Type": "application/json", ...headers }, body };
 }
 
 /** The usual headers, but for those that the user chose, however these are spelt. */

@@ -1,21 +1,27 @@
 import { encodeEvent, type GapData } from "../protocol/index.ts";
 import { END_EVENT, LIVE_EVENT } from "../protocol/wire.ts";
 import type { Session } from "../session/session.ts";
-import { gapBlock } from "./frame.ts";
+import { type Frame, gapBlock } from "./frame.ts";
 import type { Compaction } from "./options.ts";
 import type { Outlet, Taken } from "./outlet.ts";
 import type { SharedPage } from "./pages.ts";
+import { type Floors, NO_FLOORS } from "./rights.ts";
 import type { Ring } from "./ring.ts";
 
-/** Writes a reader's events to an open response. */
+/**
+ * Writes a reader's events to an open response, but for those that its client may not see. They all lie before some
+ * position; up to there bytes are not shared with others.
+ */
 export class SessionOutlet implements Outlet {
   readonly wantsCheckpoints = true;
   readonly compaction: Compaction | undefined;
   readonly #session: Session;
+  #floors: Floors;
 
-  constructor(session: Session, compaction?: Compaction) {
+  constructor(session: Session, compaction?: Compaction, floors: Floors = NO_FLOORS) {
     this.#session = session;
     this.compaction = compaction;
+    this.#floors = floors;
   }
 
   get full(): boolean {
@@ -23,16 +29,22 @@ export class SessionOutlet implements Outlet {
   }
 
   take(ring: Ring, from: number): Taken {
+    const frame = ring.at(from) as Frame;
+    if (frame.sequence <= this.#floors.highest) return this.#takeOne(frame, from);
     const block = ring.block(from);
     this.#session.deliver(block.bytes);
     return block;
   }
 
   takePage(page: SharedPage): void {
-    this.#session.deliver(page.bytes);
+    const first = page.page.entries[0];
+    const isOpen = first === undefined || first.sequence > this.#floors.highest;
+    this.#session.deliver(isOpen ? page.bytes : page.without((entry) => this.#floors.hides(entry)).bytes);
   }
 
   tellGap(gap: GapData): void {
+    // Sequences begin anew.
+    if (gap.reason === "epoch") this.#floors = NO_FLOORS;
     this.#session.write(gapBlock(gap));
   }
 
@@ -43,6 +55,11 @@ export class SessionOutlet implements Outlet {
   finish(position: string): void {
     this.#session.write(encodeEvent({ event: END_EVENT, data: "{}", id: position }));
     this.#session.end("finished");
+  }
+
+  #takeOne(frame: Frame, index: number): Taken {
+    if (!this.#floors.hides(frame.entry)) this.#session.deliver(frame.alone);
+    return { to: index + 1, last: frame.sequence };
   }
 }
 

@@ -3,6 +3,7 @@ import type { CloseReason } from "../session/close-reason.ts";
 import { drainSessions, drainSpread } from "../session/group.ts";
 import type { Session } from "../session/session.ts";
 import type { Audience } from "./audience.ts";
+import { Deadline } from "./deadline.ts";
 import type { Reader } from "./reader.ts";
 import { checkpointBlock } from "./session-outlet.ts";
 
@@ -27,23 +28,60 @@ interface Entry {
   readonly openedAt: number;
 }
 
+/** What a hub ties together when it opens a session. */
+export interface OpenSession {
+  readonly session: Session;
+  readonly reader: Reader;
+  readonly audience: Audience;
+  readonly key: string | undefined;
+  /** When it has to end, in milliseconds as `Date.now()` gives them; infinite for never. */
+  readonly endsAt: number;
+}
+
+/** How many sessions there may be. */
+export interface SessionCaps {
+  readonly maxSessions: number;
+  readonly maxSessionsPerKey: number;
+}
+
 /** A hub's open sessions. */
 export class Sessions {
   /** How many ended, by reason. */
   readonly closed: Partial<Record<CloseReason, number>> = {};
   readonly #entries = new Map<Session, Entry>();
+  readonly #perKey = new Map<string, number>();
+  readonly #caps: SessionCaps;
+
+  constructor(caps: SessionCaps) {
+    this.#caps = caps;
+  }
 
   get size(): number {
     return this.#entries.size;
   }
 
+  /** No more can be opened. */
+  get isFull(): boolean {
+    return this.#entries.size >= this.#caps.maxSessions;
+  }
+
+  /** No more can be opened with this key. */
+  isFullFor(key: string | undefined): boolean {
+    return key !== undefined && (this.#perKey.get(key) ?? 0) >= this.#caps.maxSessionsPerKey;
+  }
+
   /** Ties a reader to its session: the end of one is the end of the other. */
-  add(session: Session, reader: Reader, audience: Audience, key: string | undefined): void {
+  add({ session, reader, audience, key, endsAt }: OpenSession): void {
     this.#entries.set(session, { reader, audience, key, openedAt: Date.now() });
+    this.#count(key, 1);
+    const deadline =
+      endsAt === Number.POSITIVE_INFINITY ? undefined : new Deadline(endsAt, () => this.#expire(session));
     session.onDrain = () => reader.wake();
     session.onClose((reason) => {
+      deadline?.cancel();
       reader.leave();
       this.#entries.delete(session);
+      this.#count(key, -1);
       this.closed[reason] = (this.closed[reason] ?? 0) + 1;
     });
   }
@@ -76,6 +114,19 @@ export class Sessions {
     return Math.round(Math.random() * drainSpread(this.#entries.size));
   }
 
+  /** The client keeps its position, and may come back to be looked at anew. */
+  #expire(session: Session): void {
+    session.write(this.#position(session));
+    session.end("expired");
+  }
+
+  #count(key: string | undefined, change: 1 | -1): void {
+    if (key === undefined) return;
+    const count = (this.#perKey.get(key) ?? 0) + change;
+    if (count > 0) this.#perKey.set(key, count);
+    else this.#perKey.delete(key);
+  }
+
   /** A session that is behind keeps the cursor of its last event. */
   #position(session: Session): string {
     const entry = this.#entries.get(session);
@@ -85,9 +136,9 @@ export class Sessions {
   }
 }
 
-/** What a client is told that comes while the hub closes: the standard's clients go away for good at anything but 200. */
-export function comeBackBlock(retryMs: number): string {
-  return encodeEvent({ comment: "closing", retry: retryMs });
+/** What a client is told that can't be let in now: the standard's clients go away for good at anything but 200. */
+export function comeBackBlock(why: string, retryMs: number): string {
+  return encodeEvent({ comment: why, retry: retryMs });
 }
 
 function fitsAll(info: SessionInfo, filter: { readonly topic?: string; readonly key?: string }): boolean {

@@ -4,13 +4,25 @@ import type { Live } from "./live.ts";
 import type { Page, TopicState } from "./log.ts";
 import type { From } from "./options.ts";
 import type { ReaderStart } from "./reader.ts";
+import { Floors, NO_FLOORS, type NotBefore } from "./rights.ts";
 
 /** Where a reader begins, and what it has to be told first. */
 export interface Start extends ReaderStart {
   readonly gaps: readonly GapData[];
   /** All topics are finished, and the cursor is at their end. */
   readonly isOver: boolean;
+  /** What it may not see. */
+  readonly floors: Floors;
 }
+
+/** Floors as sequences. */
+interface Closed {
+  readonly floors: Floors;
+  /** Topics whose floor is of a log that is gone, and where that leaves them. */
+  readonly unknown: readonly string[];
+}
+
+const ALL_OPEN: Closed = /* @__PURE__ */ Object.freeze({ floors: NO_FLOORS, unknown: [] });
 
 /** Where a reader begins that came with the cursor `after`, or, without one, at `from`. */
 export async function findStart(
@@ -18,23 +30,15 @@ export async function findStart(
   audience: Audience,
   after: string | undefined,
   from: From = "now",
+  notBefore: readonly NotBefore[] = [],
 ): Promise<Start> {
-  if (after === undefined) return firstStart(live, audience, from);
-  const cursor = live.epochs.resolve(after);
-  if (typeof cursor !== "number") return startAnew(live, audience, from, after, cursor);
-  const page = await readStates(live, audience, cursor);
-  // Nobody can have seen what is yet to come.
-  if (cursor > page.head) return startAnew(live, audience, from, after, "invalid");
-  const lost = audience.topics
-    .map((topic, index) => ({ topic, state: page.topics[index] as TopicState }))
-    .filter(({ state }) => state.trimmedThrough > cursor);
-  return {
-    // Where every topic has lost something, what was lost of all of them is behind the client.
-    cursor: Math.min(...page.topics.map((state) => Math.max(state.trimmedThrough, cursor))),
-    told: trimmedAfter(audience, page.topics, cursor),
-    gaps: lost.map(({ topic, state }) => audience.gapOf(topic, state, cursor, page.head)),
-    isOver: page.topics.every(({ finishedAt }) => finishedAt > 0 && finishedAt <= cursor),
-  };
+  const { epochs } = live;
+  const closed = notBefore.length > 0 ? await closedThrough(live, audience, notBefore) : ALL_OPEN;
+  const start = await startWithin(live, audience, after, from, closed);
+  // In a new epoch all of these sequences mean something else.
+  return closed === ALL_OPEN || live.epochs === epochs
+    ? start
+    : findStart(live, audience, after, from, notBefore);
 }
 
 /** Where a reader begins that wants no past: at once, so that nothing published from now on is missed. */
@@ -42,38 +46,109 @@ export function startNow(audience: Audience): ReaderStart {
   return { cursor: audience.now };
 }
 
-async function firstStart(live: Live, audience: Audience, from: From): Promise<Start> {
-  if (from === "now") return { ...startNow(audience), gaps: [], isOver: false };
+async function startWithin(
+  live: Live,
+  audience: Audience,
+  after: string | undefined,
+  from: From,
+  closed: Closed,
+): Promise<Start> {
+  const { floors } = closed;
+  if (after === undefined) return firstStart(live, audience, from, floors);
+  const cursor = live.epochs.resolve(after);
+  if (typeof cursor !== "number") return startAnew(live, audience, { from, after, floors }, cursor);
+  const page = await readStates(live, audience, cursor);
+  // Nobody can have seen what is yet to come.
+  if (cursor > page.head) return startAnew(live, audience, { from, after, floors }, "invalid");
+  // What a client may not see is as good as seen.
+  const topics = audience.topics.map((topic, index) => ({
+    topic,
+    state: page.topics[index] as TopicState,
+    seen: Math.max(cursor, floors.of(topic)),
+  }));
+  const lost = topics.filter(({ state, seen }) => state.trimmedThrough > seen);
+  const gaps = lost.map(({ topic, state, seen }) => audience.gapOf(topic, state, seen, page.head));
+  return {
+    // Where every topic has lost something, what was lost of all of them is behind the client.
+    cursor: Math.min(...topics.map(({ state, seen }) => Math.max(state.trimmedThrough, seen))),
+    told: passedAfter(audience, page.topics, cursor, floors),
+    gaps: [...unknownGaps(audience, closed, cursor), ...gaps],
+    isOver: topics.every(({ state: { finishedAt }, seen }) => finishedAt > 0 && finishedAt <= seen),
+    floors,
+  };
+}
+
+async function firstStart(live: Live, audience: Audience, from: From, floors: Floors): Promise<Start> {
+  const lowest = Math.min(...audience.topics.map((topic) => floors.of(topic)));
+  if (from === "now") {
+    const cursor = Math.max(startNow(audience).cursor, lowest);
+    return { cursor, told: passedAfter(audience, [], cursor, floors), gaps: [], isOver: false, floors };
+  }
   const last = from === "start" ? Number.MAX_SAFE_INTEGER : from.last;
-  const { after: cursor, topics } = await readStates(live, audience, { last });
-  return { cursor, told: trimmedAfter(audience, topics, cursor), gaps: [], isOver: false };
+  const { after, topics } = await readStates(live, audience, { last });
+  const cursor = Math.max(after, lowest);
+  return { cursor, told: passedAfter(audience, topics, cursor, floors), gaps: [], isOver: false, floors };
 }
 
 /** A cursor that means nothing here: says so, and begins as one without. */
 async function startAnew(
   live: Live,
   audience: Audience,
-  from: From,
-  after: string,
+  { from, after, floors }: { from: From; after: string; floors: Floors },
   reason: "invalid" | "epoch",
 ): Promise<Start> {
-  const start = await firstStart(live, audience, from);
+  const start = await firstStart(live, audience, from, floors);
   return { ...start, gaps: [{ reason, after, next: live.epochs.format(start.cursor) }] };
 }
 
-/** What was trimmed after the cursor without the reader having any claim to it, or having been told of it. */
-function trimmedAfter(
+/** What went by after the cursor without the reader having any claim to it, or having been told of it. */
+function passedAfter(
   { topics }: Audience,
   states: readonly TopicState[],
   cursor: number,
+  floors: Floors,
 ): Map<string, number> | undefined {
   let told: Map<string, number> | undefined;
-  states.forEach(({ trimmedThrough }, index) => {
-    if (trimmedThrough <= cursor) return;
+  topics.forEach((topic, index) => {
+    const passed = Math.max(states[index]?.trimmedThrough ?? 0, floors.of(topic));
+    if (passed <= cursor) return;
     told ??= new Map();
-    told.set(topics[index] as string, trimmedThrough);
+    told.set(topic, passed);
   });
   return told;
+}
+
+/**
+ * Through where the topics are closed. A position of a log that is gone, or of one yet to come, stands in no order with
+ * what is here: all that is kept may have been before it, so that none of it is shown.
+ */
+async function closedThrough(
+  live: Live,
+  audience: Audience,
+  notBefore: readonly NotBefore[],
+): Promise<Closed> {
+  const { head } = await readStates(live, audience, 0);
+  const floors = new Map<string, number>();
+  const unknown: string[] = [];
+  for (const { topic, position } of notBefore) {
+    const sequence = live.epochs.resolve(position);
+    const isKnown = typeof sequence === "number" && sequence <= head;
+    if (!isKnown) unknown.push(topic);
+    floors.set(topic, Math.max(floors.get(topic) ?? 0, isKnown ? sequence : head));
+  }
+  return { floors: new Floors(floors), unknown };
+}
+
+/** Some of what the client is not shown it may have had a right to. */
+function unknownGaps(audience: Audience, { floors, unknown }: Closed, cursor: number): GapData[] {
+  return unknown
+    .filter((topic) => floors.of(topic) > cursor)
+    .map((topic) => ({
+      topic,
+      reason: "epoch",
+      after: audience.format(cursor),
+      next: audience.format(floors.of(topic)),
+    }));
 }
 
 function readStates(live: Live, { topics }: Audience, after: number | { last: number }): Promise<Page> {

@@ -1,0 +1,56 @@
+import { EverstreamError, isEverstreamError } from "../errors.ts";
+import { report } from "../session/report.ts";
+import { expiryOf, type RespondOptions } from "./options.ts";
+import { refusal } from "./refusal.ts";
+import type { Opening, RequestHead } from "./respond.ts";
+import { type Rights, readVerdict, rightsOf } from "./rights.ts";
+
+/** What a client may read, and until when. */
+export interface Leave {
+  readonly rights: Rights;
+  /** In milliseconds as `Date.now()` gives them; infinite for always. */
+  readonly expiresAt: number;
+}
+
+/**
+ * Asks the options what the client may read.
+ *
+ * @throws EverstreamError `INVALID_OPTION` for the option `expiresAt`.
+ */
+export async function askLeave(
+  head: RequestHead,
+  options: RespondOptions,
+  maxTopics: number,
+): Promise<Leave | Opening> {
+  const expiresAt = expiryOf(options.expiresAt);
+  let rights: Rights;
+  try {
+    rights = rightsOf(options.topics, maxTopics);
+  } catch (error) {
+    if (isEverstreamError(error)) return refusal(400, error);
+    throw error;
+  }
+  const { authorize } = options;
+  if (authorize === undefined) return { rights, expiresAt };
+  try {
+    const answer = readVerdict(await authorize(head, rights.topics));
+    if ("refusal" in answer) {
+      const { status, message = "You may not read this.", code = "FORBIDDEN", headers } = answer.refusal;
+      return refusal(status, { message, code }, headers);
+    }
+    const { grant } = answer;
+    return {
+      rights: grant.topics === undefined ? rights : rightsOf(grant.topics, maxTopics),
+      expiresAt: Math.min(expiresAt, expiryOf(grant.expiresAt)),
+    };
+  } catch (error) {
+    report("`authorize` failed", error);
+    return refusal(500, new EverstreamError("CALLBACK_FAILED", "The server could not decide; try again."));
+  }
+}
+
+/** The answer to a client whose rights have ended, if they have. */
+export function expired({ expiresAt }: Leave): Opening | undefined {
+  if (expiresAt > Date.now()) return undefined;
+  return refusal(403, new EverstreamError("RIGHTS_EXPIRED", "The right to read this has expired; renew it."));
+}
