@@ -2,7 +2,7 @@
 export type { JoinOptions, RunOpening } from "./join.ts";
 export type { RunsOptions } from "./options.ts";
 export type { RunProgressData } from "./progress.ts";
-export { answerRun, type RunAnswer, type RunRoutes, type RunRoutesOptions } from "./routes.ts";
+export { answerRun, type RunRoutes, type RunRoutesOptions } from "./routes.ts";
 export { createRuns } from "./runs.ts";
 export type { Runs } from "./runs-interface.ts";
 export type {

@@ -54,7 +54,7 @@ export async function join(
   const header = (name: string) => (name === "last-event-id" ? lastEventId : undefined);
   const opening = await runs.open({ method: "GET", url: "/", header }, id, options);
   if (opening.kind !== "stream") throw new Error(`The runs answered with ${opening.status}.`);
-  return new Client(opening.session).attach();
+  return new TestClient(opening.session).attach();
 }
 
 /** The status of an answer that is no stream. */
@@ -104,5 +104,3 @@ export function aborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
-
-export { connect };
