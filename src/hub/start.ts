@@ -79,14 +79,14 @@ async function startWithin(
 }
 
 async function firstStart(live: Live, audience: Audience, from: From, floors: Floors): Promise<Start> {
-  const lowest = Math.min(...audience.topics.map((topic) => floors.of(topic)));
   if (from === "now") {
-    const cursor = Math.max(startNow(audience).cursor, lowest);
+    const { cursor } = startNow(audience);
     return { cursor, told: passedAfter(audience, [], cursor, floors), gaps: [], isOver: false, floors };
   }
   const last = from === "start" ? Number.MAX_SAFE_INTEGER : from.last;
   const { after, topics } = await readStates(live, audience, { last });
-  const cursor = Math.max(after, lowest);
+  // What is closed of all topics need not be read.
+  const cursor = Math.max(after, Math.min(...audience.topics.map((topic) => floors.of(topic))));
   return { cursor, told: passedAfter(audience, topics, cursor, floors), gaps: [], isOver: false, floors };
 }
 

@@ -54,6 +54,13 @@ describe("limits.maxSessions", () => {
 
   it("is kept by openings at the same moment, and asks nobody for whom there is no room", async () => {
     await serve({ maxSessions: 5 });
+    let asked = 0;
+    options = {
+      authorize: () => {
+        asked++;
+        return vi.waitUntil(() => asked === 20);
+      },
+    };
     const all = await Promise.all(Array.from({ length: 20 }, () => openSource(server)));
     await Promise.all(all.map((source) => source.until(/^retry: /m)));
     expect(hub.stats().sessions).toBe(5);

@@ -3,6 +3,7 @@ import type { TestServer } from "everstream/testing";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { pulseSize } from "../../src/session/pulse.ts";
 import { connect, numbered, numbers, openClient } from "./client.ts";
+import { type Call, remoteLog } from "./remote-log.ts";
 import { cursorOf, dataOf, gapsOf, openSource, serveHub } from "./rights-server.ts";
 
 let hub: Hub;
@@ -160,6 +161,26 @@ describe("notBefore", () => {
     await kept.close();
   });
 
+  it("what is trimmed while it is read is no loss where it could not be seen", async () => {
+    let trim: (() => Promise<unknown>) | undefined;
+    const onCall = async (call: Call, moment: "before" | "after"): Promise<void> => {
+      const work = call === "read" && moment === "before" ? trim : undefined;
+      if (work === undefined) return;
+      trim = undefined;
+      await work();
+    };
+    const kept = createHub({ log: remoteLog(memoryLog(), { onCall }), retention: { maxEvents: 5 } });
+    const ids = await kept.publish("t", numbered(10));
+    trim = () => kept.publish("t", numbered(3, 10));
+    const client = await connect(kept, {
+      topics: ["other", { topic: "t", notBefore: ids[9] }],
+      lastEventId: ids[5],
+    });
+    await client.until(({ data }) => data.at(-1) === "12");
+    expect([trim, client.data, client.gaps]).toEqual([undefined, numbers(3, 10), []]);
+    await kept.close();
+  });
+
   it("whose topic ended before it counts as seen: a return is answered by 204", async () => {
     const [id] = await hub.publish("t", numbered(2));
     options = { topics: { topic: "t", notBefore: await hub.finish("t") } };
@@ -250,6 +271,45 @@ describe("notBefore", () => {
     await renewed.close();
   });
 
+  it("holds where a new epoch begins while the opening is under way", async () => {
+    let changeOver: (() => void) | undefined;
+    const renewed = createHub({
+      log: {
+        async open(feed) {
+          const before = await memoryLog().open(feed);
+          const later = await memoryLog().open(feed);
+          let current = before;
+          changeOver = () => {
+            changeOver = undefined;
+            current = later;
+            feed.onEpoch(later.epochs, later.head);
+          };
+          return {
+            epochs: before.epochs,
+            head: before.head,
+            append: (request) => current.append(request),
+            read: (query) => {
+              // Asked for once it is known what is closed.
+              if (typeof query.after === "object") changeOver?.();
+              return current.read(query);
+            },
+            follow: (topic) => current.follow(topic),
+            unfollow: (topic) => current.unfollow(topic),
+            expire: (now) => current.expire(now),
+            close: () => Promise.all([before.close(), later.close()]).then(() => undefined),
+          };
+        },
+      },
+    });
+    const ids = await renewed.publish("t", numbered(5));
+    const client = await connect(renewed, { topics: { topic: "t", notBefore: ids[4] }, from: "start" });
+    expect(changeOver).toBeUndefined();
+    await renewed.publish("t", { data: "new" });
+    await client.until(({ data }) => data.length === 1);
+    expect(client.data).toEqual(['"new"']);
+    await renewed.close();
+  });
+
   it("one that is no position is refused", async () => {
     options = { topics: { topic: "t", notBefore: "yesterday" } };
     expect(await answer()).toMatchObject({ status: 400, body: { code: "INVALID_POSITION" } });
@@ -312,6 +372,21 @@ describe("expiresAt", () => {
     };
     expect(await answer()).toMatchObject({ status: 403, body: { code: "RIGHTS_EXPIRED" } });
     expect(hub.stats()).toMatchObject({ sessions: 0, topics: 0 });
+  });
+
+  it("also where it is the log that takes its time", async () => {
+    const expiresAt = Date.now() + 50;
+    const onCall = async (call: Call): Promise<void> => {
+      if (call === "states") await vi.waitUntil(() => Date.now() >= expiresAt);
+    };
+    const slow = createHub({ log: remoteLog(memoryLog(), { onCall }) });
+    const response = await slow.respond(new Request("http://localhost/"), {
+      topics: "t",
+      from: "start",
+      expiresAt,
+    });
+    expect([response.status, slow.stats().closed]).toEqual([403, {}]);
+    await slow.close();
   });
 
   it("a session that is behind keeps a cursor from which nothing is lost", async () => {
