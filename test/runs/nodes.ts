@@ -7,7 +7,7 @@ import {
   type Runs,
   type RunsOptions,
 } from "everstream";
-import { TestClient as Client, connect, type TestClient } from "../hub/client.ts";
+import { TestClient } from "../hub/client.ts";
 
 /** One server of a log: a hub and its runs. */
 export interface TestNode {
