@@ -93,8 +93,6 @@ export class NodeSink implements Sink {
     this.#response.off("close", onClose);
     // The error listener stays: a late error of a response without one would end the process.
     if (reason === "write-failed") cutOff(this.#response);
-    // A chunk may be half written; whatever came after it would be taken for its rest.
-    if (this.#heldLength > 0) this.#socket?.destroy();
     this.#held = undefined;
     this.#owner.onSinkClose(reason);
   }
@@ -136,7 +134,7 @@ export class NodeSink implements Sink {
   #feed(): void {
     const held = this.#held;
     while (held !== undefined && held.length > 0 && !this.#closed && !this.#busy) {
-      // Somebody else's end has come into the middle of it.
+      // Somebody else's end has come in the middle, of a chunk even: what follows would be taken for its rest.
       if (this.#response.writableEnded) this.closed("write-failed");
       else this.#write(held.take());
     }

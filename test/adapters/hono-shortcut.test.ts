@@ -315,6 +315,32 @@ test("headers that are set late arrive", async () => {
   expect(raw.headers).toMatchObject({ "x-late": "1", "set-cookie": "a=1" });
 });
 
+test("a response whose body is wrapped has Node's own write again after a few events", async () => {
+  let outgoing: object | undefined;
+  const app = using(
+    async (c, next) => {
+      ({ outgoing } = c.env as HttpBindings);
+      await next();
+    },
+    wrapping((body) => body.pipeThrough(upperStream())),
+  );
+  const fetch = app((c) =>
+    streamSSE(c, async (stream) => {
+      for (let count = 0; count < 20; count++) {
+        await stream.writeSSE({ data: `${count}` });
+        await stream.sleep(1);
+      }
+      await new Promise(() => undefined);
+    }),
+  );
+  const server = await serveForTest(getRequestListener(fetch as Parameters<typeof getRequestListener>[0]));
+  servers.push(server);
+  const raw = await rawRequest(server);
+  await raw.until("DATA: 19");
+  expect(Object.hasOwn(outgoing as object, "write")).toBe(false);
+  raw.destroy();
+});
+
 test("a response that middleware throws away ends its stream", async () => {
   const reasons = deferred<CloseReason>();
   const app = using(async (c, next) => {

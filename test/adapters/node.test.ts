@@ -195,6 +195,25 @@ describe("connections", () => {
 });
 
 describe("responses that others touch", () => {
+  test("one that nobody touches costs one write to its socket for all of a turn", async () => {
+    const writes: string[] = [];
+    const server = await serve((req, res) => {
+      const { socket } = req;
+      const write = socket.write.bind(socket) as (data: Uint8Array | string) => boolean;
+      socket.write = (data: Uint8Array | string) => {
+        writes.push(Buffer.from(data as Uint8Array).toString());
+        return write(data);
+      };
+      streamSSE(req, res, countToThree);
+    });
+    await (await rawRequest(server)).ended;
+    const [head, ...rest] = writes;
+    expect(head).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    const chunk = (text: string): string => `${text.length.toString(16)}\r\n${text}\r\n`;
+    expect(rest.slice(-3)).toEqual([chunk("data: 2\n\n"), chunk("data: 3\n\n"), "0\r\n\r\n"]);
+    expect(rest.slice(0, -3)).toEqual([chunk(": everstream heartbeat=15000\n\ndata: 1\n\n")]);
+  });
+
   test("one that somebody else ends takes no byte after its end, and the connection stays usable", async () => {
     const written = deferred();
     const server = await serve((req, res) => {
