@@ -1,6 +1,7 @@
 import { encodeEvent } from "../protocol/index.ts";
 import type { CloseReason } from "../session/close-reason.ts";
-import { drainSessions, drainSpread } from "../session/group.ts";
+import { drainSpread } from "../session/drain-spread.ts";
+import { drainSessions } from "../session/group.ts";
 import type { Session } from "../session/session.ts";
 import type { Audience } from "./audience.ts";
 import { Deadline } from "./deadline.ts";

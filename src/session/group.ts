@@ -1,10 +1,7 @@
 import { encodeEvent } from "../protocol/index.ts";
+import { drainSpread } from "./drain-spread.ts";
 import type { Session } from "./session.ts";
 
-/** Reconnection times that a drain hands out spread over this many milliseconds for each session that it closes. */
-const SPREAD_PER_SESSION_MS = 1;
-const MIN_SPREAD_MS = 1000;
-const MAX_SPREAD_MS = 60_000;
 /** So many ends, and the event loop goes round: ending ten thousand at once would hold everything else up. */
 const ENDS_PER_TURN = 100;
 
@@ -60,11 +57,6 @@ export async function drainSessions(
     session.write(encodeEvent({ retry: Math.round(Math.random() * spread) }));
     session.end("drained");
   }
-}
-
-/** Over how many milliseconds the clients of so many sessions that are ended should come back. */
-export function drainSpread(sessions: number): number {
-  return Math.min(Math.max(sessions * SPREAD_PER_SESSION_MS, MIN_SPREAD_MS), MAX_SPREAD_MS);
 }
 
 /** The sessions of all handlers (`streamSSE`, `streamEvents`) of this process. */

@@ -2,7 +2,7 @@ import { EverstreamError, isEverstreamError } from "../errors.ts";
 import { ERROR_EVENT, encodeEvent, formatHello, MASKED_ERROR } from "../protocol/index.ts";
 import { handlerSessions } from "./group.ts";
 import type { StreamOptions } from "./options.ts";
-import { report } from "./report.ts";
+import { noteTold, report } from "./report.ts";
 import type { Session } from "./session.ts";
 import type { EventStreamWriter } from "./stream.ts";
 
@@ -78,6 +78,7 @@ async function tell<Stream extends EventStreamWriter>(
             cause: thrown,
           },
         );
+  noteTold(thrown);
   if (onError === undefined) {
     report("A stream's callback failed", error);
     return;

@@ -1,16 +1,23 @@
 import { EverstreamError } from "../errors.ts";
+import { encodeEvent } from "../protocol/index.ts";
 import type { CloseReason } from "./close-reason.ts";
+import { drainSpread } from "./drain-spread.ts";
 import type { SessionSettings } from "./options.ts";
-import { joinPulse, leavePulse, PulseMember } from "./pulse.ts";
+import { joinPulse, leavePulse, PulseMember, pulseSize } from "./pulse.ts";
 import type { SharedBytes, Sink, SinkCloseReason, SinkOwner } from "./sink.ts";
-import { atTurnEnd } from "./turn.ts";
+import { atTurnEnd, breathe } from "./turn.ts";
 
 /** Joined text is handed to the sink before the turn ends when it has grown to this many characters. */
 const JOIN_LIMIT = 16 * 1024;
 /** How often a session asks whether its server is closing, at the least. */
 const SERVER_CHECK_MS = 1000;
 
-const RESOLVED: Promise<void> = Promise.resolve();
+/**
+ * Work that goes on after its client has left, an answer that is also stored, may write so often without being held up.
+ * A loop that has written more than this into nothing has no other end than being put to rest.
+ */
+const MAX_LATE_WRITES = 10_000;
+const LATE_PAUSE_MS = 1000;
 
 export type CloseListener = (reason: CloseReason) => void;
 
@@ -37,6 +44,8 @@ export class Session extends PulseMember implements SinkOwner {
   /** Since when the sink has held bytes without taking one; 0 when it holds none. */
   #stuckSince = 0;
   #written = 0;
+  /** How many writes came after the end. */
+  #lateWrites = 0;
   #delivered = 0;
 
   constructor(settings: SessionSettings) {
@@ -116,11 +125,13 @@ export class Session extends PulseMember implements SinkOwner {
     this.#wrote(bytes.length, sink);
   }
 
-  /** Resolves when less than the high-water mark is pending, or the session has ended. */
+  /**
+   * Resolves when less than the high-water mark is pending, or the session has ended; and not before the event loop has
+   * gone round, where writers have had this turn to themselves for long enough.
+   */
   ready(): Promise<void> {
-    const sink = this.#sink;
-    if (sink === undefined || !sink.full || this.#reason !== undefined) return RESOLVED;
-    if (this.pending <= this.settings.highWaterMark) return RESOLVED;
+    if (this.#reason !== undefined) return this.#lateWrites++ < MAX_LATE_WRITES ? breathe() : latePause();
+    if (!this.#sink?.full || this.pending <= this.settings.highWaterMark) return breathe();
     this.#drained ??= deferred();
     return this.#drained.promise;
   }
@@ -176,8 +187,11 @@ export class Session extends PulseMember implements SinkOwner {
     }
     const { heartbeat } = this.settings;
     if (this.#reason === undefined) {
-      if (sink.serverClosing) this.end("drained");
-      else if (
+      if (sink.serverClosing) {
+        // The spread has to come from the server: all of its clients are sent away now.
+        this.write(encodeEvent({ retry: Math.round(Math.random() * drainSpread(pulseSize())) }));
+        this.end("drained");
+      } else if (
         heartbeat !== undefined &&
         sink.pending === 0 &&
         now - this.#lastWriteAt >= heartbeat.everyMs
@@ -248,6 +262,14 @@ export class Session extends PulseMember implements SinkOwner {
     this.#listeners = undefined;
     if (listeners !== undefined) for (const listener of listeners) listener(reason);
   }
+}
+
+function latePause(): Promise<void> {
+  return new Promise((resolve) => {
+    const timer: unknown = setTimeout(resolve, LATE_PAUSE_MS);
+    // Node's timers, but not the web's, would keep the process alive.
+    if (typeof timer === "object") (timer as NodeJS.Timeout).unref();
+  });
 }
 
 function deferred(): { promise: Promise<void>; resolve: () => void } {

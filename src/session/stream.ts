@@ -1,6 +1,6 @@
 import { assertUserEventType, ERROR_EVENT, encodeEvent } from "../protocol/index.ts";
 import type { CloseReason } from "./close-reason.ts";
-import { report } from "./report.ts";
+import { report, reportUnlessTold } from "./report.ts";
 import type { Session } from "./session.ts";
 import { SharedBytes } from "./sink.ts";
 import { jsonOf, textOfData } from "./text-of-data.ts";
@@ -64,7 +64,7 @@ export class EventStreamWriter {
   }
 
   /**
-   * How many events were written so far.
+   * How many events, or raw parts of some, were written so far.
    * @internal
    */
   get eventCount(): number {
@@ -113,6 +113,7 @@ export class EventStreamWriter {
   /** Writes raw text or bytes of the stream's format. */
   async write(input: Uint8Array | string): Promise<this> {
     await this.#inOrder(nothing, () => {
+      this.#events++;
       if (typeof input === "string") this.#session.write(input);
       else this.#session.deliver(new SharedBytes(input));
     });
@@ -208,7 +209,7 @@ export class EventStreamWriter {
   /** Runs `work` on what `prepare` gave when all earlier writes have run; at once where nothing has to be waited for. */
   #inOrder<T>(prepare: () => T | Promise<T>, work: (value: T) => void): Promise<void> {
     const session = this.#session;
-    if (session.closed) return RESOLVED;
+    if (session.closed) return session.ready();
     let value: T | Promise<T>;
     try {
       value = prepare();
@@ -217,19 +218,21 @@ export class EventStreamWriter {
         return session.ready();
       }
     } catch (error) {
-      return Promise.reject(error);
+      return refusedWrite(error);
     }
     const done = Promise.all([value, this.#order]).then(([ready]) => {
       if (!session.closed) work(ready);
     });
-    const order = done.catch(ignoreOwnError).then(() => {
+    const order = done.catch(reportUnlessThrown).then(() => {
       if (this.#order === order) this.#order = undefined;
     });
     this.#order = order;
-    return untilEnd(
+    const written = untilEnd(
       session,
       done.then(() => session.ready()),
     );
+    written.catch(ignoreOwnError);
+    return written;
   }
 }
 
@@ -253,6 +256,20 @@ function quietRejection(reason: unknown): Promise<never> {
   return rejected;
 }
 
+/**
+ * The rejection of a write that was refused. Where nobody waits for it, it must not end the process, since the field may
+ * have come from a user; but somebody has to hear of it.
+ */
+function refusedWrite(error: unknown): Promise<never> {
+  const refused = Promise.reject<never>(error);
+  refused.catch(reportUnlessThrown);
+  return refused;
+}
+
+function reportUnlessThrown(error: unknown): void {
+  reportUnlessTold("A write was refused", error);
+}
+
 function ignoreEnd(): void {
   // The end is no news to whoever did not wait for it.
 }
@@ -262,7 +279,7 @@ function ignoreCancelFailure(): void {
 }
 
 function ignoreOwnError(): void {
-  // The writer of the failing event gets the error; those after it must go on.
+  // Who awaits the write gets its error; for who does not, it is reported.
 }
 
 function reportListener(error: unknown): void {
