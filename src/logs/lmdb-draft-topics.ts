@@ -9,8 +9,8 @@ import { NEW_TOPIC, type TopicRecord } from "./lmdb-topic.ts";
 const MAX_EMPTY_TOPICS = 1000;
 /** How many events an append may trim for each one that it adds, before that counts as work on the side. */
 const TRIMMED_FOR_EACH = 2;
-/** What one commit does on the side, counted in events that it removes: a few milliseconds of this thread. */
-const SIDE_WORK = 4000;
+/** What one commit does on the side, counted in events that it removes: a millisecond or two of this thread. */
+const SIDE_WORK = 1000;
 
 /** All topics as one commit sees and changes them, and their retention. */
 export class DraftTopics {

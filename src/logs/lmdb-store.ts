@@ -6,16 +6,17 @@ import { encodeStored } from "./lmdb-event.ts";
 import { LmdbOwner } from "./lmdb-owner.ts";
 import { readPage } from "./lmdb-read.ts";
 
-/** After this many events a commit takes no further append: a few milliseconds of this thread. */
-const MAX_EVENTS_IN_COMMIT = 1000;
+/** How many events a commit takes before it leaves the rest to the next: a millisecond or two of this thread. */
+const MAX_EVENTS_IN_COMMIT = 500;
 /** How many commits one call of `expire` may make. */
-const MAX_EXPIRING_COMMITS = 20;
+const MAX_EXPIRING_COMMITS = 50;
 /** How many epochs are remembered. A cursor of an older one is a gap. */
 const MAX_EPOCHS = 1000;
 
 /** Something to be decided and written by the next commit. */
 interface Job {
-  readonly events: number;
+  /** How many events it is worth. */
+  readonly weight: number;
   decide(draft: Draft): void;
   /** The commit is on disk. */
   resolve(): void;
@@ -67,7 +68,7 @@ export class LmdbStore {
 
   append(request: AppendRequest): Promise<AppendResult> {
     const values = request.events.map(encodeStored);
-    return this.#commit(values.length, (draft) => draft.append(request, values));
+    return this.#commit(Math.max(1, values.length), (draft) => draft.append(request, values));
   }
 
   read(query: ReadQuery): Promise<Page> {
@@ -76,7 +77,7 @@ export class LmdbStore {
 
   async expire(now: number): Promise<void> {
     for (let commits = 0; commits < MAX_EXPIRING_COMMITS; commits++) {
-      const draft = await this.#commit(0, (draft) => {
+      const draft = await this.#commit(1, (draft) => {
         draft.expire(now);
         return draft;
       });
@@ -91,11 +92,11 @@ export class LmdbStore {
   }
 
   /** Has `decide` take part in the next commit. Resolves to what it returned when that is on disk. */
-  #commit<Result>(events: number, decide: (draft: Draft) => Result): Promise<Result> {
+  #commit<Result>(weight: number, decide: (draft: Draft) => Result): Promise<Result> {
     return new Promise((resolve, reject) => {
       let result: Result;
       this.#jobs.push({
-        events,
+        weight,
         decide: (draft) => {
           result = decide(draft);
         },
@@ -139,7 +140,7 @@ export class LmdbStore {
     let events = 0;
     const end = this.#jobs.findIndex((job) => {
       const isFull = events >= MAX_EVENTS_IN_COMMIT;
-      events += job.events;
+      events += job.weight;
       return isFull;
     });
     return this.#jobs.splice(0, end === -1 ? this.#jobs.length : end);

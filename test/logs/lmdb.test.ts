@@ -54,6 +54,7 @@ describe("a restart", () => {
         await before.append(`t${index}`, [], { mark: "delete" });
       }),
     );
+    await before.connection.expire(Date.now());
     const floor = (await before.read(["never"])).topics[0]?.trimmedThrough;
     expect(floor).toBeGreaterThan(0);
     await before.connection.close();
@@ -145,7 +146,7 @@ describe("what is removed", () => {
     const batch = Array.from({ length: 1000 }, () => "x");
     for (let index = 0; index < 30; index++) await node.append("t", batch);
     await node.append("t", ["last"], { retention: { ...KEEP_ALL, maxEvents: 10 } });
-    expect((await node.read(["t"], { maxEntries: 20_000 })).entries).toHaveLength(20_000);
+    expect((await node.read(["t"])).entries.length).toBeGreaterThan(20_000);
     await node.connection.expire(Date.now());
     expect((await node.read(["t"])).entries).toHaveLength(10);
     await node.connection.close();
