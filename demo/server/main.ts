@@ -10,15 +10,7 @@ import { modelFromEnvironment } from "./chat/model.ts";
 const SHUTDOWN_MS = 5000;
 
 const port = portFromEnvironment();
-const demo = createApp({
-  dataDir: process.env.DATA_DIR || "./data",
-  pageDir: fileURLToPath(new URL("../page", import.meta.url)),
-  model: modelFromEnvironment(process.env),
-});
-await demo.ready.catch((error: Error) => {
-  console.error(error.message);
-  process.exit(1);
-});
+const demo = await openApp();
 const server = serve({ fetch: demo.app.fetch, port }) as Server;
 server.on("error", (error) => {
   console.error(`could not listen on port ${port}: ${error.message}`);
@@ -41,6 +33,25 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
       },
     );
   });
+}
+
+/** The application with its data folder open; where that can't be, there is nothing to serve. */
+async function openApp(): Promise<DemoApp> {
+  const dataDir = process.env.DATA_DIR || "./data";
+  try {
+    const opened = createApp({
+      dataDir,
+      pageDir: fileURLToPath(new URL("../page", import.meta.url)),
+      model: modelFromEnvironment(process.env),
+    });
+    await opened.ready;
+    return opened;
+  } catch (error) {
+    console.error(
+      `could not use the data folder ${dataDir}: ${error instanceof Error ? error.message : error}`,
+    );
+    process.exit(1);
+  }
 }
 
 /** Takes no more connections, ends every stream in good order, lets running requests finish, then gives up on them. */
