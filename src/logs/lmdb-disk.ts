@@ -8,6 +8,7 @@ export class LmdbDisk {
   #opening: Promise<LmdbTables> | undefined;
   /** Settles when the file that failed last is closed. */
   #closing: Promise<void> = Promise.resolve();
+  #isClosed = false;
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -20,7 +21,7 @@ export class LmdbDisk {
    * be written, it takes a mutex at the next commit and never lets go of it. So what it has in memory is dropped, and
    * whoever comes next reads it from the disk.
    *
-   * @throws EverstreamError `LOG_FAILED`.
+   * @throws EverstreamError `LOG_FAILED`; `LOG_CLOSED` after {@link close}.
    */
   async use<Result>(
     what: "store" | "read",
@@ -35,11 +36,13 @@ export class LmdbDisk {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     this.#drop();
     await this.#closing;
   }
 
   #open(): Promise<LmdbTables> {
+    if (this.#isClosed) throw new EverstreamError("LOG_CLOSED", `The log in ${this.#folder} was closed.`);
     this.#opening ??= this.#closing
       .then(() => LmdbTables.open(this.#folder))
       .then((tables) => {

@@ -16,8 +16,11 @@ import { open, type RootDatabase } from "lmdb";
 import { EverstreamError } from "../errors.ts";
 import { assertSpace } from "./lmdb-space.ts";
 
+/** Events are nobody else's business. */
+const OWNER_ONLY = 0o600;
+
 /**
- * How both of our LMDB tables are opened.
+ * How both of our LMDB files are opened.
  *
  * `overlappingSync` would show a commit before it is on disk, and would say nothing of a sync that fails. Without it a
  * commit writes its pages, syncs them, and writes the page that makes them count with O_DSYNC; readers see it after that.
@@ -25,7 +28,12 @@ import { assertSpace } from "./lmdb-space.ts";
  * `eventTurnBatching` would put writes into a transaction one of whose promises nobody can get at, so that a commit that
  * fails would be an unhandled rejection.
  */
-const DURABLE = { noSubdir: true, overlappingSync: false, eventTurnBatching: false } as const;
+const DURABLE = {
+  noSubdir: true,
+  overlappingSync: false,
+  eventTurnBatching: false,
+  permissionsMode: OWNER_ONLY,
+} as const;
 
 /** What an LMDB file begins with, after the page's own head: a magic number, and the version of LMDB's own format. */
 const MAGIC_AT = 24;
@@ -36,6 +44,7 @@ const LMDB_FORMAT = 2;
 const LOCK_FILE_BYTES = 16_384;
 
 const UNFINISHED = ".new";
+const UNFINISHED_NAME = /^\w+\.mdb\.[0-9a-f-]+\.new(-lock)?$/;
 /** Longer than it takes to make a file. */
 const UNFINISHED_MS = 60_000;
 
@@ -67,7 +76,7 @@ export async function written(commit: Promise<boolean>): Promise<void> {
 /** Removes what creations that were broken off have left behind. Another process may be at one in this moment. */
 export function removeUnfinished(folder: string): void {
   for (const name of readdirSync(folder)) {
-    if (!name.includes(UNFINISHED)) continue;
+    if (!UNFINISHED_NAME.test(name)) continue;
     const path = join(folder, name);
     const modified = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Number.POSITIVE_INFINITY;
     if (Date.now() - modified > UNFINISHED_MS) rmSync(path, { force: true });
@@ -82,7 +91,7 @@ export function removeUnfinished(folder: string): void {
 async function createFile(folder: string, path: string): Promise<void> {
   assertSpace(folder, 1, LOCK_FILE_BYTES);
   const unfinished = `${path}.${crypto.randomUUID()}${UNFINISHED}`;
-  writeFileSync(`${unfinished}-lock`, Buffer.alloc(LOCK_FILE_BYTES));
+  writeFileSync(`${unfinished}-lock`, Buffer.alloc(LOCK_FILE_BYTES), { mode: OWNER_ONLY });
   const root = open<unknown, string>({ path: unfinished, ...DURABLE });
   try {
     await written(root.put("created", Date.now()));

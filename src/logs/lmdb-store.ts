@@ -33,6 +33,7 @@ export class LmdbStore {
   #jobs: Job[] = [];
   /** Settles when nothing is left to write. */
   #writing: Promise<void> | undefined;
+  #isClosing = false;
 
   private constructor(owner: LmdbOwner, disk: LmdbDisk, head: number, epochs: readonly Epoch[]) {
     this.#owner = owner;
@@ -81,11 +82,12 @@ export class LmdbStore {
         draft.expire(now);
         return draft;
       });
-      if (!draft.isUnfinished) return;
+      if (!draft.isUnfinished || this.#isClosing) return;
     }
   }
 
   async close(): Promise<void> {
+    this.#isClosing = true;
     await this.#writing;
     await this.#disk.close();
     await this.#owner.release();

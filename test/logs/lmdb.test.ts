@@ -1,5 +1,5 @@
 import fs from "node:fs";
-import { mkdir, readdir, utimes, writeFile } from "node:fs/promises";
+import { mkdir, readdir, stat, utimes, writeFile } from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
 import { createHub, type Epoch } from "everstream";
@@ -152,6 +152,24 @@ describe("what is removed", () => {
     await node.connection.close();
   });
 
+  it("stays removed in part where the log is closed meanwhile", async () => {
+    const path = await testFolder();
+    const node = await openNode(lmdbLog({ path }));
+    const batch = Array.from({ length: 1000 }, () => "x");
+    for (let index = 0; index < 10; index++) {
+      await node.append("t", batch, { now: 1000, retention: { ...KEEP_ALL, maxAgeMs: 1000 } });
+    }
+    const expiring = node.connection.expire(2000);
+    await new Promise((resolve) => setImmediate(resolve));
+    await node.connection.close();
+    await expiring;
+    const again = await openNode(lmdbLog({ path }));
+    expect((await again.read(["t"])).entries.length).toBeGreaterThan(0);
+    await again.connection.expire(2000);
+    expect((await again.read(["t"])).entries).toEqual([]);
+    await again.connection.close();
+  });
+
   it("gives large events' space back, and reads them whole until then", async () => {
     const node = await openNode(lmdbLog({ path: await testFolder() }));
     const retention = { ...KEEP_ALL, maxEvents: 3 };
@@ -223,6 +241,8 @@ describe("a folder", () => {
     await expect(readdir(path)).rejects.toMatchObject({ code: "ENOENT" });
     const node = await openNode(log);
     expect(await readdir(path)).toContain("events.mdb");
+    // Nobody else may read what is in there.
+    for (const name of await readdir(path)) expect((await stat(join(path, name))).mode & 0o077).toBe(0);
     await node.connection.close();
   });
 
@@ -278,7 +298,7 @@ describe("a folder", () => {
   it("needs no care after a process that was killed while it made the folder", async () => {
     const path = await testFolder();
     const anHourAgo = Date.now() / 1000 - 3600;
-    for (const name of ["events.mdb.1.new", "owner.mdb.2.new-lock"]) {
+    for (const name of ["events.mdb.1-a.new", "owner.mdb.2-b.new-lock"]) {
       await writeFile(join(path, name), "half");
       await utimes(join(path, name), anHourAgo, anHourAgo);
     }
