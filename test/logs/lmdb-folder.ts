@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, statfsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,8 +6,16 @@ import { lmdbLog } from "everstream/lmdb";
 import { onTestFinished } from "vitest";
 import type { LogFixture } from "./contract.ts";
 
-/** A folder in memory where there is one: thousands of commits one after the other need no disk to wait for. */
-const FOLDER = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+const MEMORY = "/dev/shm";
+const ENOUGH_BYTES = 256 * 1024 * 1024;
+
+/** In memory where there is enough: thousands of commits one after the other need no disk to wait for. */
+const FOLDER = existsSync(MEMORY) && freeBytes(MEMORY) > ENOUGH_BYTES ? MEMORY : tmpdir();
+
+function freeBytes(path: string): number {
+  const { bavail, bsize } = statfsSync(path);
+  return bavail * bsize;
+}
 
 export async function lmdbFixture(): Promise<LogFixture & { readonly path: string }> {
   const path = await mkdtemp(join(FOLDER, "everstream-lmdb-"));
