@@ -10,7 +10,7 @@ import { HONO } from "../peers.js";
  */
 
 const BYTES = 150;
-const WARM_UP_MS = 600;
+const WARM_UP_MS = 500;
 /** How long the last events may take to arrive after the publisher stopped. */
 const DRAIN_MS = 20_000;
 const FULL_CORE = 0.9;
@@ -85,7 +85,7 @@ async function measure({ generator, quick }, contender, connections, durationMs)
 /** @param {import("../run.js").Bench} bench */
 export async function benchFanout(bench) {
   const connections = bench.connections ?? (bench.quick ? 100 : 1000);
-  const durationMs = bench.quick ? 150 : 1500;
+  const durationMs = bench.quick ? 150 : 1300;
   const list = contenders(bench);
   /** @type {Map<string, Round[]>} */
   const rounds = new Map(list.map(({ label }) => [label, []]));
