@@ -1,4 +1,11 @@
-import { GAP_EVENT, type GapData, type ParsedEvent, parseHello, RESERVED_PREFIX } from "../protocol/index.ts";
+import {
+  END_EVENT,
+  GAP_EVENT,
+  type GapData,
+  type ParsedEvent,
+  parseHello,
+  RESERVED_PREFIX,
+} from "../protocol/index.ts";
 import { runConnection } from "./connection.ts";
 import { type ConnectionFailure, safely, toError } from "./failure.ts";
 import { createListeners, type Unsubscribe } from "./listeners.ts";
@@ -65,6 +72,8 @@ export function openEventStream(
 }
 
 const CONNECT_TIMEOUT_MS = 30_000;
+/** What servers without comments call an event that says nothing. */
+const HEARTBEAT = /^(ping|heartbeat|keep-?alive)$/i;
 
 /** The machine's hands: does what each state asks for, and tells the machine what came of it. */
 class ReconnectingStream implements EventStream {
@@ -181,7 +190,7 @@ class ReconnectingStream implements EventStream {
       onOpen: (response) => {
         this.response = response;
         this.#plan.onAnswer(response);
-        this.#watchdog.touch();
+        this.#watchdog.open();
         this.#dispatch({ type: "opened" });
       },
       onEvent: (event) => this.#receive(event, signal),
@@ -191,7 +200,10 @@ class ReconnectingStream implements EventStream {
       onRetry: (ms) => {
         this.#serverRetryMs = ms;
       },
-      onComment: (text) => this.#watchdog.expect(parseHello(text)?.heartbeatMs),
+      onComment: (text) => {
+        this.#watchdog.expect(parseHello(text)?.heartbeatMs);
+        this.#beat();
+      },
       onRead: async () => {
         // While nothing is read, silence is our own doing.
         this.#watchdog.rest();
@@ -211,11 +223,19 @@ class ReconnectingStream implements EventStream {
     // The rest of what was read when a listener closed the stream.
     if (signal.aborted) return;
     this.lastEventId = lastEventId;
+    // What is said to be over need not be asked for again: that would be answered by 204.
+    if (type === END_EVENT) this.#dispatch({ type: "ended" });
     if (type === GAP_EVENT) safely(() => this.#onGap.emit(JSON.parse(data) as GapData));
     // Others are checkpoints, or of a later version: they move the last event ID and are not for listeners.
     if (type.startsWith(RESERVED_PREFIX)) return;
+    if (HEARTBEAT.test(type)) this.#beat();
     this.#dispatch({ type: "progress" });
     this.#onEvent.emit({ type, data, lastEventId }, () => signal.aborted);
+  }
+
+  #beat(): void {
+    // A wrong guess must not cost what can't be resumed.
+    if (this.#isResumable()) this.#watchdog.beat();
   }
 
   #lose(failure: ConnectionFailure): void {

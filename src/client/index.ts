@@ -16,6 +16,16 @@ export {
   type StreamLease,
   type StreamRegistry,
 } from "./registry.ts";
+export type { FollowedState, RunError, RunProgress, RunSnapshot } from "./run-state.ts";
+export {
+  type FollowedRun,
+  type JoinRunOptions,
+  joinRun,
+  type RunRequestOptions,
+  type StartRunOptions,
+  startRun,
+  stopRun,
+} from "./runs.ts";
 export {
   createStreamStore,
   type StreamSnapshot,

@@ -5,6 +5,14 @@ export interface Watchdog {
    * `undefined` where nothing new was said.
    */
   expect(intervalMs: number | undefined): void;
+  /** A connection was opened: what is known of others' heartbeats is no measure for it. */
+  open(): void;
+  /**
+   * Something that looks like a heartbeat came. Where nothing was promised, the time between the first two of a
+   * connection is taken for one. It is forgotten when the watchdog bites: what was learned may have been wrong, and
+   * must not cost one connection after the other.
+   */
+  beat(): void;
   /** Something arrived: the silence begins anew. */
   touch(): void;
   /** Looks at once, by the clock on the wall; timers stand still while a laptop sleeps. */
@@ -15,12 +23,17 @@ export interface Watchdog {
 
 /** An interval may be missed by the network once; two and a half of them are no accident. */
 const TOLERANCE = 2.5;
-/** For timers and networks that are a little late, where intervals are short. In milliseconds. */
+/**
+ * For timers and networks that are a little late, where intervals are short. In milliseconds. What is repeated faster
+ * is no heartbeat.
+ */
 const SLACK_MS = 1000;
 
 /** Creates a watchdog that calls `onSilent` when the silence is 2.5 times as long as promised, plus one second. */
 export function createWatchdog(onSilent: () => void): Watchdog {
-  let limitMs = 0;
+  let promisedMs: number | undefined;
+  let learnedMs = 0;
+  let lastBeatAt = Number.NaN;
   let dueAt = Number.POSITIVE_INFINITY;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -28,19 +41,35 @@ export function createWatchdog(onSilent: () => void): Watchdog {
     clearTimeout(timer);
     dueAt = Number.POSITIVE_INFINITY;
   };
+  const check = (): void => {
+    if (Date.now() < dueAt) return;
+    learnedMs = 0;
+    onSilent();
+  };
+  const touch = (): void => {
+    const intervalMs = promisedMs ?? learnedMs;
+    rest();
+    if (intervalMs === 0) return;
+    const limitMs = intervalMs * TOLERANCE + SLACK_MS;
+    dueAt = Date.now() + limitMs;
+    // A timer may be a millisecond early by this clock.
+    timer = setTimeout(check, limitMs + 1);
+  };
   return {
     expect(intervalMs) {
-      if (intervalMs !== undefined) limitMs = intervalMs && intervalMs * TOLERANCE + SLACK_MS;
+      promisedMs = intervalMs ?? promisedMs;
     },
-    touch() {
-      rest();
-      if (limitMs === 0) return;
-      dueAt = Date.now() + limitMs;
-      timer = setTimeout(onSilent, limitMs);
+    open() {
+      lastBeatAt = Number.NaN;
+      touch();
     },
-    check() {
-      if (Date.now() >= dueAt) onSilent();
+    beat() {
+      const at = Date.now();
+      if (at - lastBeatAt >= SLACK_MS) learnedMs ||= at - lastBeatAt;
+      lastBeatAt = at;
     },
+    touch,
+    check,
     rest,
   };
 }
