@@ -17,6 +17,7 @@ export {
   type StreamRegistry,
 } from "./registry.ts";
 export type { FollowedState, RunError, RunProgress, RunSnapshot } from "./run-state.ts";
+export { createRunStore, type RunStore, type RunView } from "./run-store.ts";
 export {
   type FollowedRun,
   type JoinRunOptions,

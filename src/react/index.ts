@@ -8,4 +8,5 @@ export {
   useEventStream,
   useEventStreamStatus,
 } from "./use-event-stream.ts";
+export { type RunResult, type UseRunOptions, useRun } from "./use-run.ts";
 export { type SSEResult, useSSE } from "./use-sse.ts";

@@ -1,74 +1,25 @@
-import { createHub, createRuns, type Hub, memoryLog, type Run, type Runs } from "everstream";
+import { createRuns } from "everstream";
 import { joinRun, type RunSnapshot, type StartRunOptions, startRun, stopRun } from "everstream/client";
-import { serveForTest, type TestServer } from "everstream/testing";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { type RunServer, startRunServer } from "./run-server.ts";
 import { startServer } from "./server.ts";
 
-let hub: Hub;
-let runs: Runs;
-let server: TestServer;
-/** The producers that wait for the test's word, by run. */
-let waiting: Map<string, { run: Run; go: () => void }>;
-let produced: string[];
-/** Called with each request; may answer in the routes' place. */
-let intercept: (request: Request) => Response | undefined | Promise<Response | undefined>;
-
-/** Resolves to the run's producer once it has begun. */
-async function producer(id: string): Promise<{ run: Run; go: () => void }> {
-  await expect.poll(() => waiting.get(id)).toBeDefined();
-  return waiting.get(id) as { run: Run; go: () => void };
-}
+let server: RunServer;
 
 beforeEach(async () => {
-  hub = createHub({ log: memoryLog() });
-  runs = createRuns({ hub, joinWait: 5000 });
-  waiting = new Map();
-  produced = [];
-  intercept = () => undefined;
-  const routes = runs.routes({
-    start: async (request, id) => {
-      const input = (await request.json()) as { key?: string; text?: string[] };
-      return {
-        key: input.key,
-        input,
-        produce: async (run) => {
-          produced.push(id);
-          const { promise, resolve } = withResolvers();
-          waiting.set(id, { run, go: resolve });
-          for (const piece of input.text ?? []) await run.text(piece);
-          await Promise.race([promise, new Promise((end) => run.signal.addEventListener("abort", end))]);
-          return { tokens: 3 };
-        },
-      };
-    },
-    authorize: (request) => request.headers.get("x-user") !== "stranger",
-    join: { retry: 10 },
-  });
-  server = await serveForTest({ fetch: async (request) => (await intercept(request)) ?? routes(request) });
+  server = await startRunServer();
 });
 
-afterEach(async () => {
-  await runs.close();
-  await hub.close();
-  await server.close();
-});
-
-function withResolvers(): { promise: Promise<void>; resolve: () => void } {
-  let resolve: () => void = () => undefined;
-  const promise = new Promise<void>((done) => {
-    resolve = done;
-  });
-  return { promise, resolve };
-}
+afterEach(() => server.close());
 
 function start(options: StartRunOptions = {}): ReturnType<typeof startRun> {
-  const run = startRun(`${server.url}/runs`, { minDelay: 10, ...options });
+  const run = startRun(server.url, { minDelay: 10, ...options });
   onTestFinished(() => run.close());
   return run;
 }
 
 function join(id: string, from?: RunSnapshot): ReturnType<typeof joinRun> {
-  const run = joinRun(`${server.url}/runs`, id, { minDelay: 10, from });
+  const run = joinRun(server.url, id, { minDelay: 10, from });
   onTestFinished(() => run.close());
   return run;
 }
@@ -78,7 +29,7 @@ describe("startRun", () => {
     const run = start({ input: { text: ["Hello", ", world"] } });
     const pieces: string[] = [];
     run.onText((piece) => pieces.push(piece));
-    const { go } = await producer(run.id);
+    const { go } = await server.producer(run.id);
     await expect.poll(() => run.snapshot.text).toBe("Hello, world");
     expect(run.snapshot.state).toBe("running");
     go();
@@ -90,37 +41,29 @@ describe("startRun", () => {
 
   it("sends again a start whose answer was lost, and starts once", async () => {
     let lost = 0;
-    intercept = async (request) => {
+    server.intercept = async (request) => {
       if (request.method !== "POST" || lost++ > 0) return undefined;
-      await runs.routes({
-        start: async () => ({
-          produce: async (run) => {
-            produced.push(run.id);
-            await run.text("once");
-          },
-        }),
-        authorize: () => true,
-      })(request);
+      await server.runs.start({ id: "r1", produce: (run) => run.text("once") });
       return new Response("gone", { status: 502 });
     };
     const run = start({ id: "r1", input: {} });
     expect(await run.finished).toMatchObject({ state: "done", text: "once" });
     expect(lost).toBe(2);
-    expect(produced).toEqual(["r1"]);
+    expect(server.produced).toEqual([]);
   });
 
   it("goes on after the last event where its connection was cut, by GET", async () => {
     const methods: string[] = [];
     const cursors: (string | null)[] = [];
-    intercept = (request) => {
+    server.intercept = (request) => {
       methods.push(request.method);
       cursors.push(request.headers.get("last-event-id"));
       return undefined;
     };
     const run = start({ id: "r2", input: { text: ["one "] } });
     await expect.poll(() => run.snapshot.text).toBe("one ");
-    hub.disconnect(() => true);
-    const { run: producing, go } = await producer("r2");
+    server.hub.disconnect(() => true);
+    const { run: producing, go } = await server.producer("r2");
     await producing.text("two");
     go();
     expect(await run.finished).toMatchObject({ state: "done", text: "one two" });
@@ -144,7 +87,7 @@ describe("startRun", () => {
 
   it("is lost, with the server's code, where the start is refused", async () => {
     const first = start({ id: "r3", input: { key: "conversation" } });
-    await producer("r3");
+    await server.producer("r3");
     const second = start({ id: "r4", input: { key: "conversation" } });
     expect(await second.finished).toMatchObject({ state: "lost", error: { code: "RUN_BUSY" } });
     expect(first.snapshot.state).toBe("running");
@@ -152,7 +95,7 @@ describe("startRun", () => {
 
   it("sends a body as it is in place of JSON, and refuses both", async () => {
     let type: string | null = "";
-    intercept = async (request) => {
+    server.intercept = async (request) => {
       type = request.headers.get("content-type");
       return new Response(null, { status: 400 });
     };
@@ -172,7 +115,7 @@ describe("joinRun", () => {
     const late: string[] = [];
     second.onText((piece) => late.push(piece));
     expect(late).toEqual(["abc"]);
-    (await producer("j1")).go();
+    (await server.producer("j1")).go();
     expect((await second.finished).state).toBe("done");
   });
 
@@ -188,10 +131,10 @@ describe("joinRun", () => {
     await expect.poll(() => first.snapshot.text).toBe("first ");
     const stored = JSON.parse(JSON.stringify(first.snapshot)) as RunSnapshot;
     first.close();
-    const { run, go } = await producer("j3");
+    const { run, go } = await server.producer("j3");
     await run.text("second");
     const cursors: (string | null)[] = [];
-    intercept = (request) => {
+    server.intercept = (request) => {
       cursors.push(request.headers.get("last-event-id"));
       return undefined;
     };
@@ -206,16 +149,16 @@ describe("joinRun", () => {
 
   it("asks nothing where the stored run is over", async () => {
     const first = start({ id: "j4", input: {} });
-    (await producer("j4")).go();
+    (await server.producer("j4")).go();
     const over = await first.finished;
-    intercept = () => expect.unreachable("nothing is asked");
+    server.intercept = () => expect.unreachable("nothing is asked");
     expect(await join("j4", over).finished).toEqual(over);
   });
 
   it("reads from the start where the stored position can't be resumed, and tells no text twice", async () => {
     const first = start({ id: "j5", input: { text: ["whole"] } });
     await expect.poll(() => first.snapshot.text).toBe("whole");
-    (await producer("j5")).go();
+    (await server.producer("j5")).go();
     await first.finished;
     const stored: RunSnapshot = { ...first.snapshot, state: "running", text: "wh", lastEventId: "zzz-1" };
     const second = join("j5", stored);
@@ -226,10 +169,10 @@ describe("joinRun", () => {
   });
 
   it("is lost where there is no such run, and says so", async () => {
-    await runs.close();
-    runs = createRuns({ hub, joinWait: 0, namespace: "other" });
+    const runs = createRuns({ hub: server.hub, joinWait: 0, namespace: "other" });
+    onTestFinished(() => runs.close());
     const routes = runs.routes({ authorize: () => true });
-    intercept = (request) => routes(request);
+    server.intercept = (request) => routes(request);
     expect(await join("nobody").finished).toMatchObject({ state: "lost", error: { code: "UNKNOWN_RUN" } });
   });
 
@@ -243,7 +186,7 @@ describe("joinRun", () => {
     const seen: string[] = [];
     run.subscribe(() => seen.push(run.snapshot.state));
     await expect.poll(() => seen).toContain("running");
-    (await producer("j8")).go();
+    (await server.producer("j8")).go();
     await run.finished;
     expect(seen.at(-1)).toBe("done");
   });
@@ -265,7 +208,7 @@ describe("stopRun", () => {
   it("ends the run for everybody, and its producer", async () => {
     const first = start({ id: "s1", input: { text: ["x"] } });
     const second = join("s1");
-    const { run } = await producer("s1");
+    const { run } = await server.producer("s1");
     await first.stop();
     expect(await first.finished).toMatchObject({ state: "stopped", text: "x", error: { code: "stopped" } });
     expect((await second.finished).state).toBe("stopped");
@@ -273,36 +216,36 @@ describe("stopRun", () => {
   });
 
   it("may come before the start, and may be repeated", async () => {
-    await stopRun(`${server.url}/runs`, "s2");
-    await stopRun(`${server.url}/runs`, "s2");
+    await stopRun(server.url, "s2");
+    await stopRun(server.url, "s2");
     const run = start({ id: "s2", input: { text: ["never"] } });
     expect(await run.finished).toMatchObject({ state: "stopped" });
-    expect(produced).toEqual([]);
+    expect(server.produced).toEqual([]);
   });
 
   it("is tried again where the server fails, and gives up with the server's word where it refuses", async () => {
     const run = start({ id: "s3", input: {} });
-    await producer("s3");
+    await server.producer("s3");
     let failures = 0;
-    intercept = (request) =>
+    server.intercept = (request) =>
       request.method === "DELETE" && failures++ === 0 ? new Response("", { status: 503 }) : undefined;
-    await stopRun(`${server.url}/runs`, "s3");
+    await stopRun(server.url, "s3");
     expect((await run.finished).state).toBe("stopped");
 
     start({ id: "s4", input: {} });
-    await producer("s4");
+    await server.producer("s4");
     await expect(
-      stopRun(`${server.url}/runs`, "s4", { headers: () => ({ "x-user": "stranger" }) }),
+      stopRun(server.url, "s4", { headers: () => ({ "x-user": "stranger" }) }),
     ).rejects.toMatchObject({ code: "FORBIDDEN" });
   });
 
   it("keeps the URL's query", async () => {
     const urls: string[] = [];
-    intercept = (request) => {
+    server.intercept = (request) => {
       urls.push(request.url.slice(server.url.length));
       return new Response(null, { status: 204 });
     };
-    await stopRun(`${server.url}/runs/?tenant=1`, "a b");
-    expect(urls).toEqual(["/runs/a%20b?tenant=1"]);
+    await stopRun(`${server.url}/?tenant=1`, "a b");
+    expect(urls).toEqual(["/a%20b?tenant=1"]);
   });
 });

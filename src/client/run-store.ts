@@ -1,0 +1,120 @@
+import { createListeners, type Unsubscribe } from "./listeners.ts";
+import { IDLE, type StreamStatus } from "./machine.ts";
+import type { RunSnapshot } from "./run-state.ts";
+import { type FollowedRun, joinRun, type RunRequestOptions, type StartRunOptions, startRun } from "./runs.ts";
+
+/** What a run store shows: replaced by a new value when something changed, and never changed itself. */
+export interface RunView {
+  /** The run that is followed, or was last; `undefined` where there was none yet. */
+  readonly run: RunSnapshot | undefined;
+  /** Where its connection stands. */
+  readonly status: StreamStatus;
+}
+
+/** One run at a time, for a user interface. Made for `useSyncExternalStore` and its like. */
+export interface RunStore {
+  getSnapshot(): RunView;
+  /** Calls `listener` after each new view. A run is followed while the store has listeners. */
+  subscribe(listener: () => void): Unsubscribe;
+  /**
+   * Starts a run and shows it in place of the one before, which goes on without being followed. Returns its id, under
+   * which it can be found after a reload of the page.
+   *
+   * @throws EverstreamError `INVALID_OPTION`: an option can't be used.
+   */
+  start(options?: Pick<StartRunOptions, "id" | "input" | "body">): string;
+  /** Shows the run of this id; `undefined` shows none. The one that is shown already stays as it is, unless it was lost. */
+  join(id: string | undefined): void;
+  /** Ends the run that is shown, for everybody. Resolves at once where there is none, or it is over. */
+  stop(): Promise<void>;
+}
+
+/** Views come and go in moments, as under React's StrictMode. Connections should not. */
+const RELEASE_DELAY_MS = 250;
+const NOTHING: RunView = { run: undefined, status: IDLE };
+
+/**
+ * Creates a store over the runs behind `url`. It has no side effect until it has a listener, or starts a run.
+ *
+ * @param options How the routes are asked; a function is asked for them whenever a run is started or joined.
+ */
+export function createRunStore(
+  url: string | URL,
+  options: RunRequestOptions | (() => RunRequestOptions) = {},
+): RunStore {
+  const listeners = createListeners<undefined>();
+  let view = NOTHING;
+  let followed: FollowedRun | undefined;
+  /** What to follow once somebody listens. */
+  let wanted: RunSnapshot | string | undefined;
+  let count = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+
+  const request = (): RunRequestOptions => (typeof options === "function" ? options() : options);
+  const show = (next: RunView): void => {
+    view = next;
+    listeners.emit(undefined);
+  };
+  const follow = (run: FollowedRun): void => {
+    const update = (): void => {
+      if (followed === run) show({ run: run.snapshot, status: run.status });
+    };
+    followed = run;
+    wanted = undefined;
+    run.subscribe(update);
+    update();
+  };
+  const leave = (): void => {
+    const run = followed;
+    followed = undefined;
+    run?.close();
+  };
+  const attach = (): void => {
+    if (wanted === undefined) return;
+    if (typeof wanted === "string") follow(joinRun(url, wanted, request()));
+    else follow(joinRun(url, wanted.id, { ...request(), from: wanted }));
+  };
+
+  return {
+    getSnapshot: () => view,
+    subscribe(listener) {
+      clearTimeout(timer);
+      const remove = listeners.add(listener);
+      if (count++ === 0) attach();
+      let active = true;
+      return () => {
+        if (!active) return;
+        active = false;
+        remove();
+        if (--count > 0) return;
+        timer = setTimeout(() => {
+          wanted = toGoOnWith(followed) ?? wanted;
+          leave();
+        }, RELEASE_DELAY_MS);
+      };
+    },
+    start(start = {}) {
+      const run = startRun(url, { ...request(), ...start });
+      leave();
+      follow(run);
+      return run.id;
+    },
+    join(id) {
+      const known = followed ?? wanted;
+      const isLost = followed?.snapshot.state === "lost";
+      if (id === (typeof known === "string" ? known : known?.id) && !isLost) return;
+      leave();
+      wanted = id;
+      show(NOTHING);
+      if (count > 0) attach();
+    },
+    async stop() {
+      await followed?.stop();
+    },
+  };
+}
+
+/** What was known of a run; of one that was lost, its name alone. */
+function toGoOnWith(run: FollowedRun | undefined): RunSnapshot | string | undefined {
+  return run?.snapshot.state === "lost" ? run.id : run?.snapshot;
+}
