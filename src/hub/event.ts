@@ -1,5 +1,7 @@
 import { EverstreamError } from "../errors.ts";
 import { assertUserEventType, encodeEvent, GAP_EVENT, type GapData } from "../protocol/index.ts";
+import type { Defined, EventSchemas, EventToPublish, InputOf } from "../schema/index.ts";
+import { jsonOf } from "../session/text-of-data.ts";
 import { type LogEntry, MAX_BATCH, STORED_VERSION, type StoredEvent } from "./log.ts";
 
 /** An event to publish. */
@@ -33,6 +35,28 @@ export interface HubEvent {
   readonly time: number;
   readonly meta: Readonly<Record<string, string>>;
 }
+
+/** What can be published to a hub whose `events` are `E`: with the types and the data that it defines, else anything. */
+export type PublishedEventOf<E extends Defined> =
+  E extends EventSchemas<infer M>
+    ? {
+        [T in keyof M & string]: EventToPublish<T, M[T]> & Pick<PublishedEvent, "key" | "meta">;
+      }[keyof M & string]
+    : PublishedEvent;
+
+/**
+ * What is read inside the server from a hub whose `events` are `E`. Data is what was published, before a schema makes
+ * anything of it; an event that was published without data has the empty string.
+ */
+export type HubEventOf<E extends Defined> =
+  E extends EventSchemas<infer M>
+    ?
+        | { [T in keyof M & string]: Typed<T, Received<InputOf<M[T]>>> }[keyof M & string]
+        | Typed<typeof GAP_EVENT, GapData>
+    : HubEvent;
+
+type Typed<T extends string, D> = Omit<HubEvent, "type" | "data"> & { readonly type: T; readonly data: D };
+type Received<D> = undefined extends D ? Exclude<D, undefined> | "" : D;
 
 /** The type that events without one have. */
 export const DEFAULT_TYPE = "message";
@@ -92,7 +116,7 @@ function storedEvent(input: PublishedEvent, maxBytes: number, time: number): Sto
   }
   if (meta !== undefined) assertMeta(meta);
   const json = input.text === undefined && input.data !== undefined;
-  const data = json ? toJson(input.data) : textOf(input);
+  const data = json ? jsonOf(input.data) : textOf(input);
   assertSize(type, data, maxBytes);
   return { type: type === "" ? DEFAULT_TYPE : type, data, json, key, meta, time, version: STORED_VERSION };
 }
@@ -101,17 +125,6 @@ function textOf({ text = "", data }: PublishedEvent): string {
   if (data !== undefined) throw invalid("Give `data` or `text`, not both.");
   if (typeof text !== "string") throw invalid("`text` must be a string; `data` takes any JSON value.");
   return text;
-}
-
-function toJson(data: unknown): string {
-  let json: string | undefined;
-  try {
-    json = JSON.stringify(data);
-  } catch (cause) {
-    throw notSerializable(cause instanceof Error ? cause.message : String(cause), cause);
-  }
-  if (json === undefined) throw notSerializable(`it is a ${typeof data}`, undefined);
-  return json;
 }
 
 function assertMeta(meta: unknown): void {
@@ -131,10 +144,6 @@ function assertSize(type: string, data: string, maxBytes: number): void {
     "EVENT_TOO_LARGE",
     `The event takes up to ${bytes} bytes, but may take ${maxBytes}; send less, or raise \`limits.maxEventBytes\` and the clients' bound.`,
   );
-}
-
-function notSerializable(why: string, cause: unknown): EverstreamError {
-  return new EverstreamError("NOT_SERIALIZABLE", `\`data\` has no JSON form: ${why}.`, { cause });
 }
 
 function invalid(message: string): EverstreamError {

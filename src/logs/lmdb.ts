@@ -1,17 +1,9 @@
 import { resolve } from "node:path";
 import { EverstreamError } from "../errors.ts";
-import type {
-  AppendRequest,
-  AppendResult,
-  Epoch,
-  EventLog,
-  LogConnection,
-  LogFeed,
-  Page,
-  ReadQuery,
-} from "../hub/log.ts";
+import type { EventLog, LogConnection, LogFeed } from "../hub/log.ts";
 import { logFailed } from "./lmdb-disk.ts";
 import { LmdbStore } from "./lmdb-store.ts";
+import { StoreConnection } from "./store-connection.ts";
 
 /** Options of {@link lmdbLog}. */
 export interface LmdbLogOptions {
@@ -62,7 +54,11 @@ class LmdbLog implements EventLog {
     this.#store ??= this.#closing.then(() => LmdbStore.open(this.#folder));
     const store = this.#store;
     try {
-      return new LmdbConnection(await store, feed, () => this.#release());
+      return new StoreConnection(await store, feed, {
+        name: "LMDB log",
+        exclusive: true,
+        release: () => this.#release(),
+      });
     } catch (error) {
       this.#connections--;
       if (this.#store === store) this.#store = undefined;
@@ -77,57 +73,5 @@ class LmdbLog implements EventLog {
     this.#store = undefined;
     this.#closing = store.then((opened) => opened.close());
     return this.#closing;
-  }
-}
-
-class LmdbConnection implements LogConnection {
-  readonly epochs: readonly Epoch[];
-  readonly head: number;
-  readonly exclusive = true;
-  readonly #store: LmdbStore;
-  readonly #feed: LogFeed;
-  readonly #release: () => Promise<void>;
-  #closing: Promise<void> | undefined;
-
-  constructor(store: LmdbStore, feed: LogFeed, release: () => Promise<void>) {
-    this.#store = store;
-    this.#feed = feed;
-    this.#release = release;
-    this.epochs = store.epochs;
-    this.head = store.head;
-    store.feeds.add(feed);
-  }
-
-  append(request: AppendRequest): Promise<AppendResult> {
-    return this.#whileOpen(() => this.#store.append(request));
-  }
-
-  read(query: ReadQuery): Promise<Page> {
-    return this.#whileOpen(() => this.#store.read(query));
-  }
-
-  follow(): number {
-    return this.#store.head;
-  }
-
-  unfollow(): void {
-    // Every connection is fed everything: telling topics apart would cost more than it saves.
-  }
-
-  expire(now: number): Promise<void> {
-    return this.#whileOpen(() => this.#store.expire(now));
-  }
-
-  close(): Promise<void> {
-    this.#store.feeds.delete(this.#feed);
-    this.#closing ??= this.#release();
-    return this.#closing;
-  }
-
-  async #whileOpen<Result>(work: () => Promise<Result>): Promise<Result> {
-    if (this.#closing !== undefined) {
-      throw new EverstreamError("LOG_CLOSED", "The connection to the LMDB log was closed.");
-    }
-    return work();
   }
 }

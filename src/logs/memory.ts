@@ -6,7 +6,6 @@ import {
   type Delivery,
   type Epoch,
   type EventLog,
-  type LogConnection,
   type LogEntry,
   type LogFeed,
   NO_EVENT,
@@ -18,6 +17,7 @@ import { Heap } from "./heap.ts";
 import { placeBeforeLast, readMerged } from "./memory-read.ts";
 import { MemoryEntry, MemoryTopic, unknownTopic } from "./memory-topic.ts";
 import { PublishIds } from "./publish-ids.ts";
+import { type Store, StoreConnection, type StoreTraits } from "./store-connection.ts";
 
 /** Options of {@link memoryLog}. */
 export interface MemoryLogOptions {
@@ -42,7 +42,7 @@ export function memoryLog(options?: MemoryLogOptions): EventLog {
     throw new EverstreamError("INVALID_OPTION", "`maxBytes` must be a number of bytes over 0.");
   }
   const store = new MemoryStore(maxBytes);
-  return { open: async (feed) => new MemoryConnection(store, feed) };
+  return { open: async (feed) => new StoreConnection(store, feed, TRAITS) };
 }
 
 const DEFAULT_MAX_BYTES = 256 * 1024 * 1024;
@@ -55,53 +55,11 @@ const MIN_VOID_DUES = 1000;
 /** Events that one call of `expire` removes at the most. */
 const MAX_EXPIRED_AT_ONCE = 10_000;
 
-class MemoryConnection implements LogConnection {
-  readonly epochs: readonly Epoch[];
-  readonly head: number;
-  readonly #store: MemoryStore;
-  readonly #feed: LogFeed;
-  #closed = false;
-
-  constructor(store: MemoryStore, feed: LogFeed) {
-    this.#store = store;
-    this.#feed = feed;
-    this.epochs = store.epochs;
-    this.head = store.head;
-    store.feeds.add(feed);
-  }
-
-  append(request: AppendRequest): Promise<AppendResult> {
-    return this.#whileOpen(() => this.#store.append(request));
-  }
-
-  read(query: ReadQuery): Promise<Page> {
-    return this.#whileOpen(() => this.#store.read(query));
-  }
-
-  follow(): number {
-    return this.#store.head;
-  }
-
-  unfollow(): void {
-    // Every connection is fed everything: telling topics apart would cost more than it saves.
-  }
-
-  expire(now: number): Promise<void> {
-    return this.#whileOpen(() => this.#store.expire(now));
-  }
-
-  async close(): Promise<void> {
-    this.#closed = true;
-    this.#store.feeds.delete(this.#feed);
-  }
-
-  async #whileOpen<Result>(work: () => Result): Promise<Result> {
-    if (this.#closed) {
-      throw new EverstreamError("LOG_CLOSED", "The connection to the memory log was closed.");
-    }
-    return work();
-  }
-}
+const TRAITS: StoreTraits = /* @__PURE__ */ Object.freeze({
+  name: "memory log",
+  exclusive: false,
+  release: () => Promise.resolve(),
+});
 
 /** When a topic's oldest event will be over its age. Void where the topic has another time by now. */
 interface Due {
@@ -109,7 +67,7 @@ interface Due {
   readonly at: number;
 }
 
-class MemoryStore {
+class MemoryStore implements Store {
   readonly epochs: readonly Epoch[] = [{ epoch: randomEpoch(), first: 1 }];
   readonly feeds = new Set<LogFeed>();
   head = 0;

@@ -26,7 +26,10 @@ export function jsonOf(data: unknown): string {
   try {
     text = JSON.stringify(data);
   } catch (cause) {
-    throw new EverstreamError("NOT_SERIALIZABLE", "`data` has no JSON form; send plain data.", { cause });
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new EverstreamError("NOT_SERIALIZABLE", `\`data\` has no JSON form: ${why}; send plain data.`, {
+      cause,
+    });
   }
   if (text !== undefined) return text;
   throw new EverstreamError(
