@@ -19,10 +19,11 @@
  * - `LOG_FAILED`: the log could not store or read; the `cause` says why.
  * - `LOG_LOCKED`: the log's folder is open already, in another process or through another log.
  * - `NOT_SERIALIZABLE`: `data` has no JSON form.
+ * - `UNKNOWN_TYPE`: the hub's `events` do not define this event type.
  * - `HTTP_STATUS`, `CONTENT_TYPE`, `NETWORK`, `TIMEOUT`, `STALLED`: why a client's connection failed.
  * - `NOT_RESUMABLE`: the connection is gone and repeating the request would repeat its work.
  * - `SERVER_ERROR`: the server sent an `error` event; its data is the `cause`.
- * - `INVALID_DATA`: an event's data is not what its type promises, as JSON that does not parse.
+ * - `INVALID_DATA`: an event's data is not what its type promises: it is no JSON, or its schema refuses it.
  * - `OVERFLOW`: the reader fell too far behind and asked for an error then.
  * - `UNKNOWN_RUN`, `RUN_EXPIRED`: there is no run of this id; there was one, and it is no longer kept.
  * - `RUN_BUSY`: another run has the same `key`.
@@ -50,6 +51,7 @@ export type EverstreamErrorCode =
   | "LOG_FAILED"
   | "LOG_LOCKED"
   | "NOT_SERIALIZABLE"
+  | "UNKNOWN_TYPE"
   | "HTTP_STATUS"
   | "CONTENT_TYPE"
   | "NETWORK"

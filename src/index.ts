@@ -16,6 +16,7 @@ export type {
   Grant,
   Hub,
   HubEvent,
+  HubEventOf,
   HubLimits,
   HubOptions,
   HubStats,
@@ -26,6 +27,7 @@ export type {
   Opening,
   Page,
   PublishedEvent,
+  PublishedEventOf,
   PublishOptions,
   ReadOptions,
   ReadQuery,
@@ -65,6 +67,14 @@ export {
   type StartOptions,
   type WhenUnwatched,
 } from "./runs/index.ts";
+export {
+  asText,
+  defineEvents,
+  type EventSchemas,
+  type SchemaMap,
+  type StandardSchema,
+  type TextSchema,
+} from "./schema/index.ts";
 export type { CloseReason } from "./session/close-reason.ts";
 export { closeStreams } from "./session/group.ts";
 export type { HandlerOptions, StreamCallback, StreamErrorHandler } from "./session/handler.ts";

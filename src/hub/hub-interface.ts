@@ -1,6 +1,7 @@
 import type { GapReason } from "../protocol/index.ts";
+import type { Defined } from "../schema/index.ts";
 import type { CloseReason } from "../session/close-reason.ts";
-import type { HubEvent, PublishedEvent } from "./event.ts";
+import type { HubEventOf, PublishedEventOf } from "./event.ts";
 import type { Listener } from "./listener-outlet.ts";
 import type { PublishOptions, ReadOptions, RespondOptions, SubscribeOptions } from "./options.ts";
 import type { TopicPage } from "./read.ts";
@@ -32,22 +33,23 @@ export interface HubStats {
 }
 
 /**
- * A log and its live side. Everything published here stands in one order; topics are filters on it.
+ * A log and its live side. Everything published here stands in one order; topics are filters on it. `E` are the events
+ * that it was made with, see `defineEvents`.
  *
  * Methods that answer with a promise reject with an `EverstreamError`: `HUB_CLOSED` after `close`, `LOG_FAILED` where the
  * log can't do its work, and what each says itself.
  */
-export interface Hub {
+export interface Hub<E extends Defined = undefined> {
   /**
    * Publishes an event, and resolves to its id when the log has accepted it. It may take a moment longer while readers
    * are being written to faster than they can be, so that a loop that awaits it goes at their pace, not ahead of it.
    *
    * @throws EverstreamError `INVALID_TOPIC`; `INVALID_EVENT`, `RESERVED_TYPE`, `NOT_SERIALIZABLE`, `EVENT_TOO_LARGE` for the
-   *   event; `CONFLICT`, `INVALID_POSITION` for `expectLast`; `TOPIC_FINISHED`; `INVALID_OPTION`.
+   *   event; `UNKNOWN_TYPE`, `INVALID_DATA` where the hub's `events` do not allow it; `CONFLICT`, `INVALID_POSITION` for `expectLast`; `TOPIC_FINISHED`; `INVALID_OPTION`.
    */
-  publish(topic: string, event: PublishedEvent, options?: PublishOptions): Promise<string>;
+  publish(topic: string, event: PublishedEventOf<E>, options?: PublishOptions): Promise<string>;
   /** Publishes up to 1,000 events next to each other, all or none. Resolves to their ids. */
-  publish(topic: string, events: readonly PublishedEvent[], options?: PublishOptions): Promise<string[]>;
+  publish(topic: string, events: readonly PublishedEventOf<E>[], options?: PublishOptions): Promise<string[]>;
 
   /**
    * Says that nothing more will come: publishing there is refused from now on, and readers whose topics are all finished
@@ -70,7 +72,11 @@ export interface Hub {
    *
    * @throws EverstreamError `INVALID_TOPIC`, `TOO_MANY_TOPICS`, `INVALID_OPTION`, `HUB_CLOSED`.
    */
-  subscribe(topics: string | readonly string[], listener: Listener, options?: SubscribeOptions): Unsubscribe;
+  subscribe(
+    topics: string | readonly string[],
+    listener: Listener<E>,
+    options?: SubscribeOptions,
+  ): Unsubscribe;
   /**
    * The same for a `for await` loop, from this call on. A slow loop holds nobody up and loses nothing that the log keeps.
    * It ends when its topics are all finished; leaving it, or the signal, unsubscribes.
@@ -80,7 +86,7 @@ export interface Hub {
   events(
     topics: string | readonly string[],
     options?: SubscribeOptions,
-  ): AsyncIterableIterator<HubEvent, undefined, undefined>;
+  ): AsyncIterableIterator<HubEventOf<E>, undefined, undefined>;
 
   /**
    * Answers a request with the topics' events: those after the cursor that the client came with, then live ones. A client
@@ -98,7 +104,7 @@ export interface Hub {
    *
    * @throws EverstreamError `INVALID_TOPIC`, `INVALID_POSITION`.
    */
-  read(topic: string, options?: ReadOptions): Promise<TopicPage>;
+  read(topic: string, options?: ReadOptions): Promise<TopicPage<E>>;
   /**
    * Whether the process that published at this position is surely gone: the log is one process' alone, and another had it
    * then. `false` where nobody can tell.

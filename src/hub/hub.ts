@@ -1,9 +1,11 @@
 import { EverstreamError } from "../errors.ts";
+import type { Defined } from "../schema/index.ts";
 import type { CloseReason } from "../session/close-reason.ts";
 import { joinPulse, leavePulse, PulseMember } from "../session/pulse.ts";
 import { report } from "../session/report.ts";
 import { followRequest } from "../session/request.ts";
 import { WebSink } from "../session/web-sink.ts";
+import { type CheckEvents, eventCheck } from "./check-events.ts";
 import { type HubEvent, type PublishedEvent, storedEvents } from "./event.ts";
 import { EventLoop } from "./event-loop.ts";
 import type { Hub, HubStats, Unsubscribe } from "./hub-interface.ts";
@@ -35,8 +37,8 @@ const PUBLISH_ID_WINDOW_MS = 5 * 60 * 1000;
 const SWEEP_MS = 1000;
 
 /** Makes a hub over a log. */
-export function hubOver(log: EventLog, options?: Omit<HubOptions, "log">): Hub {
-  return new LogHub(log, options);
+export function hubOver<E extends Defined>(log: EventLog, options?: Omit<HubOptions<E>, "log">): Hub<E> {
+  return new LogHub(log, options) as Hub as Hub<E>;
 }
 
 class LogHub implements Hub, OpeningHost {
@@ -45,6 +47,7 @@ class LogHub implements Hub, OpeningHost {
 
   readonly #log: EventLog;
   readonly #limits: Limits;
+  readonly #check: CheckEvents | undefined;
   readonly #retention: ReturnType<typeof retentionOf>;
   readonly #subscriptions = new Set<Subscription>();
   readonly #counts = {
@@ -57,11 +60,12 @@ class LogHub implements Hub, OpeningHost {
   #sweeper: Sweeper | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(log: EventLog, options: Omit<HubOptions, "log"> = {}) {
+  constructor(log: EventLog, options: Omit<HubOptions<Defined>, "log"> = {}) {
     this.#log = log;
     this.#limits = limitsOf(options.limits);
     this.sessions = new Sessions(this.#limits);
     this.#retention = retentionOf(options.retention);
+    this.#check = eventCheck(options.events);
   }
 
   get maxTopics(): number {
@@ -73,13 +77,15 @@ class LogHub implements Hub, OpeningHost {
   async publish(
     topic: string,
     input: PublishedEvent | readonly PublishedEvent[],
-    { expectLast, publishId, finish = false, retention }: PublishOptions = {},
+    { expectLast, publishId, finish = false, retention, unchecked = false }: PublishOptions = {},
   ): Promise<string | string[]> {
     assertTopic(topic);
     assertPublishId(publishId);
     const inputs = Array.isArray(input) ? (input as readonly PublishedEvent[]) : undefined;
     const now = Date.now();
     const events = storedEvents(inputs ?? [input as PublishedEvent], this.#limits.maxEventBytes, now);
+    const checking = unchecked ? undefined : this.#check?.(events);
+    if (checking !== undefined) await checking;
     const live = this.#live ?? (await this.live());
     const sequences = await this.#append(live, topic, {
       events,

@@ -1,5 +1,5 @@
 /** The hub: one ordered log, and everybody who reads it live. */
-export type { HubEvent, PublishedEvent } from "./event.ts";
+export type { HubEvent, HubEventOf, PublishedEvent, PublishedEventOf } from "./event.ts";
 export { hubOver } from "./hub.ts";
 export type { Hub, HubStats, Unsubscribe } from "./hub-interface.ts";
 export type { Listener } from "./listener-outlet.ts";

@@ -1,4 +1,5 @@
 import { EverstreamError } from "../errors.ts";
+import type { Defined } from "../schema/index.ts";
 import type { StreamOptions } from "../session/options.ts";
 import type { EventLog, LogEntry, RetentionLimits } from "./log.ts";
 import type { Authorize, Topics } from "./rights.ts";
@@ -31,9 +32,11 @@ export interface HubLimits {
 }
 
 /** Options of `createHub`. */
-export interface HubOptions {
+export interface HubOptions<E extends Defined = undefined> {
   /** Where events live. Default: `memoryLog()`. */
   log?: EventLog;
+  /** What may be published, made by `defineEvents`. Default: anything. */
+  events?: E;
   /** How much is kept, of every topic or by topic; looked up at each publish. */
   retention?: Retention | ((topic: string) => Retention);
   limits?: HubLimits;
@@ -116,6 +119,8 @@ export interface PublishOptions {
   finish?: boolean;
   /** How much of the topic is kept from now on, in place of what the hub's own `retention` says. */
   retention?: Retention;
+  /** Publishes events that the hub's `events` do not define, or not so. */
+  unchecked?: boolean;
 }
 
 export interface Limits {

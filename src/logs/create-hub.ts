@@ -1,4 +1,5 @@
 import { type Hub, type HubOptions, hubOver } from "../hub/index.ts";
+import type { Defined } from "../schema/index.ts";
 import { memoryLog } from "./memory.ts";
 
 /**
@@ -12,7 +13,7 @@ import { memoryLog } from "./memory.ts";
  *
  * @throws EverstreamError `INVALID_OPTION`.
  */
-export function createHub(options: HubOptions = {}): Hub {
+export function createHub<E extends Defined = undefined>(options: HubOptions<E> = {}): Hub<E> {
   const { log = memoryLog(), ...rest } = options;
   return hubOver(log, rest);
 }

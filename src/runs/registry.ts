@@ -90,7 +90,7 @@ export class Registry {
   /** Resolves to the event's position when the log has it. */
   async tell(event: ControlEvent): Promise<string> {
     await this.ready();
-    const id = await this.#hub.publish(this.#topic, event, { retention: KEEP_ALL });
+    const id = await this.#hub.publish(this.#topic, event, { retention: KEEP_ALL, unchecked: true });
     if (this.#sinceSnapshot >= SNAPSHOT_EVENTS || this.#snapshotIsOld()) await this.#writeSnapshot();
     return id;
   }
@@ -225,7 +225,7 @@ export class Registry {
     try {
       const parts = this.#state.snapshot();
       const retention = { ...KEEP_ALL, maxEvents: parts.length };
-      await this.#hub.publish(this.#topic, parts, { expectLast: this.#position, retention });
+      await this.#hub.publish(this.#topic, parts, { expectLast: this.#position, retention, unchecked: true });
     } catch (error) {
       // Somebody has written meanwhile: whoever writes next tries again.
       if (!isEverstreamError(error, "CONFLICT") && !isClosed(error)) {

@@ -221,6 +221,7 @@ class HubRuns implements Runs {
       {
         expectLast: null,
         publishId: token,
+        unchecked: true,
         retention: retentionFor(this.#settings, this.#settings.maxDurationMs),
       },
     );

@@ -12,17 +12,18 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   protocol: [],
   session: ["protocol"],
-  hub: ["protocol", "session"],
-  logs: ["protocol", "hub"],
+  schema: ["protocol"],
+  hub: ["protocol", "session", "schema"],
+  logs: ["protocol", "hub", "schema"],
   runs: ["protocol", "session", "hub"],
   llm: ["runs"],
   adapters: ["protocol", "session", "hub", "runs"],
-  client: ["protocol"],
+  client: ["protocol", "schema"],
   react: ["client"],
   testing: ["protocol", "session", "hub", "logs", "runs", "client"],
   server: ["protocol", "session", "hub", "logs", "runs", "adapters"],
   cli: ["protocol", "session", "hub", "logs", "runs", "adapters", "client", "server"],
-  index: ["protocol", "session", "hub", "logs", "runs", "adapters/fetch"],
+  index: ["protocol", "schema", "session", "hub", "logs", "runs", "adapters/fetch"],
 };
 
 /** Who may import from `node:`, and use Node's globals. */
