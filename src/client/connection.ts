@@ -56,14 +56,15 @@ export async function runConnection(
       return handlers.onRead();
     });
     // What stands after the last blank line is an unfinished event and is dropped (HTML 9.2.6).
-    return { code: "STREAM_ENDED", message: "The server ended the response." };
+    return { code: "STREAM_ENDED", message: "The response ended." };
   } catch (cause) {
     if (cause instanceof EverstreamError) code = cause.code;
     return { code, message: messageOf(cause), cause };
   }
 }
 
-function ask<T>(value: PerAttempt<T>): T | Promise<T> {
+/** The value, or what its function gives. */
+export function ask<T>(value: PerAttempt<T>): T | Promise<T> {
   return typeof value === "function" ? (value as () => T | Promise<T>)() : value;
 }
 
@@ -71,7 +72,7 @@ function ask<T>(value: PerAttempt<T>): T | Promise<T> {
  * Reads a body to its end, until `onBytes` says `false`, or until `signal` aborts. Not every fetch ends the body then,
  * so it is cancelled.
  */
-async function read(
+export async function read(
   { body }: Response,
   signal: AbortSignal,
   onBytes: (bytes: Uint8Array) => Promise<void> | boolean,
@@ -85,15 +86,19 @@ async function read(
   }
 }
 
+/** Whether an answer of this content type is one. What follows the essence, as a charset, means nothing: it is UTF-8. */
+export function isEventStream(type: string | null): boolean {
+  return /^text\/event-stream\s*(;|$)/i.test(type ?? "");
+}
+
 /** Why the answer is no event stream, if it is none. */
 async function inspect(response: Response): Promise<ConnectionFailure | undefined> {
   const { status, ok, headers } = response;
-  const type = headers.get("Content-Type") ?? "";
-  // Whatever follows the essence, as a charset, means nothing: event streams are UTF-8.
-  if (ok && /^text\/event-stream\s*(;|$)/i.test(type)) return undefined;
+  const type = headers.get("Content-Type");
+  if (ok && isEventStream(type)) return undefined;
   return {
     code: ok ? "CONTENT_TYPE" : "HTTP_STATUS",
-    message: `The server answered ${status} (${type}).`,
+    message: `The answer was ${status} (${type}).`,
     status,
     retryAfterMs: parseRetryAfter(headers.get("Retry-After"), Date.now()),
     body: await readStart(response),

@@ -6,6 +6,7 @@ import {
   parseHello,
   RESERVED_PREFIX,
 } from "../protocol/index.ts";
+import type { Defined, EventSchemas, EventToRead } from "../schema/index.ts";
 import { runConnection } from "./connection.ts";
 import { type ConnectionFailure, safely, toError } from "./failure.ts";
 import { createListeners, type Unsubscribe } from "./listeners.ts";
@@ -26,11 +27,19 @@ export interface StreamEvent {
   readonly lastEventId: string;
 }
 
+/** What a stream with these `events` hands out: the events that they define, with the data that their schemas make. */
+export type StreamEventOf<E extends Defined> = E extends EventSchemas ? EventToRead<E> : StreamEvent;
+
+/** The one of them that has the type `T`. */
+export type StreamEventOfType<E extends Defined, T> = E extends EventSchemas
+  ? Extract<EventToRead<E>, { readonly type: T }>
+  : StreamEvent;
+
 /**
  * A stream of events over connections that come and go. It opens with its first consumer, a listener for events or a
  * `for await` loop, so that none arrives before there is somebody to take it.
  */
-export interface EventStream extends AsyncIterable<StreamEvent> {
+export interface EventStream<E extends Defined = undefined> extends AsyncIterable<StreamEventOf<E>> {
   /** Where the connection stands, with the last failure. A new value whenever something changes. */
   readonly status: StreamStatus;
   /** The id to resume after: that of the last event or checkpoint received. Empty where there is none. */
@@ -38,9 +47,12 @@ export interface EventStream extends AsyncIterable<StreamEvent> {
   /** The head of the last answer that was an event stream: URL after redirects, headers. Its body is in use. */
   readonly response: Response | undefined;
   /** Calls `listener` with every event of the type, from now on. */
-  on(type: string, listener: (event: StreamEvent) => void): Unsubscribe;
+  on<T extends StreamEventOf<E>["type"]>(
+    type: T,
+    listener: (event: StreamEventOfType<E, T>) => void,
+  ): Unsubscribe;
   /** Calls `listener` with every event of any type, from now on. */
-  onEvent(listener: (event: StreamEvent) => void): Unsubscribe;
+  onEvent(listener: (event: StreamEventOf<E>) => void): Unsubscribe;
   /** Calls `listener` when the server says that events are missing. Does not open the stream. */
   onGap(listener: (gap: GapData) => void): Unsubscribe;
   /** Calls `listener` with every new status. Does not open the stream. */
@@ -50,7 +62,7 @@ export interface EventStream extends AsyncIterable<StreamEvent> {
    * the stream is closed. When the stream fails it throws an `EverstreamError` with the failure's code, and the
    * {@link ConnectionFailure} as its `cause`.
    */
-  [Symbol.asyncIterator](): AsyncIterableIterator<StreamEvent>;
+  [Symbol.asyncIterator](): AsyncIterableIterator<StreamEventOf<E>>;
   /** Ends the stream for good; loops end without the events still queued. May be called twice. */
   close(): void;
 }
@@ -63,17 +75,15 @@ export interface EventStream extends AsyncIterable<StreamEvent> {
  * @param url Where the stream is, or a function (it may be async) that is asked before every attempt.
  * @throws EverstreamError `INVALID_OPTION`: an option can't be used.
  */
-export function openEventStream(
+export function openEventStream<E extends Defined = undefined>(
   url: PerAttempt<string | URL>,
-  options: EventStreamOptions = {},
-): EventStream {
+  options: EventStreamOptions<E> = {},
+): EventStream<E> {
   checkOptions(options);
-  return new ReconnectingStream(url, options);
+  return new ReconnectingStream(url, options) as EventStream as EventStream<E>;
 }
 
 const CONNECT_TIMEOUT_MS = 30_000;
-/** What servers without comments call an event that says nothing. */
-const HEARTBEAT = /^(ping|heartbeat|keep-?alive)$/i;
 
 /** The machine's hands: does what each state asks for, and tells the machine what came of it. */
 class ReconnectingStream implements EventStream {
@@ -81,7 +91,9 @@ class ReconnectingStream implements EventStream {
   lastEventId: string;
   response: Response | undefined;
 
-  readonly #options: EventStreamOptions;
+  readonly #options: EventStreamOptions<Defined>;
+  /** Makes of an event what is handed out, if anything. */
+  readonly #read: (event: StreamEvent) => unknown;
   readonly #plan;
   readonly #queues: EventQueue<StreamEvent>[] = [];
   readonly #onEvent = createListeners<StreamEvent>();
@@ -89,7 +101,10 @@ class ReconnectingStream implements EventStream {
   readonly #onStatus = createListeners<StreamStatus>();
   readonly onGap = this.#onGap.add;
   readonly onStatus = this.#onStatus.add;
-  readonly #watchdog = createWatchdog(() => this.#dispatch({ type: "silent" }));
+  readonly #watchdog = createWatchdog(
+    () => this.#dispatch({ type: "silent" }),
+    () => this.#isResumable(),
+  );
   #serverRetryMs: number | undefined;
   #connection: AbortController | undefined;
   /** The connect timeout while connecting, the wait while waiting. */
@@ -97,12 +112,13 @@ class ReconnectingStream implements EventStream {
   /** Takes away what listens outside of this stream. */
   readonly #leave = new AbortController();
 
-  constructor(url: PerAttempt<string | URL>, options: EventStreamOptions) {
+  constructor(url: PerAttempt<string | URL>, options: EventStreamOptions<Defined>) {
     const { signal } = options;
+    this.#read = options.events?.reader(options.onInvalid) ?? ((event) => event);
     this.#options = options;
     this.#plan = createResumePlan(url, options);
     this.lastEventId = options.initialLastEventId ?? "";
-    this.#watchdog.expect(options.heartbeat);
+    this.#watchdog.beat(options.heartbeat);
     if (signal?.aborted) this.close();
     signal?.addEventListener("abort", this.close, { signal: this.#leave.signal });
   }
@@ -165,7 +181,7 @@ class ReconnectingStream implements EventStream {
   #enter({ state, nextTryAt = 0 }: StreamStatus): void {
     clearTimeout(this.#timer);
     if (state === "connecting") this.#connect();
-    else if (state === "stalled") this.#lose({ code: "STALLED", message: "The heartbeat is overdue." });
+    else if (state === "stalled") this.#lose({ code: "STALLED", message: "No heartbeat." });
     else if (state !== "open") {
       // Nothing more is heard of the connection, if there is one, not even its end.
       this.#connection?.abort();
@@ -182,7 +198,7 @@ class ReconnectingStream implements EventStream {
     const { signal } = this.#connection;
     const { connectTimeout = this.#isResumable() ? CONNECT_TIMEOUT_MS : 0 } = this.#options;
     if (connectTimeout > 0) {
-      const failure: ConnectionFailure = { code: "TIMEOUT", message: "No answer in time." };
+      const failure: ConnectionFailure = { code: "TIMEOUT", message: "No answer." };
       this.#timer = setTimeout(() => this.#lose(failure), connectTimeout);
     }
     const attempt = { ...this.#plan, lastEventId: this.lastEventId, signal };
@@ -200,10 +216,7 @@ class ReconnectingStream implements EventStream {
       onRetry: (ms) => {
         this.#serverRetryMs = ms;
       },
-      onComment: (text) => {
-        this.#watchdog.expect(parseHello(text)?.heartbeatMs);
-        this.#beat();
-      },
+      onComment: (text) => this.#watchdog.beat(parseHello(text)?.heartbeatMs),
       onRead: async () => {
         // While nothing is read, silence is our own doing.
         this.#watchdog.rest();
@@ -228,14 +241,13 @@ class ReconnectingStream implements EventStream {
     if (type === GAP_EVENT) safely(() => this.#onGap.emit(JSON.parse(data) as GapData));
     // Others are checkpoints, or of a later version: they move the last event ID and are not for listeners.
     if (type.startsWith(RESERVED_PREFIX)) return;
-    if (HEARTBEAT.test(type)) this.#beat();
+    // As some servers call what others put into a comment.
+    if (type === "ping") this.#watchdog.beat();
     this.#dispatch({ type: "progress" });
-    this.#onEvent.emit({ type, data, lastEventId }, () => signal.aborted);
-  }
-
-  #beat(): void {
-    // A wrong guess must not cost what can't be resumed.
-    if (this.#isResumable()) this.#watchdog.beat();
+    safely(() => {
+      const event = this.#read({ type, data, lastEventId });
+      if (event) this.#onEvent.emit(event as StreamEvent, () => signal.aborted);
+    });
   }
 
   #lose(failure: ConnectionFailure): void {

@@ -3,8 +3,23 @@
  */
 export { EverstreamError, type EverstreamErrorCode, isEverstreamError } from "../errors.ts";
 export type { GapData, GapReason } from "../protocol/index.ts";
-export type { StreamEvent } from "./event-stream.ts";
-export { type EventStream, openEventStream } from "./event-stream.ts";
+export {
+  asText,
+  defineEvents,
+  type EventSchemas,
+  type InvalidEventListener,
+  type SchemaMap,
+  type StandardSchema,
+  type TextSchema,
+} from "../schema/index.ts";
+export { EventSource, type EventSourceOptions } from "./event-source.ts";
+export {
+  type EventStream,
+  openEventStream,
+  type StreamEvent,
+  type StreamEventOf,
+  type StreamEventOfType,
+} from "./event-stream.ts";
 export { type ConnectionFailure, failureOf } from "./failure.ts";
 export type { Unsubscribe } from "./listeners.ts";
 export type { StreamInput, StreamState, StreamStatus } from "./machine.ts";

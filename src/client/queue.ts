@@ -54,7 +54,7 @@ export function createQueue<T>(max: number, overflow: Overflow, onLeave: () => v
     push(item) {
       if (isOver("dropOldest")) items.shift();
       if (isOver("error")) {
-        end(new EverstreamError("OVERFLOW", `The loop is ${max} events behind.`));
+        end(new EverstreamError("OVERFLOW", "The loop lags."));
         onLeave();
       }
       if (!ended) items.push(item);

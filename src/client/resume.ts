@@ -16,23 +16,25 @@ export interface ResumePlan {
 export function createResumePlan(url: PerAttempt<string | URL>, options: EventStreamOptions): ResumePlan {
   const { method = "GET", resume, retryPost = false, resumeUrl } = options;
   const isGet = method.toUpperCase() === "GET";
-  let answered = false;
+  let repeatable = isGet || retryPost;
   return {
     url,
     resuming: false,
     onAnswer({ url: base, headers }) {
-      answered = true;
       const location = isGet ? null : headers.get("Location");
       // Relative to the answer's own URL, which redirects may have moved; custom fetches leave it empty.
       const resumeAt = resumeUrl ?? (location && (() => (base ? new URL(location, base) : location)));
-      if (!resumeAt) return;
-      this.url = resumeAt;
-      this.resuming = true;
+      if (resumeAt) {
+        this.url = resumeAt;
+        this.resuming = true;
+      }
+      repeatable = isGet || this.resuming;
     },
     allows(lastEventId) {
-      if (resume === "never" || !(isGet || (answered ? this.resuming : retryPost))) return false;
       // Work that another request began is resumed after a cursor, else its events would come twice.
-      return lastEventId !== "" || !(this.resuming || resume === "cursor");
+      return (
+        resume !== "never" && repeatable && (lastEventId !== "" || !(this.resuming || resume === "cursor"))
+      );
     },
   };
 }

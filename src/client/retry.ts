@@ -27,7 +27,7 @@ const MAX_WAIT_MS = 86_400_000;
 export function isTransient({ code, status }: ConnectionFailure): boolean {
   if (status === undefined) return code !== "INVALID_OPTION" && code !== "EVENT_TOO_LARGE";
   // Request Timeout, Too Early, Too Many Requests: the client errors that pass with time.
-  return status >= 500 || [408, 425, 429].includes(status);
+  return status >= 500 || status === 408 || status === 425 || status === 429;
 }
 
 /**

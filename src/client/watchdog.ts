@@ -1,18 +1,16 @@
 /** Notices a connection that is open but silent, when the server promised not to be. */
 export interface Watchdog {
-  /**
-   * Sets the longest silence that the server announced, in milliseconds, from the next touch on; 0 for no promise,
-   * `undefined` where nothing new was said.
-   */
-  expect(intervalMs: number | undefined): void;
   /** A connection was opened: what is known of others' heartbeats is no measure for it. */
   open(): void;
   /**
-   * Something that looks like a heartbeat came. Where nothing was promised, the time between the first two of a
-   * connection is taken for one. It is forgotten when the watchdog bites: what was learned may have been wrong, and
-   * must not cost one connection after the other.
+   * What may be a heartbeat came. Where nothing was promised, the time between the first two of a connection is taken
+   * for a promise. It is forgotten when the watchdog bites: what was learned may have been wrong, and must not cost one
+   * connection after the other.
+   *
+   * @param promisedMs The longest silence that the server announces with it, from the next touch on; 0 for no promise,
+   *   `undefined` where nothing new was said.
    */
-  beat(): void;
+  beat(promisedMs?: number | undefined): void;
   /** Something arrived: the silence begins anew. */
   touch(): void;
   /** Looks at once, by the clock on the wall; timers stand still while a laptop sleeps. */
@@ -29,8 +27,12 @@ const TOLERANCE = 2.5;
  */
 const SLACK_MS = 1000;
 
-/** Creates a watchdog that calls `onSilent` when the silence is 2.5 times as long as promised, plus one second. */
-export function createWatchdog(onSilent: () => void): Watchdog {
+/**
+ * Creates a watchdog that calls `onSilent` when the silence is 2.5 times as long as promised, plus one second.
+ *
+ * @param mayGuess Whether a promise may be learned: a wrong guess must not cost what can't be resumed.
+ */
+export function createWatchdog(onSilent: () => void, mayGuess: () => boolean): Watchdog {
   let promisedMs: number | undefined;
   let learnedMs = 0;
   let lastBeatAt = Number.NaN;
@@ -41,8 +43,7 @@ export function createWatchdog(onSilent: () => void): Watchdog {
     clearTimeout(timer);
     dueAt = Number.POSITIVE_INFINITY;
   };
-  const check = (): void => {
-    if (Date.now() < dueAt) return;
+  const bite = (): void => {
     learnedMs = 0;
     onSilent();
   };
@@ -52,24 +53,23 @@ export function createWatchdog(onSilent: () => void): Watchdog {
     if (intervalMs === 0) return;
     const limitMs = intervalMs * TOLERANCE + SLACK_MS;
     dueAt = Date.now() + limitMs;
-    // A timer may be a millisecond early by this clock.
-    timer = setTimeout(check, limitMs + 1);
+    timer = setTimeout(bite, limitMs);
   };
   return {
-    expect(intervalMs) {
-      promisedMs = intervalMs ?? promisedMs;
-    },
     open() {
       lastBeatAt = Number.NaN;
       touch();
     },
-    beat() {
+    beat(announcedMs) {
+      promisedMs = announcedMs ?? promisedMs;
       const at = Date.now();
-      if (at - lastBeatAt >= SLACK_MS) learnedMs ||= at - lastBeatAt;
+      if (at - lastBeatAt >= SLACK_MS && mayGuess()) learnedMs ||= at - lastBeatAt;
       lastBeatAt = at;
     },
     touch,
-    check,
+    check() {
+      if (Date.now() >= dueAt) bite();
+    },
     rest,
   };
 }

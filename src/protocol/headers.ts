@@ -58,12 +58,10 @@ export function readLastEventId(value: string | null | undefined): string | unde
  *   cursor in the query, or none, but do not leave an older one in its place.
  */
 export function encodeLastEventId(id: string): string | undefined {
-  if (id === "" || id.length > MAX_HEADER_ID_BYTES || UNFIT_FOR_HEADER.test(id)) return undefined;
+  if (id === "" || UNFIT_FOR_HEADER.test(id)) return undefined;
   const bytes = encoder.encode(id);
   if (bytes.length > MAX_HEADER_ID_BYTES) return undefined;
   // workerd's fetch encodes the value as UTF-8 itself and would do so a second time.
   if (bytes.length === id.length || globalThis.navigator?.userAgent === "Cloudflare-Workers") return id;
-  let value = "";
-  for (const byte of bytes) value += String.fromCharCode(byte);
-  return value;
+  return String.fromCharCode(...bytes);
 }

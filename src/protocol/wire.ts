@@ -83,18 +83,16 @@ export interface Hello {
   heartbeatMs: number;
 }
 
-const HELLO = "everstream";
 // At most 9 digits, 11 days, so that the figure fits the 32 bits of a timer. Words that a later version adds are skipped.
-const HEARTBEAT = / heartbeat=(\d{1,9})(?= |$)/;
+const HEARTBEAT = /^everstream(?: .*)? heartbeat=(\d{1,9})(?: |$)/;
 
 /** The text of the opening comment, as `everstream heartbeat=15000`. Fractions of a millisecond are rounded up. */
 export function formatHello({ heartbeatMs }: Hello): string {
-  return `${HELLO} heartbeat=${Math.ceil(heartbeatMs)}`;
+  return `everstream heartbeat=${Math.ceil(heartbeatMs)}`;
 }
 
 /** Reads a comment's text; `undefined` where it is any other comment, as those of foreign servers. */
 export function parseHello(comment: string): Hello | undefined {
-  if (!comment.startsWith(`${HELLO} `)) return undefined;
   const heartbeat = HEARTBEAT.exec(comment)?.[1];
   return heartbeat === undefined ? undefined : { heartbeatMs: Number(heartbeat) };
 }

@@ -231,6 +231,20 @@ describe("the answer", () => {
     for await (const _ of stream) throw new Error("no more events");
   });
 
+  test("`sse:end` ends the stream and its loops without another request, after all that came before", async () => {
+    const server = await startServer((exchange) =>
+      exchange.open("id: 1\ndata: last\n\nevent: sse:end\nid: 2\ndata: {}\n\ndata: not any more\n\n"),
+    );
+    const stream = openEventStream(server.url, QUICK);
+    const seen: string[] = [];
+    for await (const { data } of stream) seen.push(data);
+    expect(seen).toEqual(["last"]);
+    expect(stream.status).toEqual({ state: "closed", reason: "ended", attempt: 0 });
+    expect(stream.lastEventId).toBe("2");
+    await (await server.exchange(0)).gone;
+    expect(server.exchanges).toHaveLength(1);
+  });
+
   test("an error's body that never ends does not hold back the error", async () => {
     const server = await startServer(({ response }) => {
       response.writeHead(404).write("not ");

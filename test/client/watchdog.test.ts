@@ -8,11 +8,11 @@ afterEach(() => void vi.useRealTimers());
 describe("a watchdog", () => {
   test("bites after two and a half intervals and a second, counted from the last touch", () => {
     const onSilent = vi.fn();
-    const watchdog = createWatchdog(onSilent);
+    const watchdog = createWatchdog(onSilent, () => true);
     watchdog.touch();
     vi.advanceTimersByTime(1e6);
-    watchdog.expect(10_000);
-    watchdog.expect(undefined);
+    watchdog.beat(10_000);
+    watchdog.beat(undefined);
     watchdog.touch();
     vi.advanceTimersByTime(20_000);
     watchdog.touch();
@@ -26,12 +26,12 @@ describe("a watchdog", () => {
 
   test("rests until it is touched again, and for good once there is no promise", () => {
     const onSilent = vi.fn();
-    const watchdog = createWatchdog(onSilent);
-    watchdog.expect(1000);
+    const watchdog = createWatchdog(onSilent, () => true);
+    watchdog.beat(1000);
     watchdog.touch();
     watchdog.rest();
     vi.advanceTimersByTime(1e6);
-    watchdog.expect(0);
+    watchdog.beat(0);
     watchdog.touch();
     vi.advanceTimersByTime(1e6);
     expect(onSilent).not.toHaveBeenCalled();
@@ -39,14 +39,48 @@ describe("a watchdog", () => {
 
   test("sees at once, when asked, that the machine slept, though its timers did not run", () => {
     const onSilent = vi.fn();
-    const watchdog = createWatchdog(onSilent);
-    watchdog.expect(10_000);
+    const watchdog = createWatchdog(onSilent, () => true);
+    watchdog.beat(10_000);
     watchdog.touch();
     watchdog.check();
     expect(onSilent).not.toHaveBeenCalled();
     vi.setSystemTime(Date.now() + 3_600_000);
     watchdog.check();
     expect(onSilent).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe("a server that announces nothing", () => {
+  test("is held to the time between its first two heartbeats, until that proves wrong", () => {
+    const onSilent = vi.fn();
+    const watchdog = createWatchdog(onSilent, () => true);
+    watchdog.open();
+    for (const gap of [500, 10_000, 30_000]) {
+      watchdog.beat();
+      watchdog.touch();
+      vi.advanceTimersByTime(gap === 30_000 ? 25_999 : gap);
+    }
+    expect(onSilent).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(1);
+    expect(onSilent).toHaveBeenCalledTimes(1);
+    watchdog.open();
+    vi.advanceTimersByTime(1e6);
+    expect(onSilent).toHaveBeenCalledTimes(1);
+  });
+
+  test("is not measured from one connection to the next, nor where a wrong guess would end the work", () => {
+    const onSilent = vi.fn();
+    const patient = createWatchdog(onSilent, () => false);
+    const watchdog = createWatchdog(onSilent, () => true);
+    for (let connection = 0; connection < 3; connection++) {
+      watchdog.open();
+      watchdog.beat();
+      patient.beat();
+      patient.touch();
+      vi.advanceTimersByTime(5000);
+    }
+    vi.advanceTimersByTime(1e6);
+    expect(onSilent).not.toHaveBeenCalled();
   });
 });
 
@@ -92,6 +126,24 @@ describe("a stream with a watchdog", () => {
     expect(stream.status.state).toBe("open");
     await vi.advanceTimersByTimeAsync(1);
     expect(stream.status.failure).toMatchObject({ code: "STALLED" });
+    stream.close();
+  });
+
+  test.each([
+    ["comments", ": ping\n\n"],
+    ["`ping` events", "event: ping\ndata: {}\n\n"],
+  ])("learns from a foreign server's %s", async (_, beat) => {
+    const { fetch, write } = manualFetch();
+    const stream = openEventStream("/", { fetch });
+    stream.onEvent(() => undefined);
+    await vi.advanceTimersByTimeAsync(0);
+    write(beat);
+    await vi.advanceTimersByTimeAsync(15_000);
+    write(beat);
+    await vi.advanceTimersByTimeAsync(38_499);
+    expect(stream.status.state).toBe("open");
+    await vi.advanceTimersByTimeAsync(1);
+    expect(stream.status).toMatchObject({ state: "waiting", failure: { code: "STALLED" } });
     stream.close();
   });
 

@@ -1,0 +1,302 @@
+// Each name leads with the file of the web platform suite's eventsource/ folder that asks the same; docs/client.md has the table.
+import { EventSource } from "everstream/client";
+import { describe, expect, test, vi } from "vitest";
+import { closing, record, startServer } from "./server.ts";
+
+/** Whatever arrives as `message`, by data. */
+function messages(source: EventSource): ReturnType<typeof record<string>> {
+  const seen = record<string>();
+  source.onmessage = ({ data }) => seen.add(data);
+  return seen;
+}
+
+/** The next event of the type. */
+function next(source: EventSource, type: string): Promise<MessageEvent<string>> {
+  return new Promise((resolve) => source.addEventListener(type, resolve, { once: true }));
+}
+
+/** What a stream leads to, read to its end; the server then ends the stream for good. */
+async function formatOf(text: string, type = "message"): Promise<string[]> {
+  const server = await startServer((exchange, index) => {
+    if (index > 0) return exchange.response.writeHead(204).end();
+    exchange.open(text.includes("retry") ? "" : "retry: 1\n");
+    return exchange.response.end(text);
+  });
+  const source = closing(new EventSource(server.url));
+  const data: string[] = [];
+  source.addEventListener(type, (event) => data.push((event as MessageEvent<string>).data));
+  while (source.readyState !== source.CLOSED) await next(source, "error");
+  return data;
+}
+
+describe("the interface", () => {
+  test("eventsource-prototype, interfaces: constants on class and prototype, attributes, a subclass of EventTarget", () => {
+    for (const holder of [EventSource, EventSource.prototype]) {
+      expect(Object.getOwnPropertyDescriptor(holder, "CONNECTING")).toMatchObject({
+        value: 0,
+        writable: false,
+      });
+      expect([holder.CONNECTING, holder.OPEN, holder.CLOSED]).toEqual([0, 1, 2]);
+    }
+    expect(EventSource.prototype).toBeInstanceOf(EventTarget);
+    expect(EventSource.length).toBe(1);
+    const source = new EventSource("http://127.0.0.1:1/");
+    source.close();
+    expect([source.onopen, source.onmessage, source.onerror]).toEqual([null, null, null]);
+    expect(source.withCredentials).toBe(false);
+    expect(() => Object.assign(source, { readyState: 7 })).toThrow(TypeError);
+  });
+
+  test("eventsource-constructor-url-bogus, -stringify, -empty-url, eventsource-url: parsed at once, absolute", () => {
+    expect(() => new EventSource("http://this is invalid/")).toThrow(
+      expect.objectContaining({ name: "SyntaxError" }),
+    );
+    expect(() => new EventSource("")).toThrow(DOMException);
+    vi.stubGlobal("location", { href: "http://127.0.0.1:1/page" });
+    const urls = [{ toString: () => "x?y" }, 1, null, undefined, ""].map((given) => {
+      const source = new EventSource(given as unknown as string);
+      source.close();
+      return source.url;
+    });
+    vi.unstubAllGlobals();
+    const names = ["x?y", "1", "null", "undefined", "page"];
+    expect(urls).toEqual(names.map((name) => `http://127.0.0.1:1/${name}`));
+  });
+
+  test("eventsource-onopen, -onmessage, -readyState: handlers, their order and the three states", async () => {
+    const server = await startServer((exchange) => exchange.open("data: a\n\n"));
+    const source = closing(new EventSource(server.url));
+    const seen: string[] = [];
+    expect(source.readyState).toBe(EventSource.CONNECTING);
+    source.onmessage = () => seen.push("replaced");
+    source.addEventListener("message", () => seen.push("listener"));
+    source.onmessage = function (event) {
+      expect(this).toBe(source);
+      expect(event).toBeInstanceOf(MessageEvent);
+      seen.push("handler");
+    };
+    source.onerror = () => seen.push("taken away");
+    source.onerror = null;
+    const opened = await next(source, "open");
+    expect([opened.bubbles, opened.cancelable, "data" in opened]).toEqual([false, false, false]);
+    expect(source.readyState).toBe(EventSource.OPEN);
+    await next(source, "message");
+    expect(seen).toEqual(["handler", "listener"]);
+    source.close();
+    expect(source.readyState).toBe(EventSource.CLOSED);
+  });
+
+  test("eventsource-eventtarget: objects with handleEvent, `once`, `signal`, removal", async () => {
+    const server = await startServer((exchange) => exchange.open("data: a\n\ndata: b\n\n"));
+    const source = closing(new EventSource(server.url));
+    const seen: string[] = [];
+    const removed = (): unknown => seen.push("removed");
+    source.addEventListener("message", {
+      handleEvent: ({ data }: MessageEvent<string>) => void seen.push(data),
+    });
+    source.addEventListener("message", () => seen.push("once"), { once: true });
+    source.addEventListener("message", removed);
+    source.removeEventListener("message", removed);
+    source.addEventListener("message", removed, { signal: AbortSignal.abort() });
+    await messages(source).count(2);
+    expect(seen).toEqual(["a", "once", "b"]);
+  });
+});
+
+describe("the connection", () => {
+  test("request-accept, request-cache-control: what it asks for", async () => {
+    const server = await startServer((exchange) => exchange.open("data: a\n\n"));
+    await messages(closing(new EventSource(server.url))).count(1);
+    const { headers, method } = server.exchanges[0]?.request ?? {};
+    expect([method, headers?.accept, headers?.["cache-control"]]).toEqual([
+      "GET",
+      "text/event-stream",
+      "no-cache",
+    ]);
+    expect(headers?.["last-event-id"]).toBeUndefined();
+  });
+
+  test("request-credentials, eventsource-cross-origin: `withCredentials` reaches fetch; headers may be asked for", async () => {
+    const calls: RequestInit[] = [];
+    const fetch: typeof globalThis.fetch = (_, init) => {
+      calls.push(init ?? {});
+      return Promise.resolve(new Response("", { status: 204 }));
+    };
+    for (const withCredentials of [false, true]) {
+      const source = new EventSource("http://x/", {
+        withCredentials,
+        fetch,
+        headers: async () => ({ a: "b" }),
+      });
+      expect(source.withCredentials).toBe(withCredentials);
+      await next(source, "error");
+    }
+    expect(calls.map(({ credentials }) => credentials)).toEqual(["same-origin", "include"]);
+    expect(new Headers(calls[0]?.headers).get("a")).toBe("b");
+  });
+
+  test.each([204, 205, 210, 299, 404, 410, 503])(
+    "request-status-error: %i ends it for good",
+    async (status) => {
+      const server = await startServer(({ response }) => {
+        response.writeHead(status, { "content-type": "text/event-stream" }).end();
+      });
+      const source = closing(new EventSource(server.url));
+      const { type } = await next(source, "error");
+      expect([type, source.readyState]).toEqual(["error", 2]);
+      expect(server.exchanges).toHaveLength(1);
+    },
+  );
+
+  test.each(["text/x-bogus", "x bogus", "text/event-streams", ""])(
+    "format-mime-bogus: %j ends it for good",
+    async (type) => {
+      const server = await startServer(({ response }) => {
+        response.setHeader("content-type", type);
+        response.end("data: a\n\n");
+      });
+      const source = closing(new EventSource(server.url));
+      await next(source, "error");
+      expect(source.readyState).toBe(2);
+    },
+  );
+
+  test.each(["text/event-stream;", "text/event-stream;charset=windows-1252", "TEXT/EVENT-STREAM"])(
+    "format-mime-valid-bogus, format-mime-trailing-semicolon, format-utf-8: %s is read as UTF-8",
+    async (type) => {
+      const server = await startServer(({ response }) => {
+        response.writeHead(200, { "content-type": type }).write("data:ok…\n\n");
+      });
+      expect(await messages(closing(new EventSource(server.url))).count(1)).toEqual(["ok…"]);
+    },
+  );
+
+  test.each([301, 302, 303, 307, 308])(
+    "request-redirect: %i is followed, the origin is that of the end",
+    async (status) => {
+      const target = await startServer((exchange) => exchange.open("data: a\n\n"));
+      const server = await startServer(({ response }) =>
+        response.writeHead(status, { location: target.url }).end(),
+      );
+      const source = closing(new EventSource(server.url));
+      const { origin } = await next(source, "message");
+      expect(origin).toBe(new URL(target.url).origin);
+      expect(source.url).toBe(server.url);
+    },
+  );
+
+  test("eventsource-reconnect, format-field-id-2, format-field-retry: with the last event ID, after the server's time", async () => {
+    const server = await startServer((exchange, index) => {
+      exchange.open(index === 0 ? "retry: 1\nid: …\ndata: 0\n\n" : `data: ${index}\n\n`);
+      if (index < 2) exchange.response.end();
+    });
+    const source = closing(new EventSource(server.url));
+    const states: number[] = [];
+    source.onerror = () => states.push(source.readyState);
+    const ids: string[] = [];
+    source.addEventListener("message", (event) => ids.push((event as MessageEvent).lastEventId));
+    expect(await messages(source).count(3)).toEqual(["0", "1", "2"]);
+    expect(ids).toEqual(["…", "…", "…"]);
+    expect(states).toEqual([0, 0]);
+    const sent = server.exchanges.map(({ request }) => request.headers["last-event-id"]);
+    const utf8 = Buffer.from("…").toString("latin1");
+    expect(sent).toEqual([undefined, utf8, utf8]);
+  });
+
+  test("eventsource-reconnect: attempts that fail are made again", async () => {
+    const server = await startServer((exchange, index) => {
+      if (index === 0) exchange.open("retry: 1\ndata: 0\n\n");
+      else if (index === 2) exchange.open("data: 2\n\n");
+      if (index < 2) setImmediate(exchange.cut);
+    });
+    const random = vi.spyOn(Math, "random").mockReturnValue(0);
+    expect(await messages(closing(new EventSource(server.url))).count(2)).toEqual(["0", "2"]);
+    random.mockRestore();
+  });
+
+  test("an id that no header can carry is not sent, nor is an older one", async () => {
+    const server = await startServer((exchange, index) => {
+      exchange.open(["retry: 1\nid: 1\ndata: 0\n\n", "id:  x\ndata: 1\n\n", "data: 2\n\n"][index]);
+      if (index < 2) exchange.response.end();
+    });
+    await messages(closing(new EventSource(server.url))).count(3);
+    expect(server.exchanges.map(({ request }) => request.headers["last-event-id"])).toEqual([
+      undefined,
+      "1",
+      undefined,
+    ]);
+    expect(server.exchanges[2]?.request.url).toBe("/stream");
+  });
+
+  test("eventsource-close, eventsource-request-cancellation: no event after close, the request is given up", async () => {
+    const server = await startServer((exchange) => exchange.open("data: a\n\ndata: b\n\n"));
+    const source = new EventSource(server.url);
+    const seen = messages(source);
+    source.addEventListener("message", () => source.close());
+    source.onerror = () => seen.add("error");
+    await seen.count(1);
+    await (await server.exchange(0)).gone;
+    expect(seen.all).toEqual(["a"]);
+    source.close();
+    expect(source.readyState).toBe(2);
+  });
+
+  test("eventsource-close: also while it waits, from the error's own handler", async () => {
+    const server = await startServer((exchange) => {
+      exchange.open("retry: 1\n\n");
+      exchange.response.end();
+    });
+    const source = new EventSource(server.url);
+    await new Promise<void>((resolve) => {
+      source.onerror = () => {
+        source.close();
+        resolve();
+      };
+    });
+    expect(server.exchanges).toHaveLength(1);
+    expect(source.readyState).toBe(2);
+  });
+});
+
+describe("the format, through the class", () => {
+  test.each([
+    ["format-bom, format-bom-2", "\ufeffdata:1\n\n\ufeffdata:2\n\ndata:3\nretry: 1\n\n", ["1", "3"]],
+    ["format-bom-2", "\ufeff\ufeffdata:1\n\ndata:2\nretry: 1\n\n", ["2"]],
+    ["format-field-retry-bogus, -retry-empty", "retry:1\nretry:1000x\nretry\nretry:\ndata:x\n\n", ["x"]],
+    ["format-comments", "data:1\r:\0\n:\r\ndata:2\n:abc\rdata:3\n\n", ["1\n2\n3"]],
+    ["format-data-before-final-empty-line", "id:1\ndata:1\n\nid:2\ndata:2", ["1"]],
+    ["format-field-data", "data:\n\ndata\ndata\n\ndata:test\n\n", ["", "\n", "test"]],
+    ["format-field-event-empty", "event: \ndata:a\n\n", ["a"]],
+    [
+      "format-field-parsing",
+      "data:\0\ndata:  2\rData:1\ndata\0:2\ndata:1\r\0data:4\nda-ta:3\rdata_5\ndata:3\rdata:\r\n data:32\ndata:4\n\n",
+      ["\0\n 2\n1\n3\n\n4"],
+    ],
+    [
+      "format-field-unknown",
+      "data:test\n data\ndata\nfoobar:xxx\njustsometext\n:thisisacommentyay\ndata:test\n\n",
+      ["test\n\ntest"],
+    ],
+    ["format-leading-space", "data:\ttest\rdata: \ndata:test\n\n", ["\ttest\n\ntest"]],
+    ["format-newlines", "data:test\r\ndata\ndata:test\r\n\r", ["test\n\ntest"]],
+    ["format-null-character", "data:\0\n\n", ["\0"]],
+    [
+      "event-data",
+      "data:msg\ndata: msg\n\n:\nfalsefield:msg\n\nfalsefield:msg\nData:data\n\ndata\n\ndata:end\n\n",
+      ["msg\nmsg", "", "end"],
+    ],
+  ])("%s", async (_, text, data) => {
+    expect(await formatOf(text)).toEqual(data);
+  });
+
+  test("format-field-event, field-name-event: the type decides who hears it", async () => {
+    expect(await formatOf("event:test\ndata:x\n\ndata:y\n\n", "test")).toEqual(["x"]);
+  });
+
+  test("an event of the server's that is called `error` is a message with data", async () => {
+    const server = await startServer((exchange) => exchange.open("event: error\ndata: mine\n\n"));
+    const source = closing(new EventSource(server.url));
+    expect((await next(source, "error")).data).toBe("mine");
+    expect(source.readyState).toBe(1);
+  });
+});
