@@ -1,8 +1,14 @@
 /**
  * The parser, from bytes, against eventsource-parser fed by a streaming TextDecoder (what its users write), in one run.
- * Needs the built package. `node bench/parser.js`
+ * Run by itself it also measures eventsource-parser 4.1, which asks for Node 22 and so is installed into a folder for the
+ * moment, where that is possible. Needs the built package. `node bench/parser.js`
  */
+import { execFile } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { promisify } from "node:util";
 import { createParser as createOther } from "eventsource-parser";
 import { createParser } from "../dist/protocol/index.js";
 
@@ -25,17 +31,17 @@ const STREAMS = {
 };
 
 /** Both count characters, so that neither can leave the data unread. */
-const PARSERS = {
+const parsersWith = (createTheirs) => ({
   everstream: (count) => {
     const parser = createParser({ onEvent: ({ data }) => count(data.length) });
     return (chunk) => parser.push(chunk);
   },
   other: (count) => {
-    const parser = createOther({ onEvent: ({ data }) => count(data.length) });
+    const parser = createTheirs({ onEvent: ({ data }) => count(data.length) });
     const decoder = new TextDecoder();
     return (chunk) => parser.feed(decoder.decode(chunk, { stream: true }));
   },
-};
+});
 
 function chunksOf(bytes, size) {
   if (size >= bytes.length) return [bytes];
@@ -55,12 +61,12 @@ function pass(make, chunks) {
   return { nanoseconds: Number(process.hrtime.bigint() - start), characters };
 }
 
-function compare(chunks) {
+function compare(chunks, parsers) {
   const best = { everstream: Number.POSITIVE_INFINITY, other: Number.POSITIVE_INFINITY };
   // By turns, so that whatever else the machine does meets both; the best round is the least disturbed.
   for (let round = 0; round < ROUNDS; round++) {
     const seen = new Set();
-    for (const [name, make] of Object.entries(PARSERS)) {
+    for (const [name, make] of Object.entries(parsers)) {
       const { nanoseconds, characters } = pass(make, chunks);
       best[name] = Math.min(best[name], nanoseconds);
       seen.add(characters);
@@ -71,14 +77,16 @@ function compare(chunks) {
 }
 
 /**
+ * @param {typeof createOther} [createTheirs] The parser to compare with.
  * @returns {{ stream: string, chunk: string, everstream: number, other: number, ratio: number }[]} Events a second of
  *   this parser and of eventsource-parser with TextDecoder, and how many times the former is the latter.
  */
-export function benchParser() {
+export function benchParser(createTheirs = createOther) {
+  const parsers = parsersWith(createTheirs);
   return Object.entries(STREAMS).flatMap(([stream, event]) => {
     const bytes = new TextEncoder().encode(Array.from({ length: EVENTS }, (_, i) => event(i)).join(""));
     return CHUNK_SIZES.map((size) => {
-      const best = compare(chunksOf(bytes, size));
+      const best = compare(chunksOf(bytes, size), parsers);
       const perSecond = (nanoseconds) => (EVENTS / nanoseconds) * 1e9;
       return {
         stream,
@@ -91,12 +99,41 @@ export function benchParser() {
   });
 }
 
-if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+/** eventsource-parser of that version from the registry; `undefined` where it can't be had, as offline. */
+async function installed(version) {
+  const folder = await mkdtemp(join(tmpdir(), "everstream-bench-"));
+  try {
+    await writeFile(join(folder, "package.json"), "{}");
+    const wanted = [
+      "install",
+      "--no-audit",
+      "--no-fund",
+      "--ignore-scripts",
+      `eventsource-parser@${version}`,
+    ];
+    await promisify(execFile)("npm", wanted, { cwd: folder, timeout: 60_000 });
+    const entry = join(folder, "node_modules/eventsource-parser/dist/index.js");
+    return (await import(pathToFileURL(entry).href)).createParser;
+  } catch {
+    return undefined;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function print(version, createTheirs) {
   const millions = (count) => `${(count / 1e6).toFixed(2)} M/s`.padStart(11);
+  console.log(`\neventsource-parser ${version}${createTheirs === undefined ? ": not installed" : ""}`);
+  if (createTheirs === undefined) return;
   console.log(`${"events".padEnd(24)}${"chunks".padEnd(9)} everstream  eventsource-parser  ratio`);
-  for (const { stream, chunk, everstream, other, ratio } of benchParser()) {
+  for (const { stream, chunk, everstream, other, ratio } of benchParser(createTheirs)) {
     console.log(
       `${stream.padEnd(24)}${chunk.padEnd(9)}${millions(everstream)}${millions(other).padStart(20)}${ratio.toFixed(2).padStart(7)}`,
     );
   }
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  print("3.1", createOther);
+  print("4.1", await installed("4.1"));
 }
