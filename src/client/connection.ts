@@ -1,7 +1,7 @@
 import { EverstreamError, type EverstreamErrorCode } from "../errors.ts";
 import { createParser, type ParserOptions } from "../protocol/index.ts";
 import { type ConnectionFailure, messageOf } from "./failure.ts";
-import type { EventStreamOptions, PerAttempt } from "./options.ts";
+import type { AnyStreamOptions, PerAttempt } from "./options.ts";
 import { prepareRequest, type RequestFacts } from "./request.ts";
 import { parseRetryAfter } from "./retry-after.ts";
 
@@ -30,7 +30,7 @@ const BODY_TIMEOUT_MS = 1000;
  * @returns Why it was lost; `undefined` where the server has nothing more to send, ever (204).
  */
 export async function runConnection(
-  options: EventStreamOptions,
+  options: AnyStreamOptions,
   attempt: Attempt,
   handlers: ConnectionHandlers,
 ): Promise<ConnectionFailure | undefined> {

@@ -11,7 +11,7 @@ import { runConnection } from "./connection.ts";
 import { type ConnectionFailure, safely, toError } from "./failure.ts";
 import { createListeners, type Unsubscribe } from "./listeners.ts";
 import { IDLE, isFinal, type StreamInput, type StreamStatus, transition } from "./machine.ts";
-import { checkOptions, type EventStreamOptions, type PerAttempt } from "./options.ts";
+import { type AnyStreamOptions, checkOptions, type EventStreamOptions, type PerAttempt } from "./options.ts";
 import { type PageSignal, watchPage } from "./page.ts";
 import { createQueue, type EventQueue } from "./queue.ts";
 import { createResumePlan } from "./resume.ts";
@@ -91,7 +91,7 @@ class ReconnectingStream implements EventStream {
   lastEventId: string;
   response: Response | undefined;
 
-  readonly #options: EventStreamOptions<Defined>;
+  readonly #options: AnyStreamOptions;
   /** Makes of an event what is handed out, if anything. */
   readonly #read: (event: StreamEvent) => unknown;
   readonly #plan;
@@ -112,7 +112,7 @@ class ReconnectingStream implements EventStream {
   /** Takes away what listens outside of this stream. */
   readonly #leave = new AbortController();
 
-  constructor(url: PerAttempt<string | URL>, options: EventStreamOptions<Defined>) {
+  constructor(url: PerAttempt<string | URL>, options: AnyStreamOptions) {
     const { signal } = options;
     this.#read = options.events?.reader(options.onInvalid) ?? ((event) => event);
     this.#options = options;

@@ -1,11 +1,22 @@
 import { EverstreamError } from "../errors.ts";
+import type { Defined, InvalidEventListener } from "../schema/index.ts";
 import type { ConnectionFailure } from "./failure.ts";
 
 /** A value, or a function that gives it, asked before every attempt, so that a token is never a stale one. */
 export type PerAttempt<T> = T | (() => T | Promise<T>);
 
 /** How a stream is opened, kept and read. Times are in milliseconds. */
-export interface EventStreamOptions {
+export interface EventStreamOptions<E extends Defined = undefined> {
+  /**
+   * What the events are, made by `defineEvents`: their data is parsed and validated, and only the types that are defined
+   * are handed out. Default: all events, with their data as text.
+   */
+  events?: E | undefined;
+  /**
+   * Told of an event whose data is not what its schema wants (`INVALID_DATA`); the stream goes on without it. Default: the
+   * first of each type is reported, as an error in a listener is.
+   */
+  onInvalid?: InvalidEventListener | undefined;
   /** Default `GET`. Anything else is sent once and never repeated, see `retryPost` and `resumeUrl`. */
   method?: string | undefined;
   /** Request headers, or a function (it may be async) that is asked before every attempt. */
@@ -57,12 +68,15 @@ export interface EventStreamOptions {
   maxEventBytes?: number | undefined;
 }
 
+/** The options of a stream, whatever its events are. */
+export type AnyStreamOptions = EventStreamOptions<Defined>;
+
 /**
  * Refuses at once what would make waits and bounds meaningless.
  *
  * @throws EverstreamError `INVALID_OPTION`.
  */
-export function checkOptions(options: EventStreamOptions): void {
+export function checkOptions(options: AnyStreamOptions): void {
   for (const [name, value] of Object.entries(options)) {
     if (typeof value === "number" && !(value >= 0)) {
       throw new EverstreamError("INVALID_OPTION", `\`${name}\` must be 0 or more.`);

@@ -4,7 +4,7 @@ import {
   LAST_EVENT_ID_HEADER,
   LAST_EVENT_ID_PARAMETER,
 } from "../protocol/index.ts";
-import type { EventStreamOptions } from "./options.ts";
+import type { AnyStreamOptions } from "./options.ts";
 
 /** What belongs to one request alone. */
 export interface RequestFacts {
@@ -20,7 +20,7 @@ export interface RequestFacts {
  * network was lost, each time.
  */
 export function prepareRequest(
-  { fetch, method, body, credentials }: EventStreamOptions,
+  { fetch, method, body, credentials }: AnyStreamOptions,
   { lastEventId, resuming, signal }: RequestFacts,
   url: string,
   given: HeadersInit | undefined,

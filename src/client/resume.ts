@@ -1,4 +1,4 @@
-import type { EventStreamOptions, PerAttempt } from "./options.ts";
+import type { AnyStreamOptions, PerAttempt } from "./options.ts";
 
 /** Knows whether, and where, a lost connection may be opened again without doing its work twice. */
 export interface ResumePlan {
@@ -13,7 +13,7 @@ export interface ResumePlan {
 }
 
 /** Creates the plan for one stream. */
-export function createResumePlan(url: PerAttempt<string | URL>, options: EventStreamOptions): ResumePlan {
+export function createResumePlan(url: PerAttempt<string | URL>, options: AnyStreamOptions): ResumePlan {
   const { method = "GET", resume, retryPost = false, resumeUrl } = options;
   const isGet = method.toUpperCase() === "GET";
   let repeatable = isGet || retryPost;

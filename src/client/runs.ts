@@ -10,7 +10,16 @@ import { isOver, lost, type RunSnapshot, reduceRun, unknownRun } from "./run-sta
 /** How a run's routes are asked: as a stream's, but for what a run settles by itself. */
 export type RunRequestOptions = Omit<
   EventStreamOptions,
-  "method" | "body" | "initialLastEventId" | "resume" | "resumeUrl" | "retryPost" | "maxQueue" | "overflow"
+  | "events"
+  | "onInvalid"
+  | "method"
+  | "body"
+  | "initialLastEventId"
+  | "resume"
+  | "resumeUrl"
+  | "retryPost"
+  | "maxQueue"
+  | "overflow"
 >;
 
 /** Options of {@link startRun}. */

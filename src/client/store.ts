@@ -1,4 +1,5 @@
-import type { EventStream, StreamEvent } from "./event-stream.ts";
+import type { Defined, InvalidEventListener } from "../schema/index.ts";
+import type { EventStream, StreamEvent, StreamEventOf } from "./event-stream.ts";
 import { safely } from "./failure.ts";
 import { createFrameTask } from "./frames.ts";
 import { createListeners, type Unsubscribe } from "./listeners.ts";
@@ -20,16 +21,23 @@ export interface StreamStore<S> {
 }
 
 /** How a store is made of events. */
-export interface StreamStoreOptions<S> {
+export interface StreamStoreOptions<S, E extends Defined = undefined> {
+  /**
+   * What the events of a stream without `events` of its own are, made by `defineEvents`: so stores with different ones can
+   * share a stream.
+   */
+  readonly events?: E | undefined;
+  /** As the option of `openEventStream`. */
+  readonly onInvalid?: InvalidEventListener | undefined;
   /** The value before the first event. */
   readonly initial: S;
   /**
    * Makes the next value of the last one and an event. Called once for every event, in their order, when it arrives.
    * One that throws is reported, and the event changes nothing.
    */
-  readonly reduce: (data: S, event: StreamEvent) => S;
+  readonly reduce: (data: S, event: StreamEventOf<E>) => S;
   /** Called with every event besides, for what is no value to show. */
-  readonly onEvent?: ((event: StreamEvent) => void) | undefined;
+  readonly onEvent?: ((event: StreamEventOf<E>) => void) | undefined;
 }
 
 /**
@@ -37,10 +45,11 @@ export interface StreamStoreOptions<S> {
  * ends or fails is published at once, together with all that came before. It opens the stream with its first
  * listener, but does not close it.
  */
-export function createStreamStore<S>(
+export function createStreamStore<S, E extends Defined = undefined>(
   stream: Pick<EventStream, "status" | "onEvent" | "onStatus">,
-  { initial, reduce, onEvent }: StreamStoreOptions<S>,
+  { initial, reduce, onEvent, events, onInvalid }: StreamStoreOptions<S, E>,
 ): StreamStore<S> {
+  const read: (event: StreamEvent) => unknown = events?.reader(onInvalid) ?? ((event) => event);
   const listeners = createListeners<undefined>();
   let data = initial;
   let snapshot: StreamSnapshot<S> = { data, status: stream.status };
@@ -59,10 +68,16 @@ export function createStreamStore<S>(
       publish.request();
       if (isFinal(status)) publish.flush();
     });
-    const stopEvents = stream.onEvent((event) => {
-      safely(() => onEvent?.(event));
+    const stopEvents = stream.onEvent((raw) => {
+      let event: StreamEventOf<E> | undefined;
       safely(() => {
-        data = reduce(data, event);
+        event = read(raw) as StreamEventOf<E> | undefined;
+      });
+      if (event === undefined) return;
+      const taken = event;
+      safely(() => onEvent?.(taken));
+      safely(() => {
+        data = reduce(data, taken);
       });
       publish.request();
     });

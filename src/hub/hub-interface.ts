@@ -33,13 +33,12 @@ export interface HubStats {
 }
 
 /**
- * A log and its live side. Everything published here stands in one order; topics are filters on it. `E` are the events
- * that it was made with, see `defineEvents`.
+ * A log and its live side. Everything published here stands in one order; topics are filters on it.
  *
  * Methods that answer with a promise reject with an `EverstreamError`: `HUB_CLOSED` after `close`, `LOG_FAILED` where the
  * log can't do its work, and what each says itself.
  */
-export interface Hub<E extends Defined = undefined> {
+export interface HubOf<Published, Received> {
   /**
    * Publishes an event, and resolves to its id when the log has accepted it. It may take a moment longer while readers
    * are being written to faster than they can be, so that a loop that awaits it goes at their pace, not ahead of it.
@@ -47,9 +46,9 @@ export interface Hub<E extends Defined = undefined> {
    * @throws EverstreamError `INVALID_TOPIC`; `INVALID_EVENT`, `RESERVED_TYPE`, `NOT_SERIALIZABLE`, `EVENT_TOO_LARGE` for the
    *   event; `UNKNOWN_TYPE`, `INVALID_DATA` where the hub's `events` do not allow it; `CONFLICT`, `INVALID_POSITION` for `expectLast`; `TOPIC_FINISHED`; `INVALID_OPTION`.
    */
-  publish(topic: string, event: PublishedEventOf<E>, options?: PublishOptions): Promise<string>;
+  publish(topic: string, event: Published, options?: PublishOptions): Promise<string>;
   /** Publishes up to 1,000 events next to each other, all or none. Resolves to their ids. */
-  publish(topic: string, events: readonly PublishedEventOf<E>[], options?: PublishOptions): Promise<string[]>;
+  publish(topic: string, events: readonly Published[], options?: PublishOptions): Promise<string[]>;
 
   /**
    * Says that nothing more will come: publishing there is refused from now on, and readers whose topics are all finished
@@ -74,7 +73,7 @@ export interface Hub<E extends Defined = undefined> {
    */
   subscribe(
     topics: string | readonly string[],
-    listener: Listener<E>,
+    listener: Listener<Received>,
     options?: SubscribeOptions,
   ): Unsubscribe;
   /**
@@ -86,7 +85,7 @@ export interface Hub<E extends Defined = undefined> {
   events(
     topics: string | readonly string[],
     options?: SubscribeOptions,
-  ): AsyncIterableIterator<HubEventOf<E>, undefined, undefined>;
+  ): AsyncIterableIterator<Received, undefined, undefined>;
 
   /**
    * Answers a request with the topics' events: those after the cursor that the client came with, then live ones. A client
@@ -104,7 +103,7 @@ export interface Hub<E extends Defined = undefined> {
    *
    * @throws EverstreamError `INVALID_TOPIC`, `INVALID_POSITION`.
    */
-  read(topic: string, options?: ReadOptions): Promise<TopicPage<E>>;
+  read(topic: string, options?: ReadOptions): Promise<TopicPage<Received>>;
   /**
    * Whether the process that published at this position is surely gone: the log is one process' alone, and another had it
    * then. `false` where nobody can tell.
@@ -122,3 +121,6 @@ export interface Hub<E extends Defined = undefined> {
    */
   close(options?: { within?: number }): Promise<void>;
 }
+
+/** A hub; `E` are the events that it was made with, see `defineEvents`. One with events goes wherever a hub is wanted. */
+export type Hub<E extends Defined = undefined> = HubOf<PublishedEventOf<E>, HubEventOf<E>>;

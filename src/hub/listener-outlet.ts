@@ -1,7 +1,6 @@
 import type { GapData } from "../protocol/index.ts";
-import type { Defined } from "../schema/index.ts";
 import { report } from "../session/report.ts";
-import { gapEvent, type HubEvent, type HubEventOf, hubEvent } from "./event.ts";
+import { gapEvent, type HubEvent, hubEvent } from "./event.ts";
 import type { Frame } from "./frame.ts";
 import type { LogEntry } from "./log.ts";
 import type { Outlet, Taken } from "./outlet.ts";
@@ -9,7 +8,7 @@ import type { SharedPage } from "./pages.ts";
 import type { Ring } from "./ring.ts";
 
 /** A listener in this process. What it returns is not waited for. */
-export type Listener<E extends Defined = undefined> = (event: HubEventOf<E>) => unknown;
+export type Listener<Event = HubEvent> = (event: Event) => unknown;
 
 /** Calls a listener for each of a reader's events. It never throws into the hub, and never holds others up. */
 export class ListenerOutlet implements Outlet {

@@ -1,14 +1,13 @@
 import { EverstreamError } from "../errors.ts";
-import type { Defined } from "../schema/index.ts";
-import { type HubEventOf, hubEvent } from "./event.ts";
+import { type HubEvent, hubEvent } from "./event.ts";
 import type { Live } from "./live.ts";
 import { MAX_BATCH } from "./log.ts";
 import type { ReadOptions } from "./options.ts";
 
 /** One moment of a topic, as far as was asked for. */
-export interface TopicPage<E extends Defined = undefined> {
+export interface TopicPage<Event = HubEvent> {
   /** In order. */
-  readonly events: readonly HubEventOf<E>[];
+  readonly events: readonly Event[];
   /** All events up to here that are kept are in this page or before it: the `after` of the next one. */
   readonly position: string;
   /** Whether this is the last page for now. */

@@ -12,7 +12,8 @@ export type StreamRequest = string | URL | StreamRequestOptions;
  * The options of `openEventStream` that make sense in a component. Functions among them do not tell one stream from
  * another; of `headers` and `shouldRetry` the latest are used, of the others those of the render that opened it.
  */
-export interface StreamRequestOptions extends Omit<EventStreamOptions, "signal" | "headers" | "body"> {
+export interface StreamRequestOptions
+  extends Omit<EventStreamOptions, "signal" | "headers" | "body" | "events" | "onInvalid"> {
   readonly url: string | URL;
   readonly headers?: RequestHeaders | (() => RequestHeaders | Promise<RequestHeaders>) | undefined;
   readonly body?: string | undefined;

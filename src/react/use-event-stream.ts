@@ -1,8 +1,10 @@
 import { useEffect, useMemo, useRef } from "react";
 import {
   createStreamStore,
+  type EventSchemas,
   type EventStream,
-  type StreamEvent,
+  type InvalidEventListener,
+  type StreamEventOf,
   type StreamState,
   type StreamStatus,
 } from "../client/index.ts";
@@ -10,13 +12,20 @@ import type { StreamRequest } from "./request.ts";
 import { useLeasedStore } from "./use-leased-store.ts";
 
 /** How a component takes events. Functions may be written in place; the latest are used. */
-export interface UseEventStreamOptions<S> {
+export interface UseEventStreamOptions<S, E extends EventSchemas | undefined = undefined> {
+  /**
+   * What the events are, made by `defineEvents`: their data is parsed and validated, and only the types that are defined
+   * are handed out. Default: all events, with their data as text. Read when the stream is opened.
+   */
+  readonly events?: E | undefined;
+  /** Told of an event whose data is not what its schema wants. Default: the first of each type is reported. */
+  readonly onInvalid?: InvalidEventListener | undefined;
   /** The value before the first event. Read when the component is mounted and when the request changes. */
   readonly initial: S;
   /** Makes the next value of the last one and an event. Called once for every event, outside of rendering. */
-  readonly reduce: (data: S, event: StreamEvent) => S;
+  readonly reduce: (data: S, event: StreamEventOf<E>) => S;
   /** Called with every event besides. */
-  readonly onEvent?: ((event: StreamEvent) => void) | undefined;
+  readonly onEvent?: ((event: StreamEventOf<E>) => void) | undefined;
   /** `false` gives the stream back and keeps what was received; with `true` it goes on from there. Default `true`. */
   readonly enabled?: boolean | undefined;
 }
@@ -35,9 +44,9 @@ const IDLE: StreamStatus = /* @__PURE__ */ Object.freeze({ state: "idle" satisfi
  * none. Components with an equal request share one connection; each has its own value, of the events since it was
  * mounted. `null` opens no stream.
  */
-export function useEventStream<S>(
+export function useEventStream<S, E extends EventSchemas | undefined = undefined>(
   request: StreamRequest | null,
-  options: UseEventStreamOptions<S>,
+  options: UseEventStreamOptions<S, E>,
 ): EventStreamResult<S> {
   const { initial, enabled = true } = options;
   const latest = useRef(options);
@@ -46,9 +55,13 @@ export function useEventStream<S>(
     latest.current = options;
   });
   const createStore = (stream: EventStream, data: S) =>
-    createStreamStore(stream, {
+    createStreamStore<S, E>(stream, {
       initial: data,
-      reduce: (value: S, event) => latest.current.reduce(value, event),
+      events: latest.current.events,
+      ...(latest.current.onInvalid && {
+        onInvalid: (error, event) => latest.current.onInvalid?.(error, event),
+      }),
+      reduce: (value, event) => latest.current.reduce(value, event),
       onEvent: (event) => latest.current.onEvent?.(event),
     });
   const { data, status } = useLeasedStore(request, { initial, createStore }, enabled);

@@ -74,7 +74,7 @@ export type EventToRead<E extends EventSchemas> =
 type TypeField<T extends string> = T extends "message" ? { readonly type?: T } : { readonly type: T };
 
 type DataField<S extends StandardSchema> = S extends TextSchema
-  ? { readonly text: InputOf<S>; readonly data?: undefined }
+  ? { readonly text: InputOf<S>; readonly data?: never }
   : undefined extends InputOf<S>
-    ? { readonly data?: InputOf<S>; readonly text?: undefined }
-    : { readonly data: InputOf<S>; readonly text?: undefined };
+    ? { readonly data?: InputOf<S>; readonly text?: never }
+    : { readonly data: InputOf<S>; readonly text?: never };
