@@ -14,11 +14,12 @@ export function report(what: string, error: unknown): void {
   console.error(`everstream: ${what}:`, error);
 }
 
-/** Reports a failure at the end of the turn, unless its developer has been told of it by then. */
-export function reportUnlessTold(what: string, error: unknown): void {
+/** Reports a failure at the end of the turn, unless its developer has been told of it by then, or will be. */
+export function reportUnlessTold(what: string, error: unknown, isAwaited: () => boolean): void {
   atTurnEnd({
     onTurnEnd() {
-      if (typeof error !== "object" || error === null || !told.has(error)) report(what, error);
+      const isTold = typeof error === "object" && error !== null && told.has(error);
+      if (!isTold && !isAwaited()) report(what, error);
     },
   });
 }

@@ -4,6 +4,7 @@ import { report, reportUnlessTold } from "./report.ts";
 import type { Session } from "./session.ts";
 import { SharedBytes } from "./sink.ts";
 import { jsonOf, textOfData } from "./text-of-data.ts";
+import { WriteResult } from "./write-result.ts";
 
 /** One event for {@link EventStreamWriter.writeSSE}. */
 export interface SSEMessage {
@@ -218,21 +219,21 @@ export class EventStreamWriter {
         return session.ready();
       }
     } catch (error) {
-      return refusedWrite(error);
+      return noticed(Promise.reject(error));
     }
     const done = Promise.all([value, this.#order]).then(([ready]) => {
       if (!session.closed) work(ready);
     });
-    const order = done.catch(reportUnlessThrown).then(() => {
+    const order = done.catch(leaveToWriter).then(() => {
       if (this.#order === order) this.#order = undefined;
     });
     this.#order = order;
-    const written = untilEnd(
-      session,
-      done.then(() => session.ready()),
+    return noticed(
+      untilEnd(
+        session,
+        done.then(() => session.ready()),
+      ),
     );
-    written.catch(ignoreOwnError);
-    return written;
   }
 }
 
@@ -257,17 +258,14 @@ function quietRejection(reason: unknown): Promise<never> {
 }
 
 /**
- * The rejection of a write that was refused. Where nobody waits for it, it must not end the process, since the field may
- * have come from a user; but somebody has to hear of it.
+ * A write whose failure ends no process where nobody waits for it, since the refused field may have come from a user; but
+ * somebody has to hear of it.
  */
-function refusedWrite(error: unknown): Promise<never> {
-  const refused = Promise.reject<never>(error);
-  refused.catch(reportUnlessThrown);
-  return refused;
-}
-
-function reportUnlessThrown(error: unknown): void {
-  reportUnlessTold("A write was refused", error);
+function noticed(written: Promise<void>): WriteResult<void> {
+  const result = new WriteResult<void>((resolve, reject) => {
+    written.then(resolve, reject);
+  });
+  return result.onFailure((error) => reportUnlessTold("A write was refused", error, () => result.awaited));
 }
 
 function ignoreEnd(): void {
@@ -278,8 +276,8 @@ function ignoreCancelFailure(): void {
   // A source that fails to cancel has nobody left to tell.
 }
 
-function ignoreOwnError(): void {
-  // Who awaits the write gets its error; for who does not, it is reported.
+function leaveToWriter(): void {
+  // Whoever wrote it hears of it; what was written after it goes on.
 }
 
 function reportListener(error: unknown): void {

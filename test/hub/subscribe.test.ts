@@ -171,8 +171,8 @@ describe("subscribing", () => {
     expect(seen).toEqual(range(21));
   });
 
-  it("joining and leaving many topics leaves nothing behind", async () => {
-    for (let index = 0; index < 20_000; index++) {
+  it("joining and leaving 100,000 topics leaves nothing behind", async () => {
+    for (let index = 0; index < 100_000; index++) {
       const unsubscribe = hub.subscribe([`own${index}`, "common"], () => undefined);
       if (index % 100 === 0) await hub.publish(`own${index}`, { data: index });
       unsubscribe();

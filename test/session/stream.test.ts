@@ -301,6 +301,26 @@ describe("errors after the end", () => {
   });
 });
 
+describe("a refused write", () => {
+  const later = (text: string): Promise<string> => new Promise((resolve) => setImmediate(resolve, text));
+
+  test("is reported where nobody waits for it, and only there", async () => {
+    await textOf(async (stream) => {
+      const refuse = (data: string | Promise<string>) => stream.writeSSE({ event: "sse:mine", data });
+      await refuse("awaited").catch(() => undefined);
+      await expect(refuse(later("awaited"))).rejects.toMatchObject({ code: "RESERVED_TYPE" });
+      await Promise.allSettled([refuse("one"), refuse(later("two"))]);
+      await turn();
+      await turn();
+      expect(reported).not.toHaveBeenCalled();
+      void refuse("dropped");
+      void refuse(later("dropped"));
+      await vi.waitUntil(() => reported.mock.calls.length === 2, { interval: 1 });
+    });
+    expect(reported).toHaveBeenCalledTimes(2);
+  });
+});
+
 describe("errors", () => {
   test("a client that was told by the callback itself is not told twice", async () => {
     const text = await textOf(async (stream) => {
