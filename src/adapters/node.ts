@@ -111,6 +111,10 @@ function send(req: NodeRequest, res: NodeResponse, opening: Opening | RunOpening
 
 /** Sends the headers at once, the user's own among them. Returns whether a body follows. */
 function sendHead(req: NodeRequest, res: NodeResponse, headers: Readonly<Record<string, string>>): boolean {
+  if (req.method !== "HEAD" && isBare(res)) {
+    res.writeHead(res.statusCode, headers).flushHeaders();
+    return true;
+  }
   for (const [name, value] of Object.entries(headers)) {
     if (!keepsOwnHeader(name, res.getHeader(name))) res.setHeader(name, value);
   }
@@ -120,6 +124,14 @@ function sendHead(req: NodeRequest, res: NodeResponse, headers: Readonly<Record<
   }
   (res as ServerResponse).flushHeaders();
   return true;
+}
+
+/**
+ * Nobody has set a header so far. Given to `writeHead` all at once, headers leave without being kept: as single ones,
+ * each would stay in memory for as long as the response does.
+ */
+function isBare(res: NodeResponse): res is ServerResponse {
+  return "chunkedEncoding" in res && res.getHeaderNames().length === 0;
 }
 
 function headerOf(req: NodeRequest, name: string): string | undefined {

@@ -83,9 +83,10 @@ export async function openSession(
     if (host.sessions.isFullFor(options.key)) return fullForKey(head, headers);
     const session = new Session(settings);
     begin(session, audience, start, retry);
-    const outlet = new SessionOutlet(session, options.compaction, start.floors);
+    const floors = start.gaps.reduce((raised, gap) => raised.raisedBy(gap), start.floors);
+    const outlet = new SessionOutlet(session, options.compaction, floors);
     const reader = new Reader(audience, outlet, start);
-    host.sessions.add({ session, reader, audience, key: options.key, endsAt: endOf(leave, maxAgeMs) });
+    host.sessions.add({ session, reader, key: options.key, endsAt: endOf(leave, maxAgeMs) });
     return { kind: "stream", headers, session };
   } catch (error) {
     if (!isEverstreamError(error, "HUB_CLOSED")) report("A stream could not be opened", error);

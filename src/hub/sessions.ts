@@ -2,11 +2,13 @@ import { encodeEvent } from "../protocol/index.ts";
 import type { CloseReason } from "../session/close-reason.ts";
 import { drainSpread } from "../session/drain-spread.ts";
 import { drainSessions } from "../session/group.ts";
-import type { Session } from "../session/session.ts";
-import type { Audience } from "./audience.ts";
+import type { Session, SessionOwner } from "../session/session.ts";
 import { Deadline } from "./deadline.ts";
 import type { Reader } from "./reader.ts";
 import { checkpointBlock } from "./session-outlet.ts";
+
+/** Times are kept as whole milliseconds after this one, which V8 holds in the object itself. */
+const CLOCK_ZERO = /* @__PURE__ */ Date.now();
 
 /** What a hub knows of an open session. */
 export interface SessionInfo {
@@ -22,18 +24,10 @@ export type SessionFilter =
   | { readonly topic?: string; readonly key?: string }
   | ((session: SessionInfo) => boolean);
 
-interface Entry {
-  readonly reader: Reader;
-  readonly audience: Audience;
-  readonly key: string | undefined;
-  readonly openedAt: number;
-}
-
 /** What a hub ties together when it opens a session. */
 export interface OpenSession {
   readonly session: Session;
   readonly reader: Reader;
-  readonly audience: Audience;
   readonly key: string | undefined;
   /** When it has to end, in milliseconds as `Date.now()` gives them; infinite for never. */
   readonly endsAt: number;
@@ -45,11 +39,55 @@ export interface SessionCaps {
   readonly maxSessionsPerKey: number;
 }
 
+/** A session in its hub's list: the end of it is the end of its reader. */
+class Entry implements SessionOwner {
+  readonly session: Session;
+  readonly reader: Reader;
+  readonly key: string | undefined;
+  readonly #openedAt = Date.now() - CLOCK_ZERO;
+  readonly #sessions: Sessions;
+  #deadline: Deadline | undefined;
+
+  constructor(sessions: Sessions, { session, reader, key, endsAt }: OpenSession) {
+    this.session = session;
+    this.reader = reader;
+    this.key = key;
+    this.#sessions = sessions;
+    if (endsAt !== Number.POSITIVE_INFINITY) this.#deadline = new Deadline(endsAt, () => this.#expire());
+  }
+
+  get info(): SessionInfo {
+    return { topics: this.reader.audience.topics, key: this.key, openedAt: this.#openedAt + CLOCK_ZERO };
+  }
+
+  /** A session that is behind keeps the cursor of its last event. */
+  get checkpoint(): string {
+    const { audience, position } = this.reader;
+    return checkpointBlock(audience.format(position));
+  }
+
+  onSessionDrain(): void {
+    this.reader.wake();
+  }
+
+  onSessionClose(reason: CloseReason): void {
+    this.#deadline?.cancel();
+    this.reader.leave();
+    this.#sessions.remove(this, reason);
+  }
+
+  /** The client keeps its position, and may come back to be looked at anew. */
+  #expire(): void {
+    this.session.write(this.checkpoint);
+    this.session.end("expired");
+  }
+}
+
 /** A hub's open sessions. */
 export class Sessions {
   /** How many ended, by reason. */
   readonly closed: Partial<Record<CloseReason, number>> = {};
-  readonly #entries = new Map<Session, Entry>();
+  readonly #entries = new Set<Entry>();
   readonly #perKey = new Map<string, number>();
   readonly #caps: SessionCaps;
 
@@ -72,27 +110,26 @@ export class Sessions {
   }
 
   /** Ties a reader to its session: the end of one is the end of the other. */
-  add({ session, reader, audience, key, endsAt }: OpenSession): void {
-    this.#entries.set(session, { reader, audience, key, openedAt: Date.now() });
-    this.#count(key, 1);
-    const deadline =
-      endsAt === Number.POSITIVE_INFINITY ? undefined : new Deadline(endsAt, () => this.#expire(session));
-    session.onDrain = () => reader.wake();
-    session.onClose((reason) => {
-      deadline?.cancel();
-      reader.leave();
-      this.#entries.delete(session);
-      this.#count(key, -1);
-      this.closed[reason] = (this.closed[reason] ?? 0) + 1;
-    });
+  add(opened: OpenSession): void {
+    const entry = new Entry(this, opened);
+    this.#entries.add(entry);
+    this.#count(opened.key, 1);
+    opened.session.owner = entry;
+  }
+
+  /** Called by an entry whose session has ended. */
+  remove(entry: Entry, reason: CloseReason): void {
+    this.#entries.delete(entry);
+    this.#count(entry.key, -1);
+    this.closed[reason] = (this.closed[reason] ?? 0) + 1;
   }
 
   /** Ends the sessions that fit. Returns how many. */
   disconnect(filter: SessionFilter, reason: CloseReason): number {
     const fits = typeof filter === "function" ? filter : (info: SessionInfo) => fitsAll(info, filter);
     let ended = 0;
-    for (const [session, { audience, key, openedAt }] of [...this.#entries]) {
-      if (!fits({ topics: audience.topics, key, openedAt })) continue;
+    for (const { info, session } of [...this.#entries]) {
+      if (!fits(info)) continue;
       session.end(reason);
       ended++;
     }
@@ -106,7 +143,12 @@ export class Sessions {
   async drain(within: number): Promise<void> {
     // Sessions whose opening was under way may still come.
     while (this.#entries.size > 0) {
-      await drainSessions(shuffled([...this.#entries.keys()]), within, (session) => this.#position(session));
+      const entries = shuffled([...this.#entries]);
+      await drainSessions(
+        entries.map(({ session }) => session),
+        within,
+        (index) => (entries[index] as Entry).checkpoint,
+      );
     }
   }
 
@@ -115,25 +157,11 @@ export class Sessions {
     return Math.round(Math.random() * drainSpread(this.#entries.size));
   }
 
-  /** The client keeps its position, and may come back to be looked at anew. */
-  #expire(session: Session): void {
-    session.write(this.#position(session));
-    session.end("expired");
-  }
-
   #count(key: string | undefined, change: 1 | -1): void {
     if (key === undefined) return;
     const count = (this.#perKey.get(key) ?? 0) + change;
     if (count > 0) this.#perKey.set(key, count);
     else this.#perKey.delete(key);
-  }
-
-  /** A session that is behind keeps the cursor of its last event. */
-  #position(session: Session): string {
-    const entry = this.#entries.get(session);
-    if (entry === undefined) return "";
-    const { reader, audience } = entry;
-    return checkpointBlock(audience.format(reader.position));
   }
 }
 

@@ -38,12 +38,12 @@ class SessionGroup {
  * same moment.
  *
  * @param within Over how many milliseconds the ends are spread evenly; 0 for now.
- * @param lastWords What a session is sent before its end.
+ * @param lastWords What the session at an index is sent before its end.
  */
 export async function drainSessions(
   sessions: readonly Session[],
   within: number,
-  lastWords?: (session: Session) => string,
+  lastWords?: (index: number) => string,
 ): Promise<void> {
   const spread = drainSpread(sessions.length);
   const started = performance.now();
@@ -53,7 +53,7 @@ export async function drainSessions(
     if (wait >= 1 || index % ENDS_PER_TURN === ENDS_PER_TURN - 1) {
       await new Promise((resolve) => setTimeout(resolve, wait));
     }
-    if (lastWords !== undefined && !session.closed) session.write(lastWords(session));
+    if (lastWords !== undefined && !session.closed) session.write(lastWords(index));
     session.write(encodeEvent({ retry: Math.round(Math.random() * spread) }));
     session.end("drained");
   }

@@ -26,6 +26,7 @@ export class NodeSink implements Sink {
   readonly #socket: Socket | undefined;
   /** What the transport has not been handed yet, if it ever was busy. */
   #held: ByteQueue | undefined;
+  #awaitsDrain = false;
   #ending = false;
   #closed = false;
 
@@ -33,10 +34,7 @@ export class NodeSink implements Sink {
     this.#owner = owner;
     this.#response = response;
     this.#socket = directSocket(response);
-    const source: Marked = this.#drainSource;
-    source[SINK] = this;
     (response as Marked)[SINK] = this;
-    source.on("drain", onDrain);
     response.on("close", onClose);
     response.on("error", onError);
     onQueuedClose(response, () => this.closed("disconnected"));
@@ -49,7 +47,7 @@ export class NodeSink implements Sink {
   }
 
   get full(): boolean {
-    return this.#heldLength > 0 || this.#drainSource.writableNeedDrain;
+    return this.#heldLength > 0 || this.#needsDrain;
   }
 
   get serverClosing(): boolean {
@@ -87,9 +85,11 @@ export class NodeSink implements Sink {
   closed(reason: "disconnected" | "write-failed"): void {
     if (this.#closed) return;
     this.#closed = true;
-    const source: Marked = this.#drainSource;
-    source.off("drain", onDrain);
-    source[SINK] = undefined;
+    if (this.#awaitsDrain) {
+      const source: Marked = this.#drainSource;
+      source.off("drain", onDrain);
+      source[SINK] = undefined;
+    }
     this.#response.off("close", onClose);
     // The error listener stays: a late error of a response without one would end the process.
     if (reason === "write-failed") cutOff(this.#response);
@@ -117,8 +117,22 @@ export class NodeSink implements Sink {
 
   /** The transport holds bytes, and will say when it has taken them. */
   get #busy(): boolean {
-    const source = this.#drainSource;
-    return source.writableNeedDrain && source.writableLength > 0;
+    return this.#needsDrain && this.#drainSource.writableLength > 0;
+  }
+
+  /**
+   * The transport says `drain` before it takes more without complaint. Who waits for that has asked here first, and only
+   * then a listener is hung up: most sessions are never held up, and are spared its memory.
+   */
+  get #needsDrain(): boolean {
+    const source: Writable & Marked = this.#drainSource;
+    if (!source.writableNeedDrain) return false;
+    if (!this.#awaitsDrain) {
+      this.#awaitsDrain = true;
+      source[SINK] = this;
+      source.on("drain", onDrain);
+    }
+    return true;
   }
 
   #put(bytes: Uint8Array): void {

@@ -59,7 +59,8 @@ export function pulseSize(): number {
 }
 
 function insert(member: PulseMember, due: number): void {
-  member.pulseDue = due;
+  // A whole number is kept in the object itself, any other beside it.
+  member.pulseDue = Math.ceil(due);
   const tick = Math.max(tickOf(due), current + 1);
   link(member, wheel[tick % SLOTS] as Slot);
 }

@@ -21,6 +21,14 @@ const LATE_PAUSE_MS = 1000;
 
 export type CloseListener = (reason: CloseReason) => void;
 
+/** Whom a session reports to, as an object that its owner has anyway: closures would cost each session their memory. */
+export interface SessionOwner {
+  /** A sink was attached, or a full one has room again. */
+  onSessionDrain(): void;
+  /** The session has ended. Called once, before the listeners of {@link Session.onClose}. */
+  onSessionClose(reason: CloseReason): void;
+}
+
 /**
  * One open response: the only place where a stream ends. Whoever ends it, the client, the server or the transport,
  * comes through {@link Session.end}; it acts once.
@@ -30,8 +38,8 @@ export type CloseListener = (reason: CloseReason) => void;
  */
 export class Session extends PulseMember implements SinkOwner {
   readonly settings: SessionSettings;
-  /** What to do when a sink is attached, and when a full one has room again, beside waking {@link Session.ready}. */
-  onDrain: (() => void) | undefined;
+  /** Told what happens, until the end. */
+  owner: SessionOwner | undefined;
 
   #sink: Sink | undefined;
   #joined = "";
@@ -51,7 +59,7 @@ export class Session extends PulseMember implements SinkOwner {
   constructor(settings: SessionSettings) {
     super();
     this.settings = settings;
-    this.#lastWriteAt = performance.now();
+    this.#lastWriteAt = nowMs();
   }
 
   /** Connects the transport. What was written before leaves now or at the end of the turn. */
@@ -62,7 +70,7 @@ export class Session extends PulseMember implements SinkOwner {
     // Either may have found the transport gone.
     if (this.#sink === undefined) return;
     joinPulse(this, this.#nextPulse(performance.now()));
-    if (this.#reason === undefined) this.onDrain?.();
+    if (this.#reason === undefined) this.owner?.onSessionDrain();
   }
 
   get closeReason(): CloseReason | undefined {
@@ -78,7 +86,7 @@ export class Session extends PulseMember implements SinkOwner {
     return this.#joined.length + (this.#sink?.pending ?? 0);
   }
 
-  /** The transport wants no more for now, or is not attached yet; `onDrain` follows. */
+  /** The transport wants no more for now, or is not attached yet; the owner is told when that changes. */
   get full(): boolean {
     return this.#sink?.full ?? this.#reason === undefined;
   }
@@ -163,7 +171,7 @@ export class Session extends PulseMember implements SinkOwner {
     this.#stuckSince = 0;
     this.#drained?.resolve();
     this.#drained = undefined;
-    this.onDrain?.();
+    this.owner?.onSessionDrain();
   }
 
   /** Called by the sink when it is gone. */
@@ -218,7 +226,7 @@ export class Session extends PulseMember implements SinkOwner {
   }
 
   #wrote(length: number, sink: Sink): void {
-    this.#lastWriteAt = performance.now();
+    this.#lastWriteAt = nowMs();
     this.#written += length;
     if (this.#stuckSince === 0 && sink.pending > 0) {
       this.#stuckSince = this.#lastWriteAt;
@@ -255,13 +263,20 @@ export class Session extends PulseMember implements SinkOwner {
   #settle(reason: CloseReason): void {
     this.#drained?.resolve();
     this.#drained = undefined;
-    this.onDrain = undefined;
+    const { owner } = this;
+    this.owner = undefined;
     // Before the listeners, some of which pass the signal's reason on.
     this.#controller?.abort(endedError(reason));
+    owner?.onSessionClose(reason);
     const listeners = this.#listeners;
     this.#listeners = undefined;
     if (listeners !== undefined) for (const listener of listeners) listener(reason);
   }
+}
+
+/** Whole milliseconds: V8 keeps small integers in the object itself, and any other number beside it. */
+function nowMs(): number {
+  return Math.floor(performance.now());
 }
 
 function latePause(): Promise<void> {
