@@ -1,5 +1,5 @@
 import { EverstreamError } from "../errors.ts";
-import { parsePosition } from "../protocol/index.ts";
+import { type GapData, parsePosition } from "../protocol/index.ts";
 import type { RequestHead } from "./respond.ts";
 import { topicSet } from "./topics.ts";
 
@@ -109,6 +109,13 @@ export class Floors {
   /** The topic's floor; 0 where there is none. */
   of(topic: string): number {
     return this.#byTopic.get(topic) ?? 0;
+  }
+
+  /** These, and what a gap has said to be missing: the ring or a page read by others may still hold it. */
+  raisedBy({ topic, reason, next }: GapData): Floors {
+    const first = parsePosition(next)?.sequence;
+    if (topic === undefined || first === undefined || reason !== "trimmed") return this;
+    return new Floors(new Map(this.#byTopic).set(topic, Math.max(this.of(topic), first - 1)));
   }
 
   hides({ topic, sequence }: { readonly topic: string; readonly sequence: number }): boolean {

@@ -44,7 +44,7 @@ export class SessionOutlet implements Outlet {
 
   tellGap(gap: GapData): void {
     // Sequences begin anew.
-    if (gap.reason === "epoch") this.#floors = NO_FLOORS;
+    this.#floors = gap.reason === "epoch" ? NO_FLOORS : this.#floors.raisedBy(gap);
     this.#session.write(gapBlock(gap));
   }
 

@@ -31,7 +31,7 @@ export interface RunExample {
 let count = 0;
 
 /** A block of a page: `docs/hub.md`. Throws where there is none. */
-export function exampleOf(page: string, { below }: ExampleChoice = {}): CodeBlock {
+function exampleOf(page: string, { below }: ExampleChoice = {}): CodeBlock {
   const text = readText(page);
   const heading = below === undefined ? 0 : lineOfHeading(text, below);
   const block = codeBlocks(text).find(({ info, line }) => /^tsx?\b/.test(info) && line > heading);

@@ -1,0 +1,138 @@
+// A hub behind real sockets, publishers, and an account of what was published.
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { createHub, type EventLog, type From, type Hub, isEverstreamError, type Retention } from "everstream";
+import { streamTopics } from "everstream/node";
+import { onTestFinished } from "vitest";
+import { Account, type Grant, Received } from "./account.ts";
+import { readRaw } from "./raw-client.ts";
+
+/** Every client reads it; its only event is the last one published. */
+export const END_TOPIC = "end";
+const KEEP_ALL: Retention = { maxEvents: 1e6, maxBytes: 1e9 };
+
+export interface WorldOptions {
+  readonly log: EventLog;
+  /** The log to go on with after a restart. */
+  readonly reopen?: () => Promise<EventLog>;
+  readonly retention?: Retention;
+  readonly random: () => number;
+  /** What a client may read now; asked at each opening. `past` has positions that were given out. */
+  readonly grantsOf: (client: number, past: readonly string[]) => readonly Grant[];
+}
+
+export class World {
+  readonly account = new Account();
+  readonly topics: readonly string[];
+  readonly options: WorldOptions;
+  hub: Hub;
+  port = 0;
+  /** What the server granted at the latest opening of each client. */
+  readonly granted = new Map<number, readonly Grant[]>();
+  connections = 0;
+  readonly #past: string[] = [];
+
+  constructor(topics: readonly string[], options: WorldOptions) {
+    this.topics = topics;
+    this.options = options;
+    this.hub = this.#createHub(options.log);
+  }
+
+  async listen(): Promise<void> {
+    const server = createServer((request, response) => this.#answer(request, response));
+    await new Promise<void>((resolve) => server.listen({ port: 0, backlog: 4096 }, resolve));
+    this.port = (server.address() as AddressInfo).port;
+    onTestFinished(async () => {
+      await this.hub.close();
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    });
+  }
+
+  /** Publishes `count` events to topics by chance, in bursts of several publishers, and then the end. */
+  async publish(count: number, restarts = 0): Promise<void> {
+    const { random } = this.options;
+    const every = Math.ceil(count / (restarts + 1));
+    let number = 0;
+    while (number < count) {
+      const burst = Math.min(1 + Math.floor(random() * 6), count - number);
+      const restarting = Math.floor((number + burst) / every) > Math.floor(number / every);
+      const publishing = Array.from({ length: burst }, () => this.#publishOne(number++));
+      if (restarting && number < count) await this.#restart();
+      await Promise.all(publishing);
+      for (let turns = Math.floor(random() * 8); turns > 0; turns--) await turn();
+      if (random() < 0.05) this.hub.disconnect(() => random() < 0.1);
+    }
+    const data = JSON.stringify("end");
+    this.account.add(END_TOPIC, await this.hub.publish(END_TOPIC, { data: "end" }), data);
+    this.account.close();
+  }
+
+  /** A client of bare sockets, which is cut off all the time. Resolves with what it got over each connection. */
+  async readRaw(client: number, cutAfter: () => number): Promise<Received[]> {
+    const { random } = this.options;
+    const parts: Received[] = [];
+    let cursor = "";
+    let done = false;
+    while (!done) {
+      const received = new Received([], cursor);
+      this.granted.delete(client);
+      const isDone = () => received.events.at(-1)?.data === '"end"';
+      const reset = random() < 0.5;
+      await readRaw({ port: this.port, path: `/${client}`, cutAfter: cutAfter(), reset, isDone }, received);
+      done = isDone();
+      // What the client had asked for may have gone unheard.
+      const grants = this.granted.get(client) ?? [];
+      parts.push(Object.assign(new Received(grants, cursor), { ...received, grants }));
+      cursor = received.lastId;
+      for (let turns = Math.floor(random() * 5); turns > 0; turns--) await turn();
+    }
+    return parts;
+  }
+
+  async #publishOne(number: number): Promise<void> {
+    const { topics, options } = this;
+    const topic = topics[Math.floor(options.random() * topics.length)] as string;
+    const text = "é".repeat(Math.floor(options.random() * 60));
+    const data = { number, text };
+    for (;;) {
+      try {
+        const id = await this.hub.publish(topic, { data }, { publishId: `p${number}` });
+        this.account.add(topic, id, JSON.stringify(data));
+        this.#past.push(id);
+        return;
+      } catch (error) {
+        // The hub was closed meanwhile; whether this was stored is for its name to tell.
+        if (!isEverstreamError(error, "HUB_CLOSED")) throw error;
+        await turn();
+      }
+    }
+  }
+
+  async #restart(): Promise<void> {
+    await this.hub.close();
+    const log = await this.options.reopen?.();
+    if (log !== undefined) this.hub = this.#createHub(log);
+  }
+
+  #createHub(log: EventLog): Hub {
+    return createHub({ log, retention: this.options.retention ?? KEEP_ALL });
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    this.connections++;
+    const client = Number(request.url?.slice(1));
+    const grants = [...this.options.grantsOf(client, this.#past), { topic: END_TOPIC }];
+    this.granted.set(client, grants);
+    response.setHeader("Access-Control-Allow-Origin", "*");
+    const authorize = () => ({ topics: grants });
+    // A first opening is told nothing of what was trimmed before it, so that all can be accounted for only from the newest on.
+    const from: From = this.options.retention === undefined ? "start" : { last: 1 };
+    const options = { topics: END_TOPIC, authorize, from, heartbeat: false as const, retry: 1 };
+    streamTopics(request, response, this.hub, options).catch(() => response.destroy());
+  }
+}
+
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
