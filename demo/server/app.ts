@@ -2,6 +2,8 @@ import { join } from "node:path";
 import { createHub } from "everstream";
 import { lmdbLog } from "everstream/lmdb";
 import { Hono } from "hono";
+import { addAnswers } from "./chat/answers.ts";
+import { createConversations } from "./chat/conversations.ts";
 import { DocsAssistant } from "./chat/docs-assistant.ts";
 import type { ChatModel } from "./chat/model.ts";
 import { addChat } from "./chat/routes.ts";
@@ -9,6 +11,7 @@ import { addClock } from "./clock.ts";
 import { answerInJson, type DemoEnv, refuseOtherMethods } from "./http.ts";
 import { addNotifications } from "./notifications.ts";
 import { addPage } from "./page.ts";
+import { createWork } from "./runs.ts";
 import { createSessions } from "./session.ts";
 import { addUploads } from "./uploads/routes.ts";
 import { openUploads } from "./uploads/store.ts";
@@ -41,6 +44,7 @@ export function createApp(options: AppOptions): DemoApp {
   const { dataDir, maxUploadBytes = 128 * 1024 * 1024, model = new DocsAssistant() } = options;
   const { clockMs = 1000, pingMs = 5000, heartbeatMs = 30_000 } = options;
   const hub = createHub({ log: lmdbLog({ path: join(dataDir, "events") }) });
+  const work = createWork(hub);
   const uploads = openUploads(dataDir);
   const sessions = createSessions(dataDir);
 
@@ -49,8 +53,10 @@ export function createApp(options: AppOptions): DemoApp {
   addClock(api, { clockMs, pingMs });
   sessions.addRoutes(api);
   addNotifications(api, { hub, sessions, heartbeatMs });
-  addUploads(api, { uploads, maxBytes: maxUploadBytes });
+  addUploads(api, { uploads, work, maxBytes: maxUploadBytes });
   addChat(api, { model });
+  addAnswers(api, { work, conversations: createConversations(hub), model });
+  work.addRoutes(api);
   refuseOtherMethods(api);
 
   const app = new Hono<DemoEnv>();
@@ -59,9 +65,10 @@ export function createApp(options: AppOptions): DemoApp {
   app.route("/api", api);
   if (options.pageDir !== undefined) addPage(app, options.pageDir);
 
-  const ready = hub.position().then(() => undefined);
+  const ready = hub.position().then(() => work.catchUp());
   const close = async (): Promise<void> => {
     uploads.close();
+    await work.runs.close();
     await hub.close();
   };
   return { app, ready, close };

@@ -50,6 +50,11 @@ export function cookiesOf(response: Response): string {
     .join("; ");
 }
 
+/** The application's events, without those by which the connection is kept. */
+export function ownEvents<E extends { readonly event: string }>(events: readonly E[]): E[] {
+  return events.filter(({ event }) => !event.startsWith("sse:"));
+}
+
 /** The body of an answer that is an error, and its status. */
 export async function problemOf(response: Response): Promise<{ status: number; error: string }> {
   const { error } = (await response.json()) as { error: string };

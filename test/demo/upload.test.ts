@@ -6,12 +6,11 @@ import { readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises
 import { request } from "node:http";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
-import type { Progress } from "everstream";
 import { collectEvents, rawRequest } from "everstream/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { processUpload, type StepName } from "../../demo/server/uploads/process.ts";
+import { type ProcessRun, processUpload } from "../../demo/server/uploads/process.ts";
 import { openUploads, type Upload } from "../../demo/server/uploads/store.ts";
-import { type DemoServer, problemOf, serveDemo } from "./serve-demo.ts";
+import { type DemoServer, ownEvents, problemOf, serveDemo } from "./serve-demo.ts";
 
 const LIMIT = 4 * 1024 * 1024;
 
@@ -34,7 +33,7 @@ async function uploadId(content: Uint8Array | string, name?: string, type?: stri
 }
 
 async function process(fileId: string): Promise<{ event: string; data: Record<string, unknown> }[]> {
-  const events = await collectEvents(await demo.post("/upload/process", { fileId }));
+  const events = ownEvents(await collectEvents(await demo.post("/upload/process", { fileId })));
   return events.map(({ event, data }) => ({ event, data: JSON.parse(data) as Record<string, unknown> }));
 }
 
@@ -146,6 +145,7 @@ describe("POST /api/upload/process", () => {
     });
     expect(gunzipSync(gz).equals(content)).toBe(true);
 
+    expect(events.shift()).toMatchObject({ event: "run", data: { state: "running" } });
     expect(new Set(events.map(({ event }) => event))).toEqual(new Set(["progress"]));
     const steps = events.map(({ data }) => data.step);
     expect([...new Set(steps)]).toEqual(["Validating", "Processing", "Optimizing", "Complete"]);
@@ -183,7 +183,39 @@ describe("POST /api/upload/process", () => {
     expect(events.at(-1)).toMatchObject({ event: "error", data: { code: "FILE_CHANGED" } });
   });
 
-  test("stops the work when its client leaves", async () => {
+  test("goes on when its client leaves, and who comes back gets the rest", async () => {
+    const fileId = await uploadId("the beginning");
+    const path = join(demo.dataDir, "uploads", fileId);
+    await rm(path);
+    execFileSync("mkfifo", [path]);
+    const raw = await rawRequest(demo, "/api/upload/process", {
+      method: "POST",
+      body: JSON.stringify({ fileId }),
+    });
+    await raw.until("Validating");
+    raw.destroy();
+    const asked = await demo.post("/upload/process", { fileId }, { accept: "application/json" });
+    const { run } = (await asked.json()) as { run: string };
+    // What was received and what is read differ, which only a reader of the whole file finds out.
+    await writeFile(path, "another end");
+    const events = ownEvents(await collectEvents(await demo.api(`/runs/${run}`)));
+    expect(events.at(-1)).toMatchObject({ event: "error" });
+    expect(JSON.parse(events.at(-1)?.data ?? "")).toMatchObject({ code: "FILE_CHANGED" });
+  });
+
+  test("is done once for each file, and once more where it failed", async () => {
+    const fileId = await uploadId("12345", "x", "text/plain");
+    const path = join(demo.dataDir, "uploads", fileId);
+    await writeFile(path, "123");
+    expect((await process(fileId)).at(-1)?.event).toBe("error");
+    await writeFile(path, "12345");
+    const done = (await process(fileId)).at(-1);
+    expect(done?.event).toBe("done");
+    await rm(path);
+    expect((await process(fileId)).at(-1)).toEqual(done);
+  });
+
+  test("stops the work when it is told to", async () => {
     const fileId = await uploadId("the beginning");
     const path = join(demo.dataDir, "uploads", fileId);
     // A file without end: whoever does not stop reading it keeps this test from ending.
@@ -197,9 +229,8 @@ describe("POST /api/upload/process", () => {
       body: JSON.stringify({ fileId }),
     });
     await raw.until("Validating");
-    const port = raw.socket.localPort;
-    raw.destroy();
-    await expect.poll(() => [...demo.sockets].some(({ remotePort }) => remotePort === port)).toBe(false);
+    const { id } = JSON.parse(raw.events.find(({ event }) => event === "run")?.data ?? "") as { id: string };
+    expect((await demo.api(`/runs/${id}`, { method: "DELETE" })).status).toBe(204);
     const writing = setInterval(() => file.write(Buffer.alloc(64 * 1024)), 1);
     const [error] = await closed;
     clearInterval(writing);
@@ -213,17 +244,16 @@ describe("POST /api/upload/process", () => {
     uploads.close();
     const controller = new AbortController();
     let step = "";
-    const progress: Progress<StepName> = {
+    const run: ProcessRun = {
+      signal: controller.signal,
       step: async (name) => {
         step = name;
       },
-      report: () => {
+      progress: () => {
         if (step === "Optimizing") controller.abort(new Error("left"));
       },
-      done: () => Promise.reject(new Error("it must not get here")),
-      fail: () => Promise.reject(new Error("it must not get here")),
     };
-    await expect(processUpload(upload, progress, controller.signal)).rejects.toThrow();
+    await expect(processUpload(upload, run)).rejects.toThrow();
     expect(step).toBe("Optimizing");
     expect((await files()).filter((name) => name.startsWith(`${upload.fileId}.gz`))).toEqual([]);
   });

@@ -4,6 +4,7 @@ import { SimpleChatModel } from "@langchain/core/language_models/chat_models";
 import { AIMessageChunk, type BaseMessage } from "@langchain/core/messages";
 import { ChatGenerationChunk } from "@langchain/core/outputs";
 import { composeAnswer } from "./answer.ts";
+import { GO_ON } from "./model.ts";
 import { type Passage, readPassages } from "./passages.ts";
 import { createIndex, type SearchIndex } from "./search.ts";
 
@@ -37,8 +38,11 @@ export class DocsAssistant extends SimpleChatModel {
   }
 
   override async _call(messages: BaseMessage[]): Promise<string> {
-    const question = messages.findLast((message) => message.type === "human")?.text ?? "";
-    return composeAnswer(question, await this.#open());
+    const asked = messages.filter((message) => message.type === "human").map((message) => message.text);
+    const goesOn = asked.at(-1) === GO_ON;
+    const answer = composeAnswer(asked.at(goesOn ? -2 : -1) ?? "", await this.#open());
+    const soFar = goesOn ? (messages.findLast((message) => message.type === "ai")?.text ?? "") : "";
+    return answer.startsWith(soFar) ? answer.slice(soFar.length) : answer;
   }
 
   override async *_streamResponseChunks(

@@ -2,9 +2,15 @@ import { ChatOpenAI } from "@langchain/openai";
 import type { TextStream } from "everstream/llm";
 import { DocsAssistant } from "./docs-assistant.ts";
 
+/** Who said what, as LangChain takes it. */
+export type Message = ["human" | "ai", string];
+
+/** What a model is told after an answer of its own that was cut off. */
+export const GO_ON = "Go on exactly where you stopped.";
+
 /** The part of LangChain's chat models that the chat uses. */
 export interface ChatModel {
-  stream(message: string, options: { signal: AbortSignal }): Promise<TextStream>;
+  stream(message: string | Message[], options: { signal: AbortSignal }): Promise<TextStream>;
 }
 
 export interface OpenAISettings {

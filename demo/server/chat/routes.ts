@@ -5,7 +5,8 @@ import { type DemoEnv, problem } from "../http.ts";
 import type { ChatModel } from "./model.ts";
 import { explain } from "./provider-error.ts";
 
-const MAX_MESSAGE = 4000;
+/** In characters. */
+export const MAX_MESSAGE = 4000;
 
 /** `GET /chat/stream?message=`: the answer as `token` events, then `done`, or `error`. */
 export function addChat(api: Hono<DemoEnv>, { model }: { model: ChatModel }): void {

@@ -1,16 +1,22 @@
-import { createProgress } from "everstream";
-import { streamSSE } from "everstream/hono";
+import { streamRun } from "everstream/hono";
 import type { Hono } from "hono";
 import { type DemoEnv, problem, readObject } from "../http.ts";
+import type { Work } from "../runs.ts";
 import { processUpload, STEPS } from "./process.ts";
 import { receiveFile } from "./receive.ts";
 import type { Uploads } from "./store.ts";
 
-/** `POST /upload`, a multipart form, and `POST /upload/process`, which streams the progress of real work on it. */
-export function addUploads(
-  api: Hono<DemoEnv>,
-  { uploads, maxBytes }: { uploads: Uploads; maxBytes: number },
-): void {
+interface Options {
+  readonly uploads: Uploads;
+  readonly work: Work;
+  readonly maxBytes: number;
+}
+
+/**
+ * `POST /upload`, a multipart form, and `POST /upload/process`, which streams the progress of real work on it. The work is
+ * a run: asked for again, or by `GET /runs/:id` after a reload, it is joined. To who accepts JSON alone it tells that id.
+ */
+export function addUploads(api: Hono<DemoEnv>, { uploads, work, maxBytes }: Options): void {
   api.post("/upload", async (c) => {
     const { fileId, path } = uploads.reserve();
     try {
@@ -29,8 +35,25 @@ export function addUploads(
       throw problem(400, "fileId is missing; it is what POST /api/upload answered");
     const upload = await uploads.find(fileId);
     if (upload === undefined) throw problem(404, "there is no upload with this fileId");
-    return streamSSE(c, (stream) =>
-      processUpload(upload, createProgress(stream, { steps: STEPS }), stream.signal),
-    );
+    const id = await freeId(work, fileId);
+    const { joined } = await work.runs.start({
+      id,
+      steps: STEPS,
+      produce: (run) => processUpload(upload, run),
+    });
+    if (!joined) await work.show("upload", id);
+    return c.req.header("accept") === "application/json"
+      ? c.json({ run: id }, 201)
+      : streamRun(c, work.runs, id);
   });
+}
+
+/** The id of the work on a file: that of the last try, or, where this one failed, of the next. */
+async function freeId({ runs }: Work, fileId: string): Promise<string> {
+  for (let attempt = 1; ; attempt++) {
+    const id = `upload-${fileId}-${attempt}`;
+    const found = await runs.find(id);
+    const hasFailed = found.kind === "run" && !["running", "done"].includes(found.info.state);
+    if (found.kind !== "expired" && !hasFailed) return id;
+  }
 }
