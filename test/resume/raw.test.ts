@@ -4,9 +4,9 @@ import { expect, it, onTestFinished } from "vitest";
 import { lmdbFixture } from "../logs/lmdb-folder.ts";
 import type { Grant } from "./account.ts";
 import { randomFrom, scale, seed } from "./seed.ts";
+import { TOPICS, topicsOf } from "./topics.ts";
 import { World, type WorldOptions } from "./world.ts";
 
-const TOPICS = ["a", "b", "c", "d", "e", "f"];
 const TIMEOUT_MS = 60_000 * scale;
 
 interface Chaos extends Partial<WorldOptions> {
@@ -30,14 +30,6 @@ async function chaos({ clients, events, restarts = 0, ...options }: Chaos) {
     each.flatMap((part) => world.account.faultsOf(part).map((fault) => `client ${client}: ${fault}`)),
   );
   return { world, faults, gaps: parts.flat().flatMap((part) => part.gaps), parts: parts.flat() };
-}
-
-/** Sets that many share, and sets that few do. */
-function topicsOf(client: number): Grant[] {
-  const first = client % TOPICS.length;
-  return Array.from({ length: 1 + (client % 4) }, (_, index) => ({
-    topic: TOPICS[(first + index * (1 + (client % 2))) % TOPICS.length] as string,
-  })).filter(({ topic }, index, all) => all.findIndex((other) => other.topic === topic) === index);
 }
 
 async function lmdb() {

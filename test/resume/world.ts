@@ -3,12 +3,13 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { createHub, type EventLog, type From, type Hub, isEverstreamError, type Retention } from "everstream";
 import { streamTopics } from "everstream/node";
+import { formatPosition } from "everstream/protocol";
 import { onTestFinished } from "vitest";
 import { Account, type Grant, Received } from "./account.ts";
 import { readRaw } from "./raw-client.ts";
 
 /** Every client reads it; its only event is the last one published. */
-export const END_TOPIC = "end";
+const END_TOPIC = "end";
 const KEEP_ALL: Retention = { maxEvents: 1e6, maxBytes: 1e9 };
 
 export interface WorldOptions {
@@ -90,6 +91,12 @@ export class World {
     return parts;
   }
 
+  /** To be filled with what a client got over all of its connections together, from the start on. */
+  receiver(client: number): Received {
+    const received = new Received([...this.options.grantsOf(client, []), { topic: END_TOPIC }]);
+    return Object.assign(received, { opened: formatPosition(1, 0) });
+  }
+
   async #publishOne(number: number): Promise<void> {
     const { topics, options } = this;
     const topic = topics[Math.floor(options.random() * topics.length)] as string;
@@ -120,6 +127,10 @@ export class World {
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
+    if (request.url === "/page") {
+      response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html>");
+      return;
+    }
     this.connections++;
     const client = Number(request.url?.slice(1));
     const grants = [...this.options.grantsOf(client, this.#past), { topic: END_TOPIC }];
@@ -133,6 +144,6 @@ export class World {
   }
 }
 
-export function turn(): Promise<void> {
+function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
