@@ -20,13 +20,14 @@
  * - `LOG_LOCKED`: the log's folder is open already, in another process or through another log.
  * - `NOT_SERIALIZABLE`: `data` has no JSON form.
  * - `UNKNOWN_TYPE`: the hub's `events` do not define this event type.
- * - `HTTP_STATUS`, `CONTENT_TYPE`, `NETWORK`, `TIMEOUT`, `STALLED`: why a client's connection failed.
+ * - `HTTP_STATUS`, `CONTENT_TYPE`, `NETWORK`, `TIMEOUT`, `STALLED`: why a client's connection failed (`NETWORK`: or a provider's).
  * - `NOT_RESUMABLE`: the connection is gone and repeating the request would repeat its work.
  * - `SERVER_ERROR`: the server sent an `error` event; its data is the `cause`.
  * - `INVALID_DATA`: an event's data is not what its type promises: it is no JSON, or its schema refuses it.
  * - `OVERFLOW`: the reader fell too far behind and asked for an error then.
  * - `UNKNOWN_RUN`, `RUN_EXPIRED`: there is no run of this id; there was one, and it is no longer kept.
  * - `RUN_BUSY`: another run has the same `key`.
+ * - `PROVIDER_FAILED`: a model's provider said within its stream that it failed; what it said is the `cause`.
  * - `UNSUPPORTED_CHUNK`: a provider's stream yielded something that is not known to hold text.
  */
 export type EverstreamErrorCode =
@@ -64,6 +65,7 @@ export type EverstreamErrorCode =
   | "UNKNOWN_RUN"
   | "RUN_EXPIRED"
   | "RUN_BUSY"
+  | "PROVIDER_FAILED"
   | "UNSUPPORTED_CHUNK";
 
 /** The one error class of this package. `code` says which failure, `message` says what to do about it. */

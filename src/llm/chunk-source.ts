@@ -1,4 +1,5 @@
 import { EverstreamError } from "../errors.ts";
+import { isFields } from "./chunks.ts";
 
 /** One way to read what providers hand out as async iterables or as web streams. */
 export interface ChunkSource {
@@ -8,7 +9,9 @@ export interface ChunkSource {
 }
 
 /** @throws EverstreamError `INVALID_OPTION` when `stream` can't be read. */
-export function chunkSource(stream: unknown): ChunkSource {
+export function chunkSource(stream: unknown, caller: string): ChunkSource {
+  // The result of the AI SDK's `streamText`.
+  if (isFields(stream) && isFields(stream.fullStream)) return chunkSource(stream.fullStream, caller);
   // A web stream's own iterator holds `return()` back until the read that waits is answered; its reader's `cancel()`
   // does not. Besides, WebKit's streams have no iterator.
   if (has(stream, "getReader")) return new StreamSource(stream as unknown as ReadableStream<unknown>);
@@ -17,14 +20,17 @@ export function chunkSource(stream: unknown): ChunkSource {
   const hint = has(stream, "then") ? " It is a promise: await it first." : "";
   throw new EverstreamError(
     "INVALID_OPTION",
-    `textOf needs an async iterable, such as what model.stream() resolves to.${hint}`,
+    `${caller} needs an async iterable, such as what model.stream() resolves to.${hint}`,
   );
 }
 
 class IteratorSource implements ChunkSource {
   readonly #iterator: AsyncIterator<unknown>;
+  readonly #controller: AbortController | undefined;
 
-  constructor(iterable: AsyncIterable<unknown>) {
+  constructor(iterable: AsyncIterable<unknown> & { readonly controller?: unknown }) {
+    const { controller } = iterable;
+    this.#controller = has(controller, "abort") ? (controller as unknown as AbortController) : undefined;
     this.#iterator = iterable[Symbol.asyncIterator]();
   }
 
@@ -33,6 +39,9 @@ class IteratorSource implements ChunkSource {
   }
 
   async cancel(): Promise<void> {
+    // A generator that waits for its request hears of `return` only afterwards; the SDKs of OpenAI and Anthropic have the
+    // request's controller on the stream.
+    this.#controller?.abort();
     await this.#iterator.return?.();
   }
 }

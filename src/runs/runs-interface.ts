@@ -37,6 +37,8 @@ export interface Runs {
   ended(id: string, options?: { signal?: AbortSignal }): Promise<RunInfo>;
   /** The ids of all runs of this log that have not ended. */
   running(): Promise<string[]>;
+  /** The id of the run that has the key now, on any server of the log; `undefined` where none is running. */
+  holder(key: string): Promise<string | undefined>;
   /** Answers a request with a run's stream; with 404 where there never was one, with 410 where it is no longer kept. */
   respond(request: Request, id: string, options?: JoinOptions): Promise<Response>;
   /** What `respond` does for any server: decides, and leaves the sending to the caller. */

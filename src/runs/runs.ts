@@ -4,6 +4,7 @@ import type { ErrorData } from "../protocol/index.ts";
 import { report } from "../session/report.ts";
 import { followRequest } from "../session/request.ts";
 import { WebSink } from "../session/web-sink.ts";
+import { clientErrorOf } from "./client-error.ts";
 import { findRun } from "./find.ts";
 import {
   findToJoin,
@@ -122,6 +123,18 @@ class HubRuns implements Runs {
   async running(): Promise<string[]> {
     await this.#keeper.registry.catchUp();
     return [...this.#keeper.registry.runs.keys()];
+  }
+
+  async holder(key: string): Promise<string | undefined> {
+    const { registry } = this.#keeper;
+    await registry.catchUp();
+    const record = [...registry.runs.values()].find((run) => run.key === key && run.stop !== true);
+    if (record === undefined) return undefined;
+    const found = await this.find(record.id);
+    // One that is not in the log yet is about to be.
+    return found.kind === "unknown" || (found.kind === "run" && found.info.state === "running")
+      ? record.id
+      : undefined;
   }
 
   async open(head: RequestHead, id: string, options: JoinOptions = {}): Promise<RunOpening> {
@@ -253,12 +266,12 @@ function joined({ id, state }: RunInfo): StartedRun {
 function explain(onError: RunsOptions["onError"], error: unknown, info: RunInfo): ErrorData | undefined {
   if (onError === undefined) {
     report(`The producer of the run ${JSON.stringify(info.id)} failed`, error);
-    return undefined;
+    return clientErrorOf(error);
   }
   try {
-    return onError(error, info) ?? undefined;
+    return onError(error, info) ?? clientErrorOf(error);
   } catch (failure) {
     report("`onError` failed", failure);
-    return undefined;
+    return clientErrorOf(error);
   }
 }

@@ -20,6 +20,12 @@ export interface Exchange {
   finish(): Promise<void>;
   /** Answers with an error and no stream. */
   refuse(status: number, error: { message: string; type: string; code: string | null }): void;
+  /** Sends one event, as providers other than OpenAI's completions name theirs. */
+  event(data: unknown, name?: string): Promise<void>;
+  /** Ends the answer and says nothing more. */
+  end(): void;
+  /** Answers with JSON and no stream. */
+  json(status: number, body: unknown, headers?: Record<string, string>): void;
   /** Cuts the connection with a TCP reset. */
   reset(): void;
 }
@@ -90,6 +96,16 @@ async function receive(request: IncomingMessage, response: ServerResponse): Prom
     },
     refuse: (status, error) => {
       response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify({ error }));
+    },
+    event: (data, name) =>
+      raw(Buffer.from(`${name === undefined ? "" : `event: ${name}\n`}data: ${JSON.stringify(data)}\n\n`)),
+    end: () => {
+      response.end();
+    },
+    json: (status, answer, headers) => {
+      response
+        .writeHead(status, { "content-type": "application/json", ...headers })
+        .end(JSON.stringify(answer));
     },
     reset: () => {
       request.socket.resetAndDestroy();

@@ -16,7 +16,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   hub: ["protocol", "session", "schema"],
   logs: ["protocol", "hub", "schema"],
   runs: ["protocol", "session", "hub"],
-  llm: ["runs"],
+  llm: ["protocol", "runs"],
   adapters: ["protocol", "session", "hub", "runs"],
   client: ["protocol", "schema"],
   react: ["client"],
