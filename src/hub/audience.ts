@@ -1,8 +1,9 @@
-import type { GapData, GapReason } from "../protocol/index.ts";
+import type { GapData } from "../protocol/index.ts";
 import { report } from "../session/report.ts";
 import type { Epochs } from "./epochs.ts";
 import type { Frame } from "./frame.ts";
 import type { TopicState } from "./log.ts";
+import type { Meter } from "./meter.ts";
 import type { Compaction } from "./options.ts";
 import type { Pages, SharedPage } from "./pages.ts";
 import type { Pump, Slice, Work } from "./pump.ts";
@@ -12,13 +13,6 @@ import type { Ring } from "./ring.ts";
 /** After how long a read of the log that failed is tried again. */
 export const RETRY_READ_MS = 1000;
 
-/** What a hub counts as it goes. */
-export interface Counts {
-  /** Events that were handed over to a reader. */
-  delivered: number;
-  readonly gaps: Record<GapReason, number>;
-}
-
 /** What an audience needs of the hub's live side. */
 export interface AudienceHost {
   /** The sequence through which the feed has handed over everything. */
@@ -26,7 +20,7 @@ export interface AudienceHost {
   readonly epochs: Epochs;
   readonly pump: Pump;
   readonly pages: Pages;
-  readonly counts: Counts;
+  readonly meter: Meter;
   readonly closed: boolean;
   readStates(topics: readonly string[]): Promise<readonly TopicState[]>;
   /** Nobody holds the audience any more. */
@@ -80,8 +74,8 @@ export class Audience implements Work {
     return this.#host.pump;
   }
 
-  get counts(): Counts {
-    return this.#host.counts;
+  get meter(): Meter {
+    return this.#host.meter;
   }
 
   get closed(): boolean {
@@ -208,7 +202,6 @@ export class Audience implements Work {
     end.erased = frame.sequence;
     end.finished = 0;
     this.#countEnds();
-    this.counts.gaps.deleted += this.#readers.length;
     this.push(frame);
   }
 

@@ -1,8 +1,8 @@
 import { EverstreamError, isEverstreamError } from "../errors.ts";
 import { report } from "../session/report.ts";
 import { expiryOf, type RespondOptions } from "./options.ts";
-import { refusal } from "./refusal.ts";
-import type { Opening, RequestHead } from "./respond.ts";
+import { type Refused, refusal } from "./refusal.ts";
+import type { RequestHead } from "./respond.ts";
 import { type Rights, readVerdict, rightsOf } from "./rights.ts";
 
 /** What a client may read, and until when. */
@@ -21,13 +21,13 @@ export async function askLeave(
   head: RequestHead,
   options: RespondOptions,
   maxTopics: number,
-): Promise<Leave | Opening> {
+): Promise<Leave | Refused> {
   const expiresAt = expiryOf(options.expiresAt);
   let rights: Rights;
   try {
     rights = rightsOf(options.topics, maxTopics);
   } catch (error) {
-    if (isEverstreamError(error)) return refusal(400, error);
+    if (isEverstreamError(error)) return refusal("bad-topics", 400, error);
     throw error;
   }
   const { authorize } = options;
@@ -36,7 +36,7 @@ export async function askLeave(
     const answer = readVerdict(await authorize(head, rights.topics));
     if ("refusal" in answer) {
       const { status, message = "You may not read this.", code = "FORBIDDEN", headers } = answer.refusal;
-      return refusal(status, { message, code }, headers);
+      return refusal("forbidden", status, { message, code }, headers);
     }
     const { grant } = answer;
     return {
@@ -45,12 +45,14 @@ export async function askLeave(
     };
   } catch (error) {
     report("`authorize` failed", error);
-    return refusal(500, new EverstreamError("CALLBACK_FAILED", "The server could not decide; try again."));
+    const failure = new EverstreamError("CALLBACK_FAILED", "The server could not decide; try again.");
+    return refusal("failed", 500, failure);
   }
 }
 
 /** The answer to a client whose rights have ended, if they have. */
-export function expired({ expiresAt }: Leave): Opening | undefined {
+export function expired({ expiresAt }: Leave): Refused | undefined {
   if (expiresAt > Date.now()) return undefined;
-  return refusal(403, new EverstreamError("RIGHTS_EXPIRED", "The right to read this has expired; renew it."));
+  const error = new EverstreamError("RIGHTS_EXPIRED", "The right to read this has expired; renew it.");
+  return refusal("expired", 403, error);
 }

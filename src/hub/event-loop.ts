@@ -2,7 +2,7 @@ import type { GapData } from "../protocol/index.ts";
 import { Deque } from "./deque.ts";
 import { gapEvent, type HubEvent, hubEvent } from "./event.ts";
 import type { Frame } from "./frame.ts";
-import type { Outlet, Taken } from "./outlet.ts";
+import { type Outlet, type Taken, taken } from "./outlet.ts";
 import type { SharedPage } from "./pages.ts";
 import type { Ring } from "./ring.ts";
 
@@ -39,11 +39,13 @@ export class EventLoop implements Outlet, AsyncIterableIterator<HubEvent, undefi
   take(ring: Ring, from: number): Taken {
     const frame = ring.at(from) as Frame;
     this.#add(frame.gap === undefined ? hubEvent(frame.entry, frame.id) : gapEvent(frame.gap));
-    return { to: from + 1, last: frame.sequence };
+    return taken(frame, from);
   }
 
-  takePage(shared: SharedPage): void {
-    for (const entry of shared.page.entries) this.#add(hubEvent(entry, shared.idOf(entry)));
+  takePage(shared: SharedPage): number {
+    const { entries } = shared.page;
+    for (const entry of entries) this.#add(hubEvent(entry, shared.idOf(entry)));
+    return entries.length;
   }
 
   tellGap(gap: GapData): void {

@@ -1,6 +1,7 @@
 import type { GapReason } from "../protocol/index.ts";
 import type { Defined } from "../schema/index.ts";
 import type { CloseReason } from "../session/close-reason.ts";
+import type { RefusalReason } from "./diagnostics.ts";
 import type { HubEventOf, PublishedEventOf } from "./event.ts";
 import type { Listener } from "./listener-outlet.ts";
 import type { PublishOptions, ReadOptions, RespondOptions, SubscribeOptions } from "./options.ts";
@@ -24,10 +25,17 @@ export interface HubStats {
   readonly topics: number;
   /** Events that the log has accepted from this hub. */
   readonly published: number;
-  /** Events handed over, once for each reader. */
+  /**
+   * Events handed over, once for each reader; what a client may not see is not among them. Where the past is told in
+   * fewer words, those that were published count.
+   */
   readonly delivered: number;
+  /** Events that the policy for slow readers left out, once for each reader. */
+  readonly dropped: number;
   /** Sessions that ended, by reason. */
   readonly closed: Readonly<Partial<Record<CloseReason, number>>>;
+  /** Requests for a session that were refused, by reason. */
+  readonly refused: Readonly<Partial<Record<RefusalReason, number>>>;
   /** Gaps that readers were told of, by reason. */
   readonly gaps: Readonly<Record<GapReason, number>>;
 }

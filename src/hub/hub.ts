@@ -12,6 +12,7 @@ import type { Hub, HubStats, Unsubscribe } from "./hub-interface.ts";
 import { type Listener, ListenerOutlet } from "./listener-outlet.ts";
 import { type Live, openLive } from "./live.ts";
 import type { AppendRequest, EventLog, StoredEvent } from "./log.ts";
+import { Meter } from "./meter.ts";
 import {
   assertFrom,
   assertPublishId,
@@ -42,6 +43,7 @@ export function hubOver<E extends Defined>(log: EventLog, options?: Omit<HubOpti
 }
 
 class LogHub implements Hub, OpeningHost {
+  readonly meter = new Meter(this);
   readonly sessions: Sessions;
   closing = false;
 
@@ -50,11 +52,6 @@ class LogHub implements Hub, OpeningHost {
   readonly #check: CheckEvents | undefined;
   readonly #retention: ReturnType<typeof retentionOf>;
   readonly #subscriptions = new Set<Subscription>();
-  readonly #counts = {
-    delivered: 0,
-    gaps: { trimmed: 0, epoch: 0, overflow: 0, deleted: 0, invalid: 0 },
-  };
-  #published = 0;
   #live: Live | undefined;
   #opening: Promise<Live> | undefined;
   #sweeper: Sweeper | undefined;
@@ -63,7 +60,7 @@ class LogHub implements Hub, OpeningHost {
   constructor(log: EventLog, options: Omit<HubOptions<Defined>, "log"> = {}) {
     this.#log = log;
     this.#limits = limitsOf(options.limits);
-    this.sessions = new Sessions(this.#limits);
+    this.sessions = new Sessions(this.#limits, this.meter);
     this.#retention = retentionOf(options.retention);
     this.#check = eventCheck(options.events);
   }
@@ -187,10 +184,7 @@ class LogHub implements Hub, OpeningHost {
       sessions: this.sessions.size,
       subscriptions: this.#subscriptions.size,
       topics: this.#live?.topicCount ?? 0,
-      published: this.#published,
-      delivered: this.#counts.delivered,
-      closed: { ...this.sessions.closed },
-      gaps: { ...this.#counts.gaps },
+      ...this.meter.counted,
     };
   }
 
@@ -209,7 +203,7 @@ class LogHub implements Hub, OpeningHost {
 
   async #open(): Promise<Live> {
     try {
-      const live = await openLive(this.#log, this.#limits.maxWaitingBytes, this.#counts);
+      const live = await openLive(this.#log, this.#limits.maxWaitingBytes, this.meter);
       this.#live = live;
       this.#sweeper = new Sweeper(live);
       return live;
@@ -226,6 +220,7 @@ class LogHub implements Hub, OpeningHost {
     request: Partial<AppendRequest> & { events?: readonly StoredEvent[] },
   ): Promise<readonly number[]> {
     if (live.closed) throw closedError();
+    const start = this.meter.appendStart;
     const result = await live.connection.append({
       topic,
       events: [],
@@ -238,7 +233,7 @@ class LogHub implements Hub, OpeningHost {
       ...request,
     });
     if (!result.accepted) throw refusal(topic, result.reason);
-    if (!result.repeated) this.#published += request.events?.length ?? 0;
+    if (!result.repeated) this.meter.published(topic, request.events ?? [], start);
     return result.sequences;
   }
 
@@ -262,7 +257,7 @@ class LogHub implements Hub, OpeningHost {
 
   async #close(within: number): Promise<void> {
     this.closing = true;
-    await this.sessions.drain(within);
+    await this.meter.draining(this.sessions.size, within, () => this.sessions.drain(within));
     for (const subscription of [...this.#subscriptions]) subscription.end();
     this.#sweeper?.stop();
     const live = await this.#opening?.catch(() => undefined);

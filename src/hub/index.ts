@@ -1,4 +1,5 @@
 /** The hub: one ordered log, and everybody who reads it live. */
+export type { DiagnosticsMessages, DropPolicy, RefusalReason } from "./diagnostics.ts";
 export type { HubEvent, HubEventOf, PublishedEvent, PublishedEventOf } from "./event.ts";
 export { hubOver } from "./hub.ts";
 export type { Hub, HubStats, Unsubscribe } from "./hub-interface.ts";

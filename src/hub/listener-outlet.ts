@@ -3,7 +3,7 @@ import { report } from "../session/report.ts";
 import { gapEvent, type HubEvent, hubEvent } from "./event.ts";
 import type { Frame } from "./frame.ts";
 import type { LogEntry } from "./log.ts";
-import type { Outlet, Taken } from "./outlet.ts";
+import { type Outlet, type Taken, taken } from "./outlet.ts";
 import type { SharedPage } from "./pages.ts";
 import type { Ring } from "./ring.ts";
 
@@ -32,11 +32,17 @@ export class ListenerOutlet implements Outlet {
     const frame = ring.at(from) as Frame;
     if (frame.gap === undefined) this.#call(() => hubEvent(frame.entry, frame.id));
     else this.tellGap(frame.gap);
-    return { to: from + 1, last: frame.sequence };
+    return taken(frame, from);
   }
 
-  takePage(shared: SharedPage): void {
-    for (const entry of shared.page.entries) this.#callFor(entry, shared);
+  takePage(shared: SharedPage): number {
+    let called = 0;
+    for (const entry of shared.page.entries) {
+      if (this.#ended) break;
+      this.#callFor(entry, shared);
+      called++;
+    }
+    return called;
   }
 
   tellGap(gap: GapData): void {

@@ -1,7 +1,8 @@
-import { Audience, type AudienceHost, type Counts } from "./audience.ts";
+import { Audience, type AudienceHost } from "./audience.ts";
 import { Epochs } from "./epochs.ts";
 import { Frame } from "./frame.ts";
 import type { Delivery, Epoch, EventLog, LogConnection, LogEntry, TopicState } from "./log.ts";
+import type { Meter } from "./meter.ts";
 import { Pages } from "./pages.ts";
 import { Pump } from "./pump.ts";
 import { Ring } from "./ring.ts";
@@ -22,7 +23,7 @@ interface LiveTopic {
 export class Live implements AudienceHost {
   readonly connection: LogConnection;
   readonly pump = new Pump();
-  readonly counts: Counts;
+  readonly meter: Meter;
   epochs: Epochs;
   pages: Pages;
   through: number;
@@ -33,9 +34,9 @@ export class Live implements AudienceHost {
   readonly #audiences = new Map<string, Audience>();
   #lastId = 0;
 
-  constructor(connection: LogConnection, maxRingBytes: number, counts: Counts) {
+  constructor(connection: LogConnection, maxRingBytes: number, meter: Meter) {
     this.connection = connection;
-    this.counts = counts;
+    this.meter = meter;
     this.epochs = new Epochs(connection.epochs);
     this.pages = new Pages(connection, this.epochs);
     this.through = connection.head;
@@ -182,7 +183,7 @@ export class Live implements AudienceHost {
 }
 
 /** Connects to a log. */
-export async function openLive(log: EventLog, maxRingBytes: number, counts: Counts): Promise<Live> {
+export async function openLive(log: EventLog, maxRingBytes: number, meter: Meter): Promise<Live> {
   let live: Live | undefined;
   // What the log hands over before we have its connection in hands.
   const early: Delivery[] = [];
@@ -193,7 +194,7 @@ export async function openLive(log: EventLog, maxRingBytes: number, counts: Coun
     },
     onEpoch: (epochs, head) => live?.onEpoch(epochs, head),
   });
-  live = new Live(connection, maxRingBytes, counts);
+  live = new Live(connection, maxRingBytes, meter);
   for (const delivery of early) live.onEntries(delivery);
   return live;
 }

@@ -1,4 +1,5 @@
 import type { GapData } from "../protocol/index.ts";
+import type { Frame } from "./frame.ts";
 import type { Compaction } from "./options.ts";
 import type { SharedPage } from "./pages.ts";
 import type { Ring } from "./ring.ts";
@@ -9,6 +10,10 @@ export interface Taken {
   readonly to: number;
   /** That frame's sequence. */
   readonly last: number;
+  /** How many events were handed over: marks, and what its client may not see, are none. */
+  readonly events: number;
+  /** The gaps that were told with them, if any. */
+  readonly gaps: readonly GapData[] | undefined;
 }
 
 /** Where a reader's events go: a session, a listener, a loop. It takes what it is given and says when it is full. */
@@ -21,12 +26,22 @@ export interface Outlet {
   readonly compaction?: Compaction | undefined;
   /** Takes frames from the ring, from index `from` on, at least one. */
   take(ring: Ring, from: number): Taken;
-  /** Takes all of a page. */
-  takePage(page: SharedPage): void;
+  /** Takes all of a page. Returns how many of its events were handed over. */
+  takePage(page: SharedPage): number;
   /** Events are missing here. */
   tellGap(gap: GapData): void;
   /** Everything up to this position has been handed over, though its last event stands before it. */
   checkpoint(position: string): void;
   /** All topics are finished and everything was handed over. The reader has left already. */
   finish(position: string): void;
+}
+
+/** What taking one frame comes to. */
+export function taken({ sequence, gap }: Frame, index: number): Taken {
+  return { to: index + 1, last: sequence, events: gap === undefined ? 1 : 0, gaps: gap && [gap] };
+}
+
+/** What passing over one frame comes to. */
+export function skipped({ sequence }: Frame, index: number): Taken {
+  return { to: index + 1, last: sequence, events: 0, gaps: undefined };
 }

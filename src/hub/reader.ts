@@ -114,9 +114,10 @@ export class Reader extends PulseMember implements Work {
         this.index = ring.indexAfter(this.cursor);
         continue;
       }
-      const { to, last } = outlet.take(ring, this.index);
+      const { to, last, events, gaps } = outlet.take(ring, this.index);
       slice.count();
-      audience.counts.delivered += to - this.index;
+      audience.meter.delivered += events;
+      if (gaps !== undefined) for (const gap of gaps) audience.meter.gap(gap);
       this.index = to;
       this.cursor = last;
       this.#known = last;
@@ -181,8 +182,7 @@ export class Reader extends PulseMember implements Work {
       this.#tellIfTrimmed(this.audience.topics[index] as string, state, page.head);
     });
     if (page.entries.length > 0) {
-      this.outlet.takePage(shared);
-      this.audience.counts.delivered += page.entries.length;
+      this.audience.meter.delivered += this.outlet.takePage(shared);
       this.#known = page.entries.at(-1)?.sequence ?? this.#known;
     }
     this.cursor = page.through;
@@ -207,7 +207,7 @@ export class Reader extends PulseMember implements Work {
   }
 
   #tellGap(gap: GapData): void {
-    this.audience.counts.gaps[gap.reason]++;
+    this.audience.meter.gap(gap);
     this.outlet.tellGap(gap);
   }
 

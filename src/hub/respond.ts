@@ -10,9 +10,10 @@ import { askLeave, expired, type Leave } from "./authorize.ts";
 import { endOfAge } from "./deadline.ts";
 import { gapBlock } from "./frame.ts";
 import type { Live } from "./live.ts";
+import type { Meter } from "./meter.ts";
 import { assertFrom, maxAgeOf, type RespondOptions, retryOf } from "./options.ts";
 import { Reader } from "./reader.ts";
-import { closing, full, fullForKey } from "./refusal.ts";
+import { closing, full, fullForKey, type Refused } from "./refusal.ts";
 import { checkpointBlock, SessionOutlet } from "./session-outlet.ts";
 import type { Sessions } from "./sessions.ts";
 import { findStart, type Start } from "./start.ts";
@@ -44,6 +45,7 @@ export interface OpeningHost {
   readonly closing: boolean;
   readonly sessions: Sessions;
   readonly maxTopics: number;
+  readonly meter: Meter;
   live(): Promise<Live>;
 }
 
@@ -57,6 +59,18 @@ export async function openSession(
   head: RequestHead,
   options: RespondOptions,
 ): Promise<Opening> {
+  const decision = await decide(host, head, options);
+  if (decision.kind !== "refused") return decision;
+  const { reason, code, answer } = decision;
+  host.meter.refused(reason, answer.status, code, options.key);
+  return answer;
+}
+
+async function decide(
+  host: OpeningHost,
+  head: RequestHead,
+  options: RespondOptions,
+): Promise<Opening | Refused> {
   const settings = settingsOf(options);
   const retry = retryOf(options.retry);
   const maxAgeMs = maxAgeOf(options.maxSessionAge);
@@ -89,8 +103,9 @@ export async function openSession(
     host.sessions.add({ session, reader, key: options.key, endsAt: endOf(leave, maxAgeMs) });
     return { kind: "stream", headers, session };
   } catch (error) {
-    if (!isEverstreamError(error, "HUB_CLOSED")) report("A stream could not be opened", error);
-    return closing(host.sessions, head, headers);
+    const isClosed = isEverstreamError(error, "HUB_CLOSED");
+    if (!isClosed) report("A stream could not be opened", error);
+    return closing(isClosed ? "closing" : "failed", host.sessions, head, headers);
   } finally {
     // The reader holds it by now, if there is one.
     audience?.release();
@@ -102,8 +117,8 @@ function turnedAway(
   { closing: isClosing, sessions }: OpeningHost,
   head: RequestHead,
   headers: Record<string, string>,
-): Opening | undefined {
-  if (isClosing) return closing(sessions, head, headers);
+): Refused | undefined {
+  if (isClosing) return closing("closing", sessions, head, headers);
   return sessions.isFull ? full(sessions, head, headers) : undefined;
 }
 
@@ -115,7 +130,7 @@ function endOf({ expiresAt }: Leave, maxAgeMs: number): number {
 function begin(session: Session, audience: Audience, { cursor, gaps }: Start, retry: number): void {
   session.write(helloOf(session) + encodeEvent({ retry }));
   for (const gap of gaps) {
-    audience.counts.gaps[gap.reason]++;
+    audience.meter.gap(gap);
     session.write(gapBlock(gap));
   }
   session.write(checkpointBlock(audience.format(cursor)));

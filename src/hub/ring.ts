@@ -1,3 +1,4 @@
+import type { GapData } from "../protocol/index.ts";
 import { SharedBytes } from "../session/sink.ts";
 import { Deque, indexAfter } from "./deque.ts";
 import type { Frame } from "./frame.ts";
@@ -91,17 +92,23 @@ export class Ring {
 
   #join(from: number): Block {
     const first = this.at(from) as Frame;
-    const parts = [first.bytes];
-    let length = first.bytes.length;
+    const parts: Uint8Array[] = [];
+    let gaps: GapData[] | undefined;
+    let length = 0;
     let last = first;
-    for (let index = from + 1; index < this.end; index++) {
+    for (let index = from; index < this.end; index++) {
       const frame = this.at(index) as Frame;
       length += frame.bytes.length;
-      if (length > MAX_BLOCK_BYTES) break;
+      if (length > MAX_BLOCK_BYTES && index > from) break;
+      if (frame.gap !== undefined) {
+        gaps ??= [];
+        gaps.push(frame.gap);
+      }
       parts.push(frame.bytes);
       last = frame;
     }
     const bytes = parts.length === 1 ? first.alone : new SharedBytes(parts);
-    return { bytes, to: from + parts.length, last: last.sequence };
+    const events = parts.length - (gaps?.length ?? 0);
+    return { bytes, to: from + parts.length, last: last.sequence, events, gaps };
   }
 }

@@ -3,7 +3,7 @@ import { END_EVENT, LIVE_EVENT } from "../protocol/wire.ts";
 import type { Session } from "../session/session.ts";
 import { type Frame, gapBlock } from "./frame.ts";
 import type { Compaction } from "./options.ts";
-import type { Outlet, Taken } from "./outlet.ts";
+import { type Outlet, skipped, type Taken, taken } from "./outlet.ts";
 import type { SharedPage } from "./pages.ts";
 import { type Floors, NO_FLOORS } from "./rights.ts";
 import type { Ring } from "./ring.ts";
@@ -36,10 +36,12 @@ export class SessionOutlet implements Outlet {
     return block;
   }
 
-  takePage(page: SharedPage): void {
+  takePage(page: SharedPage): number {
     const first = page.page.entries[0];
     const isOpen = first === undefined || first.sequence > this.#floors.highest;
-    this.#session.deliver(isOpen ? page.bytes : page.without((entry) => this.#floors.hides(entry)).bytes);
+    const visible = isOpen ? page : page.without((entry) => this.#floors.hides(entry));
+    this.#session.deliver(visible.bytes);
+    return visible.page.entries.length;
   }
 
   tellGap(gap: GapData): void {
@@ -58,8 +60,9 @@ export class SessionOutlet implements Outlet {
   }
 
   #takeOne(frame: Frame, index: number): Taken {
-    if (!this.#floors.hides(frame.entry)) this.#session.deliver(frame.alone);
-    return { to: index + 1, last: frame.sequence };
+    const isHidden = this.#floors.hides(frame.entry);
+    if (!isHidden) this.#session.deliver(frame.alone);
+    return isHidden ? skipped(frame, index) : taken(frame, index);
   }
 }
 

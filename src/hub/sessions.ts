@@ -4,6 +4,7 @@ import { drainSpread } from "../session/drain-spread.ts";
 import { drainSessions } from "../session/group.ts";
 import type { Session, SessionOwner } from "../session/session.ts";
 import { Deadline } from "./deadline.ts";
+import type { Meter } from "./meter.ts";
 import type { Reader } from "./reader.ts";
 import { checkpointBlock } from "./session-outlet.ts";
 
@@ -85,14 +86,14 @@ class Entry implements SessionOwner {
 
 /** A hub's open sessions. */
 export class Sessions {
-  /** How many ended, by reason. */
-  readonly closed: Partial<Record<CloseReason, number>> = {};
   readonly #entries = new Set<Entry>();
   readonly #perKey = new Map<string, number>();
   readonly #caps: SessionCaps;
+  readonly #meter: Meter;
 
-  constructor(caps: SessionCaps) {
+  constructor(caps: SessionCaps, meter: Meter) {
     this.#caps = caps;
+    this.#meter = meter;
   }
 
   get size(): number {
@@ -115,13 +116,14 @@ export class Sessions {
     this.#entries.add(entry);
     this.#count(opened.key, 1);
     opened.session.owner = entry;
+    this.#meter.opened(entry);
   }
 
   /** Called by an entry whose session has ended. */
   remove(entry: Entry, reason: CloseReason): void {
     this.#entries.delete(entry);
     this.#count(entry.key, -1);
-    this.closed[reason] = (this.closed[reason] ?? 0) + 1;
+    this.#meter.closed(entry, reason);
   }
 
   /** Ends the sessions that fit. Returns how many. */

@@ -67,8 +67,9 @@ export class Subscription {
       throw error;
     }
     for (const gap of start.gaps) {
-      audience.counts.gaps[gap.reason]++;
-      if (!this.#ended) this.#outlet.tellGap(gap);
+      if (this.#ended) break;
+      audience.meter.gap(gap);
+      this.#outlet.tellGap(gap);
     }
     this.#read(audience, start);
   }
