@@ -1,14 +1,27 @@
 import { parseArgs } from "node:util";
 
-const ROWS = /** @type {const} */ (["fanout", "tokens", "idle", "parser"]);
+const ROWS = /** @type {const} */ ([
+  "fanout",
+  "crowd",
+  "topics",
+  "delay",
+  "pace",
+  "stalled",
+  "replay",
+  "durable",
+  "tokens",
+  "idle",
+  "parser",
+]);
 
 export const USAGE = `npm run bench -- [options]
-  --only ${ROWS.join(",")}   some of the rows
+  --only fanout,replay   some of ${ROWS.join(", ")}
   --peers node:http,everstream/node   some of the peers
   --rounds 3          how often each is measured; the table shows medians
-  --connections 1000  for fan-out
+  --connections 1000  in place of each row's own number
   --generator C|Node  the load generator; C where a compiler is found
   --json FILE         all figures of all rounds
+  --markdown FILE     the tables, in place of those between FILE's marks for these rows (docs/benchmarks.md)
   --quick             small and short: proves the harness, measures nothing`;
 
 /** @typedef {typeof ROWS[number]} Row */
@@ -27,6 +40,7 @@ export function readOptions(args, peerNames) {
       connections: { type: "string" },
       generator: { type: "string" },
       json: { type: "string" },
+      markdown: { type: "string" },
       quick: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
@@ -40,6 +54,7 @@ export function readOptions(args, peerNames) {
       values.generator && listed("--generator", values.generator, ["C", "Node"])[0]
     ),
     json: values.json,
+    markdown: values.markdown,
     quick: values.quick,
     help: values.help,
   };

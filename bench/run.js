@@ -4,8 +4,10 @@ import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { findGenerator } from "./lib/generator.js";
 import { describeMachine } from "./lib/machine.js";
+import { writeMarkdown } from "./lib/markdown.js";
+import { asText } from "./lib/table.js";
 import { readOptions, USAGE } from "./options.js";
-import { PEERS } from "./peers.js";
+import { missingPeers, PEERS, peersNamed } from "./peers.js";
 import { benchFanout } from "./rows/fanout.js";
 import { benchIdle } from "./rows/idle.js";
 import { benchParsers } from "./rows/parser.js";
@@ -15,14 +17,25 @@ import { benchTokens } from "./rows/tokens.js";
  * @typedef {object} Bench what every row is given
  * @property {import("./lib/generator.js").Generator} generator
  * @property {import("./peers.js").Peer[]} peers
+ * @property {string[]} missing which peers are not here, and why
  * @property {number} rounds
  * @property {number | undefined} connections
  * @property {boolean} quick
  * @property {(what: string) => void} progress
  */
 
-/** @type {Record<import("./options.js").Row, (bench: Bench) => Promise<{ results: unknown, text: string }>>} */
-const rows = { fanout: benchFanout, tokens: benchTokens, idle: benchIdle, parser: benchParsers };
+/** @typedef {{ results: unknown, aims: import("./lib/aims.js").Aim[], tables: import("./lib/table.js").Table[] }} Measured */
+
+/** @type {Record<import("./options.js").Row, (bench: Bench) => Promise<Measured>>} */
+const rows = {
+  fanout: benchFanout,
+  tokens: benchTokens,
+  idle: benchIdle,
+  parser: benchParsers,
+};
+
+/** These measure whoever is asked for; all others measure everstream. */
+const OF_PEERS = ["fanout", "tokens", "idle"];
 
 /** Builds what is measured where that is older than its sources. */
 function buildPackage() {
@@ -54,20 +67,27 @@ async function main() {
     PEERS.map((peer) => peer.name),
   );
   if (options.help) return console.log(USAGE);
-  const peers = PEERS.filter((peer) => options.peers.includes(peer.name));
-  if (options.rows.includes("parser") || peers.some((peer) => peer.ours)) buildPackage();
-  const bench = { ...options, peers, generator: findGenerator(options.generator), progress };
+  const peers = peersNamed(options.peers);
+  if (peers.some((peer) => peer.ours) || options.rows.some((row) => !OF_PEERS.includes(row))) buildPackage();
+  const missing = missingPeers(options.peers);
+  const bench = { ...options, peers, missing, generator: findGenerator(options.generator), progress };
   const machine = describeMachine();
-  console.log(head(machine, bench));
+  const heading = head(machine, bench);
+  console.log(heading);
   /** @type {Record<string, unknown>} */
   const all = { machine, generator: bench.generator.kind, rounds: bench.rounds, quick: bench.quick };
+  /** @type {Map<string, import("./lib/table.js").Table[]>} */
+  const tables = new Map();
   for (const row of options.rows) {
-    const { results, text } = await rows[row](bench);
+    const measured = await rows[row](bench);
     progress("");
-    console.log(`\n${text}`);
-    all[row] = results;
+    console.log(`\n${measured.tables.map(asText).join("\n\n")}`);
+    all[row] = measured.results;
+    all[`${row}Aims`] = measured.aims;
+    tables.set(row, measured.tables);
   }
   if (options.json) writeFileSync(options.json, `${JSON.stringify(all, null, 2)}\n`);
+  if (options.markdown) writeMarkdown(options.markdown, heading, tables);
 }
 
 /** What is being measured, on one line of a terminal. @param {string} what */

@@ -2,6 +2,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 
+const MERCY_MS = 1000;
+
 /**
  * A child process that reads one JSON object a line and answers each with one: servers under test and load
  * generators are all driven this way, whatever they are written in.
@@ -73,11 +75,16 @@ export class LineProcess {
     return this.reply();
   }
 
-  /** Ends the child, and resolves when it is gone. May be called twice. */
+  /**
+   * Ends the child, and resolves when it is gone. May be called twice. The end of its input is the word to go, so that
+   * it can take along what it started; one that is too busy to hear it is killed.
+   */
   async close() {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const gone = once(this.#child, "exit");
-    this.#child.kill("SIGKILL");
+    this.#child.stdin?.end();
+    const killer = setTimeout(() => this.#child.kill("SIGKILL"), MERCY_MS);
     await gone;
+    clearTimeout(killer);
   }
 }

@@ -22,13 +22,15 @@ export const percent = (value) => (Number.isFinite(value) ? `${Math.round(value 
 export const ms = (us) => (Number.isFinite(us) ? `${number(us / 1000)} ms` : "–");
 
 /**
- * One section of the table: the first column to the left, all others to the right.
- *
- * @param {string} title
- * @param {string[]} header
- * @param {string[][]} rows
+ * @typedef {object} Table
+ * @property {string} [title]
+ * @property {string[]} header
+ * @property {string[][]} rows the first column goes to the left, all others to the right
+ * @property {string[]} [notes]
  */
-export function section(title, header, rows) {
+
+/** @param {Table} table for a terminal */
+export function asText({ title, header, rows, notes = [] }) {
   const widths = header.map((cell, column) =>
     Math.max(cell.length, ...rows.map((row) => row[column]?.length ?? 0)),
   );
@@ -41,9 +43,23 @@ export function section(title, header, rows) {
       })
       .join("   ")}`.trimEnd();
   return [
-    title,
+    ...(title ? [title] : []),
     line(header),
     `  ${"─".repeat(widths.reduce((sum, width) => sum + width + 3, -3))}`,
     ...rows.map(line),
+    ...notes.map((note) => `  ${note}`),
+  ].join("\n");
+}
+
+/** @param {Table} table */
+export function asMarkdown({ title, header, rows, notes = [] }) {
+  /** @param {string[]} cells */
+  const line = (cells) => `| ${cells.join(" | ")} |`;
+  return [
+    ...(title ? [`**${title}**`, ""] : []),
+    line(header),
+    line(header.map((_, column) => (column === 0 ? "---" : "---:"))),
+    ...rows.map(line),
+    ...notes.flatMap((note) => ["", note]),
   ].join("\n");
 }

@@ -1,6 +1,8 @@
+import { aimsTable, atMost } from "../lib/aims.js";
+import { openAll, withServer } from "../lib/measure.js";
 import { median, pairedRatio } from "../lib/stats.js";
-import { number, section, times, whole } from "../lib/table.js";
-import { HONO, NODE } from "../peers.js";
+import { number, times, whole } from "../lib/table.js";
+import { HONO, NODE, OURS } from "../peers.js";
 
 /**
  * What an open connection costs when nothing happens on it: resident memory of the server's process, which is not
@@ -31,6 +33,9 @@ const REQUESTS = [
   { title: "a browser's headers", headers: BROWSER_HEADERS },
 ];
 
+/** A bare response's memory; less where there are header fields to let go of. */
+const MOST_TIMES_NODE = [1, 0.9];
+
 /** @typedef {{ peer: import("../peers.js").Peer, title: string, headers: string, bytes: number[] }} Case */
 
 /**
@@ -39,31 +44,25 @@ const REQUESTS = [
  * @param {number} connections
  * @returns {Promise<number>} bytes for each connection
  */
-async function measure({ generator, quick }, { peer, headers }, connections) {
-  const settleMs = quick ? 200 : 8000;
-  const server = peer.start();
-  const clients = generator.start();
-  try {
-    await clients.reply();
-    const { port } = await server.reply();
-    const request = { port, headers, paths: "/events?topics=ticks" };
-    await clients.call("open", { ...request, group: "warm up", count: Math.min(WARM_UP, connections) });
+function measure(bench, { peer, headers }, connections) {
+  const settleMs = bench.quick ? 200 : 8000;
+  return withServer(bench, peer.start, async (pair) => {
+    const { server, clients } = pair;
+    await openAll(pair, { headers, group: "warm up", count: Math.min(WARM_UP, connections) });
     await clients.call("close", { group: "warm up" });
     const before = await server.call("memory", { settleMs });
-    const opened = await clients.call("open", { ...request, count: connections });
-    if (opened.open !== connections) throw new Error(`${peer.name}: only ${opened.open} connections opened`);
+    await openAll(pair, { headers, count: connections });
     const after = await server.call("memory", { settleMs });
     return (after.rssBytes - before.rssBytes) / connections;
-  } finally {
-    await Promise.all([server.close(), clients.close()]);
-  }
+  });
 }
 
 /** @param {import("../run.js").Bench} bench */
 export async function benchIdle(bench) {
   const connections = bench.quick ? 200 : 5000;
+  const peers = bench.peers.filter(({ fanoutAlone }) => !fanoutAlone);
   /** @type {Case[]} */
-  const cases = bench.peers.flatMap((peer) => REQUESTS.map((request) => ({ peer, ...request, bytes: [] })));
+  const cases = peers.flatMap((peer) => REQUESTS.map((request) => ({ peer, ...request, bytes: [] })));
   for (let round = 0; round < bench.rounds; round++) {
     bench.progress(`idle memory, round ${round + 1}: all servers at once`);
     await Promise.all(
@@ -72,7 +71,7 @@ export async function benchIdle(bench) {
   }
   /** @param {string} name @param {string} title */
   const bytesOf = (name, title) => cases.find((c) => c.peer.name === name && c.title === title)?.bytes ?? [];
-  const results = bench.peers.map(({ name }) => ({
+  const results = peers.map(({ name }) => ({
     label: name,
     connections,
     requests: REQUESTS.map(({ title }) => {
@@ -86,19 +85,17 @@ export async function benchIdle(bench) {
       };
     }),
   }));
-  return {
-    results,
-    text: section(
-      `Idle memory at ${whole(connections)} connections, resident, for each`,
-      ["", ...REQUESTS.flatMap(({ title }) => [title, "× Hono", "× node"])],
-      results.map((r) => [
-        r.label,
-        ...r.requests.flatMap((q) => [
-          `${number(q.bytes / 1000)} kB`,
-          times(q.timesHono),
-          times(q.timesNode),
-        ]),
-      ]),
-    ),
+  const table = {
+    title: `Idle memory at ${whole(connections)} connections, resident, for each`,
+    header: ["", ...REQUESTS.flatMap(({ title }) => [title, "× Hono", "× node"])],
+    rows: results.map((r) => [
+      r.label,
+      ...r.requests.flatMap((q) => [`${number(q.bytes / 1000)} kB`, times(q.timesHono), times(q.timesNode)]),
+    ]),
   };
+  const ours = results.find(({ label }) => label === OURS)?.requests ?? [];
+  const aims = ours.map(({ request, timesNode }, index) =>
+    atMost(`${OURS} beside ${NODE}, ${request}`, timesNode, MOST_TIMES_NODE[index] ?? 1, times),
+  );
+  return { results, aims, tables: [table, aimsTable(aims)] };
 }

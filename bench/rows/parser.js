@@ -1,6 +1,6 @@
 import { LineProcess } from "../lib/lines.js";
 import { pinned } from "../lib/machine.js";
-import { section, times } from "../lib/table.js";
+import { times } from "../lib/table.js";
 
 /** Events parsed a second, from bytes, in a process of its own on the server's core. */
 
@@ -19,7 +19,7 @@ export async function benchParsers(bench) {
   );
   try {
     const results = /** @type {Row[]} */ ((await child.reply()).rows);
-    return { results, text: table(results) };
+    return { results, aims: [], tables: [table(results)] };
   } finally {
     await child.close();
   }
@@ -27,17 +27,18 @@ export async function benchParsers(bench) {
 
 /** @param {Row[]} results */
 function table(results) {
-  return section(
-    "Parser: events a second from bytes, beside eventsource-parser with a TextDecoder (best of its rounds)",
-    ["", "chunks", "everstream", "eventsource-parser", "everstream's is"],
-    results.map(({ stream, chunk, everstream, other, ratio }) => [
+  return {
+    title:
+      "Parser: events a second from bytes, beside eventsource-parser with a TextDecoder (best of its rounds)",
+    header: ["", "chunks", "everstream", "eventsource-parser", "everstream's is"],
+    rows: results.map(({ stream, chunk, everstream, other, ratio }) => [
       stream,
       chunk,
       millions(everstream),
       millions(other),
       times(ratio),
     ]),
-  );
+  };
 }
 
 /** @param {number} count */

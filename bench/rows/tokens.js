@@ -1,6 +1,8 @@
+import { aimsTable, atLeast } from "../lib/aims.js";
+import { withServer } from "../lib/measure.js";
 import { median, pairedRatio, rotated } from "../lib/stats.js";
-import { number, section, times, whole } from "../lib/table.js";
-import { HONO } from "../peers.js";
+import { number, times, whole } from "../lib/table.js";
+import { HONO, OURS } from "../peers.js";
 
 /** One handler writing tokens to one client, as an LLM route does: what it costs the server's CPU. */
 
@@ -24,21 +26,16 @@ const PACES = [
  * @param {number} count
  * @returns {Promise<number[]>} by pace
  */
-async function measure({ generator }, peer, count) {
-  const server = peer.start();
-  const client = generator.start();
-  /** @param {number} events @param {number} perTurn */
-  const read = async (events, perTurn) => {
-    await client.call("open", { port, count: 1, paths: `/tokens?count=${events}&perTurn=${perTurn}` });
-    const got = await client.call("drain", { events, withinMs: DRAIN_MS });
-    if (got.delivered !== events)
-      throw new Error(`${peer.name}: ${got.delivered} of ${events} tokens arrived`);
-    await client.call("close");
-  };
-  let port = 0;
-  try {
-    await client.reply();
-    port = (await server.reply()).port;
+function measure(bench, peer, count) {
+  return withServer(bench, peer.start, async ({ server, clients, port }) => {
+    /** @param {number} events @param {number} perTurn */
+    const read = async (events, perTurn) => {
+      await clients.call("open", { port, count: 1, paths: `/tokens?count=${events}&perTurn=${perTurn}` });
+      const got = await clients.call("drain", { events, withinMs: DRAIN_MS });
+      if (got.delivered !== events)
+        throw new Error(`${peer.name}: ${got.delivered} of ${events} tokens arrived`);
+      await clients.call("close");
+    };
     const seconds = [];
     for (const { perTurn } of PACES) {
       await read(Math.ceil(count / 5), perTurn);
@@ -48,18 +45,17 @@ async function measure({ generator }, peer, count) {
       seconds.push((after.cpuUs - before.cpuUs) / 1e6);
     }
     return seconds;
-  } finally {
-    await Promise.all([server.close(), client.close()]);
-  }
+  });
 }
 
 /** @param {import("../run.js").Bench} bench */
 export async function benchTokens(bench) {
   const count = bench.quick ? 5000 : 100_000;
+  const peers = bench.peers.filter(({ fanoutAlone }) => !fanoutAlone);
   /** @type {Map<string, number[][]>} by peer, round, pace */
-  const rounds = new Map(bench.peers.map(({ name }) => [name, []]));
+  const rounds = new Map(peers.map(({ name }) => [name, []]));
   for (let round = 0; round < bench.rounds; round++) {
-    for (const peer of rotated(bench.peers, round)) {
+    for (const peer of rotated(peers, round)) {
       bench.progress(`tokens, round ${round + 1}: ${peer.name}`);
       rounds.get(peer.name)?.push(await measure(bench, peer, count));
     }
@@ -67,7 +63,7 @@ export async function benchTokens(bench) {
   /** @param {string} name @param {number} pace */
   const secondsOf = (name, pace) =>
     rounds.get(name)?.map((byPace) => /** @type {number} */ (byPace[pace])) ?? [];
-  const results = bench.peers.map(({ name }) => ({
+  const results = peers.map(({ name }) => ({
     label: name,
     paces: PACES.map(({ perTurn }, pace) => ({
       perTurn,
@@ -76,15 +72,15 @@ export async function benchTokens(bench) {
       rounds: secondsOf(name, pace),
     })),
   }));
-  return {
-    results: results.map((result) => ({ ...result, count })),
-    text: section(
-      `One handler writing ${whole(count)} tokens to one client: the server's CPU`,
-      ["", ...PACES.flatMap(({ title }) => [`CPU, ${title}`, "Hono's is"])],
-      results.map((r) => [
-        r.label,
-        ...r.paces.flatMap((pace) => [`${number(pace.cpuSeconds)} s`, times(1 / pace.shareOfHono)]),
-      ]),
-    ),
+  const table = {
+    title: `One handler writing ${whole(count)} tokens to one client: the server's CPU`,
+    header: ["", ...PACES.flatMap(({ title }) => [`CPU, ${title}`, "Hono's is"])],
+    rows: results.map((r) => [
+      r.label,
+      ...r.paces.flatMap((pace) => [`${number(pace.cpuSeconds)} s`, times(1 / pace.shareOfHono)]),
+    ]),
   };
+  const ours = results.find(({ label }) => label === OURS)?.paces[0];
+  const aims = [atLeast(`Hono's CPU beside ${OURS}'s, all at hand`, ours && 1 / ours.shareOfHono, 6, times)];
+  return { results: results.map((result) => ({ ...result, count })), aims, tables: [table, aimsTable(aims)] };
 }

@@ -1,6 +1,6 @@
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
-import { eventData, turn } from "./event.js";
+import { ownCpuUs, publish } from "./publishing.js";
 
 /**
  * @typedef {object} Subject
@@ -9,37 +9,8 @@ import { eventData, turn } from "./event.js";
  * @property {(data: { t: string, pad: string }, topic: string) => unknown} publish
  * @property {boolean} [pressesBack] `publish` returns a promise that waits when writing falls behind. Where nothing
  *   presses back, the publisher takes a turn of the event loop itself, lest nothing is ever sent
+ * @property {() => number} [cpuUs] CPU time used so far, where the subject is another process than this one
  */
-
-/** @typedef {{ ms: number, bytes?: number, burst?: number, everyMs?: number, topics?: string[] }} Publishing */
-
-/**
- * Publishes back to back for `ms`, or one event every `everyMs`, to `topics` in turn.
- *
- * @param {Subject} subject
- * @param {Publishing} options
- */
-async function publish(subject, { ms, bytes = 150, burst = 1, everyMs = 0, topics = ["ticks"] }) {
-  const makeData = eventData(bytes);
-  const cpu = process.cpuUsage();
-  const began = performance.now();
-  let published = 0;
-  while (performance.now() - began < ms) {
-    const topic = /** @type {string} */ (topics[published % topics.length]);
-    if (subject.pressesBack) await subject.publish(makeData(), topic);
-    else void subject.publish(makeData(), topic);
-    published++;
-    if (everyMs > 0) await delay(everyMs);
-    else if (!subject.pressesBack && published % burst === 0) await turn();
-  }
-  return { published, ms: performance.now() - began, cpuUs: usedSince(cpu) };
-}
-
-/** @param {NodeJS.CpuUsage} start */
-function usedSince(start) {
-  const { user, system } = process.cpuUsage(start);
-  return user + system;
-}
 
 /**
  * Resident memory when the process has come to rest. V8 keeps the pages of its young generation in a pool and gives
@@ -64,7 +35,7 @@ export async function host(subject) {
   /** @type {Record<string, (command: any) => unknown>} */
   const commands = {
     publish: (command) => publish(subject, command),
-    cpu: () => ({ cpuUs: usedSince({ user: 0, system: 0 }) }),
+    cpu: () => ({ cpuUs: subject.cpuUs?.() ?? ownCpuUs() }),
     memory: settledMemory,
     quit: () => process.exit(0),
   };

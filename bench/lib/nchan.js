@@ -1,0 +1,14 @@
+import { existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
+
+/** Where Debian's libnginx-mod-nchan puts it. */
+export const NCHAN_MODULE = "/usr/lib/nginx/modules/ngx_nchan_module.so";
+
+/** Where nginx is; a user's PATH often lacks sbin. */
+export const nginx = () =>
+  [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"]
+    .map((folder) => join(folder, "nginx"))
+    .find((path) => existsSync(path));
+
+export const hasNchan = () =>
+  process.platform === "linux" && existsSync(NCHAN_MODULE) && nginx() !== undefined;
