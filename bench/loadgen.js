@@ -27,7 +27,7 @@ const CHECK_MS = 2;
  * @property {number} firstAt
  * @property {number} lastAt
  * @property {number[]} latencies in microseconds
- * @property {Map<bigint, { first: number, last: number, count: number }>} spreads by time of publishing
+ * @property {Map<bigint, { first: number, last: number, lastNs: bigint, count: number }>} spreads by time of publishing
  * @property {boolean} tracksSpread
  * @property {Set<import("node:http").IncomingMessage>} responses
  */
@@ -74,9 +74,10 @@ function sample(group, sent, nowNs, now) {
   group.latencies.push(Number(nowNs - sent) / 1000);
   if (!group.tracksSpread) return;
   const seen = group.spreads.get(sent);
-  if (!seen) group.spreads.set(sent, { first: now, last: now, count: 1 });
+  if (!seen) group.spreads.set(sent, { first: now, last: now, lastNs: nowNs, count: 1 });
   else {
     seen.last = now;
+    seen.lastNs = nowNs;
     seen.count++;
   }
 }
@@ -89,6 +90,7 @@ function report(group) {
   const latencies = group.latencies.sort((a, b) => a - b);
   const spreads = [...group.spreads].filter(([, { count }]) => count >= group.open);
   const between = spreads.map(([, { first, last }]) => (last - first) * 1000).sort((a, b) => a - b);
+  const untilLast = spreads.map(([sent, { lastNs }]) => Number(lastNs - sent) / 1000).sort((a, b) => a - b);
   const cpu = process.cpuUsage(group.markedCpu);
   return {
     delivered: group.delivered,
@@ -108,6 +110,7 @@ function report(group) {
     spreads: between.length,
     spreadP50Us: quantile(between, 0.5),
     spreadMaxUs: between.at(-1) ?? 0,
+    untilLastP50Us: quantile(untilLast, 0.5),
     cpuUs: cpu.user + cpu.system,
   };
 }

@@ -8,10 +8,14 @@ import { writeMarkdown } from "./lib/markdown.js";
 import { asText } from "./lib/table.js";
 import { readOptions, USAGE } from "./options.js";
 import { missingPeers, PEERS, peersNamed } from "./peers.js";
+import { benchCrowd } from "./rows/crowd.js";
+import { benchDelay } from "./rows/delay.js";
 import { benchFanout } from "./rows/fanout.js";
 import { benchIdle } from "./rows/idle.js";
+import { benchPace } from "./rows/pace.js";
 import { benchParsers } from "./rows/parser.js";
 import { benchTokens } from "./rows/tokens.js";
+import { benchTopics } from "./rows/topics.js";
 
 /**
  * @typedef {object} Bench what every row is given
@@ -29,6 +33,10 @@ import { benchTokens } from "./rows/tokens.js";
 /** @type {Record<import("./options.js").Row, (bench: Bench) => Promise<Measured>>} */
 const rows = {
   fanout: benchFanout,
+  crowd: benchCrowd,
+  topics: benchTopics,
+  delay: benchDelay,
+  pace: benchPace,
   tokens: benchTokens,
   idle: benchIdle,
   parser: benchParsers,
