@@ -4,3 +4,4 @@ export { type AnswerStream, chunksOf, type MessageChunk, type ProviderChunk } fr
 export { type Answer, type PipeAnswerOptions, pipeAnswer } from "./pipe-answer.ts";
 export { type ProviderFailure, type ProviderFailureCode, providerFailure } from "./provider-failure.ts";
 export { type TextChunk, type TextStream, textOf } from "./text-of.ts";
+export { type RunUIMessagesOptions, runUIMessages } from "./ui-messages.ts";

@@ -23,15 +23,21 @@ export interface PipeAnswerOptions {
   more?: boolean;
 }
 
-/** What {@link pipeAnswer} has sent, as a whole. */
-export interface Answer {
-  readonly text: string;
-  readonly reasoning: string;
-  readonly toolCalls: readonly { readonly id: string; readonly name: string; readonly input: unknown }[];
-  readonly finishReason: FinishReason | undefined;
+/**
+ * What {@link pipeAnswer} has sent, as a whole. No plain object, so that a producer that returns it does not add all of it
+ * to what the run's `done` carries.
+ */
+class PipedAnswer {
+  text = "";
+  reasoning = "";
+  readonly toolCalls: { readonly id: string; readonly name: string; readonly input: unknown }[] = [];
+  finishReason: FinishReason | undefined = undefined;
   /** Of this answer alone. */
-  readonly usage: Usage | undefined;
+  usage: Usage | undefined = undefined;
 }
+
+/** What {@link pipeAnswer} has sent, as a whole. */
+export type Answer = Readonly<PipedAnswer>;
 
 /**
  * Sends a provider's stream to a run, or to one client's stream, as events: `token` and `reasoning` (`{ content }`), `tool`,
@@ -71,15 +77,7 @@ async function pipe(
   onChunk: PipeAnswerOptions["onChunk"],
 ): Promise<Answer> {
   const before = totals.get(target) ?? {};
-  const whole: { -readonly [Key in keyof Answer]: Answer[Key] } & {
-    toolCalls: Answer["toolCalls"][number][];
-  } = {
-    text: "",
-    reasoning: "",
-    toolCalls: [],
-    finishReason: undefined,
-    usage: undefined,
-  };
+  const whole = new PipedAnswer();
   for await (const chunk of chunksOf(stream, target.signal)) {
     onChunk?.(chunk);
     switch (chunk.type) {

@@ -215,7 +215,9 @@ function ownEvent(type: string, data: unknown): { event: PublishedEvent; size: n
 }
 
 function isPlainObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  if (typeof value !== "object" || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
 }
 
 function rejection({ error }: Ending): Promise<void> {
