@@ -10,9 +10,11 @@ import {
 import type { Session } from "../session/session.ts";
 import type { Sink } from "../session/sink.ts";
 import type { Transport, WebSink } from "../session/web-sink.ts";
+import { freeHeaders, type NodeRequest } from "./node-headers.ts";
 
 /** What `@hono/node-server` puts into `c.env`. */
 export interface NodeEnv {
+  incoming?: NodeRequest;
   outgoing: NodeResponse;
 }
 
@@ -47,10 +49,18 @@ export class HonoNodeTransport implements Transport {
   #readerWrites = false;
   #foreignWrites = 0;
   #open: boolean;
+  /** The request to free of its header fields; not before the response leaves, since middleware reads them until then. */
+  #toFree: NodeRequest | undefined;
 
-  constructor(session: Session, outgoing: NodeResponse, direct: boolean) {
+  constructor(
+    session: Session,
+    { incoming, outgoing }: NodeEnv,
+    direct: boolean,
+    freeRequestHeaders = false,
+  ) {
     this.#session = session;
     this.#outgoing = outgoing;
+    if (freeRequestHeaders) this.#toFree = incoming;
     this.#open = direct && !Object.hasOwn(outgoing, "write") && "chunkedEncoding" in outgoing;
   }
 
@@ -85,6 +95,8 @@ export class HonoNodeTransport implements Transport {
     if (!this.#open || !this.#readerWrites) return undefined;
     this.#open = false;
     if (Object.hasOwn(this.#outgoing, "write")) return undefined;
+    if (this.#toFree !== undefined) freeHeaders(this.#toFree);
+    this.#toFree = undefined;
     return new NodeSink(this.#session, this.#outgoing);
   }
 

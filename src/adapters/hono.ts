@@ -17,13 +17,14 @@ import { Session } from "../session/session.ts";
 import { EventStreamWriter, type SSEMessage } from "../session/stream.ts";
 import { WebSink } from "../session/web-sink.ts";
 import { HonoNodeTransport, nodeEnvOf } from "./hono-node.ts";
+import type { NodeStreamOptions } from "./node-headers.ts";
 import { keepsOwnHeader } from "./own-header.ts";
 
 export { stream, streamText } from "hono/streaming";
-export { EventStreamWriter as SSEStreamingApi, type SSEMessage };
+export { EventStreamWriter as SSEStreamingApi, type NodeStreamOptions, type SSEMessage };
 
 /** Options of {@link streamSSE} beyond those of `hono/streaming`. */
-export interface StreamSSEOptions extends StreamOptions {
+export interface StreamSSEOptions extends StreamOptions, NodeStreamOptions {
   /**
    * Whether bytes may go straight to the Node response where nothing stands between it and the stream. `false` sends
    * every byte through the response's body. Default: `true`.
@@ -59,7 +60,7 @@ export function streamSSE(
   const headers = headersFor(c, EVENT_STREAM_HEADERS);
   if (c.req.raw.method === "HEAD") return c.newResponse(null, { headers });
   const session = new Session(settings);
-  const response = respond(c, session, headers, options?.direct ?? true);
+  const response = respond(c, session, headers, options);
   const cursor = lastEventIdOf(c.req.header("last-event-id"), c.req.url);
   runHandler(session, new EventStreamWriter(session, cursor), callback, onError);
   return response;
@@ -70,8 +71,12 @@ export function streamSSE(
  *
  * @throws EverstreamError as `hub.respond` does.
  */
-export async function streamTopics(c: Context, hub: Hub, options: RespondOptions): Promise<Response> {
-  return answer(c, await hub.open(headOf(c), options));
+export async function streamTopics(
+  c: Context,
+  hub: Hub,
+  options: RespondOptions & NodeStreamOptions,
+): Promise<Response> {
+  return answer(c, await hub.open(headOf(c), options), options);
 }
 
 /**
@@ -84,9 +89,9 @@ export async function streamRun(
   c: Context,
   runs: Runs,
   id: string,
-  options?: JoinOptions,
+  options?: JoinOptions & NodeStreamOptions,
 ): Promise<Response> {
-  return answer(c, await runs.open(headOf(c), id, options));
+  return answer(c, await runs.open(headOf(c), id, options), options);
 }
 
 /**
@@ -110,17 +115,22 @@ function headOf(c: Context): RequestHead {
   return { method: raw.method, url: raw.url, header: (name) => raw.headers.get(name) };
 }
 
-function answer(c: Context, opening: Opening | RunOpening): Response {
+function answer(c: Context, opening: Opening | RunOpening, options?: NodeStreamOptions): Response {
   if (opening.kind === "response") {
     return c.newResponse(opening.body, opening.status as StatusCode, { ...opening.headers });
   }
-  return respond(c, opening.session, headersFor(c, opening.headers), true);
+  return respond(c, opening.session, headersFor(c, opening.headers), options);
 }
 
-function respond(c: Context, session: Session, headers: Headers, direct: boolean): Response {
+function respond(
+  c: Context,
+  session: Session,
+  headers: Headers,
+  { direct = true, freeRequestHeaders = false }: Pick<StreamSSEOptions, "direct" | "freeRequestHeaders"> = {},
+): Response {
   const { raw } = c.req;
   const node = nodeEnvOf(c.env);
-  const transport = node && new HonoNodeTransport(session, node.outgoing, direct);
+  const transport = node && new HonoNodeTransport(session, node, direct, freeRequestHeaders);
   const sink = new WebSink(session, transport);
   session.attach(sink);
   transport?.watch(sink);

@@ -1,11 +1,11 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Http2ServerRequest } from "node:http2";
+import type { ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { NodeResponse } from "../session/node-sink.ts";
+import type { NodeRequest } from "./node-headers.ts";
 
 /** A Node request as code for Fetch servers reads it: method, URL, headers and body. */
-export function requestOf(req: IncomingMessage | Http2ServerRequest): Request {
+export function requestOf(req: NodeRequest): Request {
   const headers = new Headers();
   for (const [name, value] of Object.entries(req.headers)) {
     // HTTP/2 has the method and its like among the headers.

@@ -1,5 +1,5 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import type { ServerResponse } from "node:http";
+import type { Http2ServerResponse } from "node:http2";
 import type { Hub, Opening, RequestHead, RespondOptions } from "../hub/index.ts";
 import { EVENT_STREAM_HEADERS } from "../protocol/index.ts";
 import {
@@ -15,14 +15,12 @@ import { type NodeResponse, NodeSink } from "../session/node-sink.ts";
 import { sessionSettings } from "../session/options.ts";
 import { Session } from "../session/session.ts";
 import { EventStreamWriter } from "../session/stream.ts";
+import { freeHeaders, headerOf, type NodeRequest, type NodeStreamOptions } from "./node-headers.ts";
 import { requestOf, sendResponse } from "./node-request.ts";
 import { keepsOwnHeader } from "./own-header.ts";
 
-/** A request of `node:http` or `node:http2`; Express' is one, Fastify's has one as `request.raw`. */
-export type NodeRequest = IncomingMessage | Http2ServerRequest;
-
-/** A Node request and its response, of the same kind. */
-export type { NodeResponse };
+/** A Node request and its response, of the same kind; and what can be chosen for them. */
+export type { NodeRequest, NodeResponse, NodeStreamOptions };
 
 /**
  * Answers with an event stream that `callback` writes, on Node's own servers. Headers that were set on `res` before are
@@ -34,7 +32,7 @@ export function streamSSE(
   req: NodeRequest,
   res: ServerResponse | Http2ServerResponse,
   callback: StreamCallback,
-  options?: HandlerOptions,
+  options?: HandlerOptions & NodeStreamOptions,
 ): void {
   const settings = sessionSettings(options);
   if (!sendHead(req, res, EVENT_STREAM_HEADERS)) return;
@@ -42,6 +40,7 @@ export function streamSSE(
   session.attach(new NodeSink(session, res));
   const cursor = lastEventIdOf(headerOf(req, "last-event-id"), req.url ?? "");
   runHandler(session, new EventStreamWriter(session, cursor), callback, options?.onError);
+  if (options?.freeRequestHeaders === true) freeHeaders(req);
 }
 
 /**
@@ -54,9 +53,9 @@ export async function streamTopics(
   req: NodeRequest,
   res: ServerResponse | Http2ServerResponse,
   hub: Hub,
-  options: RespondOptions,
+  options: RespondOptions & NodeStreamOptions,
 ): Promise<void> {
-  send(req, res, await hub.open(headOf(req), options));
+  send(req, res, await hub.open(headOf(req), options), options.freeRequestHeaders);
 }
 
 /**
@@ -70,9 +69,9 @@ export async function streamRun(
   res: ServerResponse | Http2ServerResponse,
   runs: Runs,
   id: string,
-  options?: JoinOptions,
+  options?: JoinOptions & NodeStreamOptions,
 ): Promise<void> {
-  send(req, res, await runs.open(headOf(req), id, options));
+  send(req, res, await runs.open(headOf(req), id, options), options?.freeRequestHeaders);
 }
 
 /**
@@ -98,15 +97,24 @@ function headOf(req: NodeRequest): RequestHead {
   };
 }
 
-function send(req: NodeRequest, res: NodeResponse, opening: Opening | RunOpening): void {
+function send(
+  req: NodeRequest,
+  res: NodeResponse,
+  opening: Opening | RunOpening,
+  freeRequestHeaders = false,
+): void {
   if (opening.kind === "response") {
     res.statusCode = opening.status;
     for (const [name, value] of Object.entries(opening.headers)) res.setHeader(name, value);
     res.end(opening.body ?? "");
     return;
   }
-  if (sendHead(req, res, opening.headers)) opening.session.attach(new NodeSink(opening.session, res));
-  else opening.session.end("finished");
+  if (!sendHead(req, res, opening.headers)) {
+    opening.session.end("finished");
+    return;
+  }
+  opening.session.attach(new NodeSink(opening.session, res));
+  if (freeRequestHeaders) freeHeaders(req);
 }
 
 /** Sends the headers at once, the user's own among them. Returns whether a body follows. */
@@ -132,9 +140,4 @@ function sendHead(req: NodeRequest, res: NodeResponse, headers: Readonly<Record<
  */
 function isBare(res: NodeResponse): res is ServerResponse {
   return "chunkedEncoding" in res && res.getHeaderNames().length === 0;
-}
-
-function headerOf(req: NodeRequest, name: string): string | undefined {
-  const value = req.headers[name.toLowerCase()];
-  return Array.isArray(value) ? value[0] : value;
 }
