@@ -7,7 +7,7 @@ import {
   RESERVED_PREFIX,
 } from "../protocol/index.ts";
 import type { Defined, EventSchemas, EventToRead } from "../schema/index.ts";
-import { runConnection } from "./connection.ts";
+import { type ConnectionHandlers, runConnection } from "./connection.ts";
 import { type ConnectionFailure, safely, toError } from "./failure.ts";
 import { createListeners, type Unsubscribe } from "./listeners.ts";
 import { IDLE, isFinal, type StreamInput, type StreamStatus, transition } from "./machine.ts";
@@ -102,7 +102,7 @@ class ReconnectingStream implements EventStream {
   readonly onGap = this.#onGap.add;
   readonly onStatus = this.#onStatus.add;
   readonly #watchdog = createWatchdog(
-    () => this.#dispatch({ type: "silent" }),
+    () => this.dispatch({ type: "silent" }),
     () => this.#isResumable(),
   );
   #serverRetryMs: number | undefined;
@@ -151,14 +151,21 @@ class ReconnectingStream implements EventStream {
   }
 
   // A field, since it is handed out as a listener.
-  readonly close = (): void => this.#dispatch({ type: "close" });
+  readonly close = (): void => this.dispatch({ type: "close" });
+
+  /** Sets a status, and does nothing of what it asks for: in a tab that follows another, it is that one's. */
+  show(next: StreamStatus): void {
+    clearTimeout(this.#timer);
+    this.status = next;
+    this.#onStatus.emit(next, () => this.status !== next);
+  }
 
   #start(): void {
     if (this.status.state !== "idle") return;
     const onSignal = (signal: PageSignal): void => {
       this.#watchdog.check();
       // What can't be resumed goes on as long as the browser lets it.
-      this.#dispatch({ type: this.#isResumable() ? signal : "wake" });
+      this.dispatch({ type: this.#isResumable() ? signal : "wake" });
     };
     watchPage(onSignal, this.#options.pauseWhenHidden, this.#leave.signal);
   }
@@ -167,19 +174,18 @@ class ReconnectingStream implements EventStream {
     return this.#plan.allows(this.lastEventId);
   }
 
-  #dispatch(input: StreamInput): void {
+  /** Tells the machine what happened. */
+  dispatch(input: StreamInput): void {
     const before = this.status;
     const next = transition(before, input, Date.now());
     if (next === before) return;
-    this.status = next;
-    this.#onStatus.emit(next, () => this.status !== next);
+    this.show(next);
     // A listener may have closed the stream by now.
     if (next.state !== before.state && this.status === next) this.#enter(next);
   }
 
   /** Does what a new state asks for. */
   #enter({ state, nextTryAt = 0 }: StreamStatus): void {
-    clearTimeout(this.#timer);
     if (state === "connecting") this.#connect();
     else if (state === "stalled") this.#lose({ code: "STALLED", message: "No heartbeat." });
     else if (state !== "open") {
@@ -189,7 +195,7 @@ class ReconnectingStream implements EventStream {
     }
     if (isFinal(this.status)) this.#leave.abort();
     if (state === "waiting") {
-      this.#timer = setTimeout(() => this.#dispatch({ type: "elapsed" }), nextTryAt - Date.now());
+      this.#timer = setTimeout(() => this.dispatch({ type: "elapsed" }), nextTryAt - Date.now());
     }
   }
 
@@ -202,12 +208,13 @@ class ReconnectingStream implements EventStream {
       this.#timer = setTimeout(() => this.#lose(failure), connectTimeout);
     }
     const attempt = { ...this.#plan, lastEventId: this.lastEventId, signal };
-    const end = runConnection(this.#options, attempt, {
+    const run = (handlers: ConnectionHandlers) => runConnection(this.#options, attempt, handlers);
+    const handlers: ConnectionHandlers = {
       onOpen: (response) => {
         this.response = response;
         this.#plan.onAnswer(response);
         this.#watchdog.open();
-        this.#dispatch({ type: "opened" });
+        this.dispatch({ type: "opened" });
       },
       onEvent: (event) => this.#receive(event, signal),
       onId: (id) => {
@@ -223,11 +230,18 @@ class ReconnectingStream implements EventStream {
         for (const queue of this.#queues) await queue.room();
         if (this.status.state === "open") this.#watchdog.touch();
       },
-    });
+    };
+    const end = this.#options.share
+      ? import("./share.ts").then(
+          (sharing) => sharing.runShared(this, this.#options, attempt, handlers, run),
+          // What can't be loaded can't be shared.
+          () => run(handlers),
+        )
+      : run(handlers);
     void end.then((failure) => {
       // A connection that was given up has nothing to say any more.
       if (signal.aborted) return;
-      if (failure === undefined) this.#dispatch({ type: "ended" });
+      if (failure === undefined) this.dispatch({ type: "ended" });
       else this.#lose(failure);
     });
   }
@@ -237,13 +251,13 @@ class ReconnectingStream implements EventStream {
     if (signal.aborted) return;
     this.lastEventId = lastEventId;
     // What is said to be over need not be asked for again: that would be answered by 204.
-    if (type === END_EVENT) this.#dispatch({ type: "ended" });
+    if (type === END_EVENT) this.dispatch({ type: "ended" });
     if (type === GAP_EVENT) safely(() => this.#onGap.emit(JSON.parse(data) as GapData));
     // Others are checkpoints, or of a later version: they move the last event ID and are not for listeners.
     if (type.startsWith(RESERVED_PREFIX)) return;
     // As some servers call what others put into a comment.
     if (type === "ping") this.#watchdog.beat();
-    this.#dispatch({ type: "progress" });
+    this.dispatch({ type: "progress" });
     safely(() => {
       const event = this.#read({ type, data, lastEventId });
       if (event) this.#onEvent.emit(event as StreamEvent, () => signal.aborted);
@@ -259,6 +273,6 @@ class ReconnectingStream implements EventStream {
       serverRetryMs: this.#serverRetryMs,
       random: Math.random(),
     };
-    this.#dispatch(judgeLoss(loss, this.#options));
+    this.dispatch(judgeLoss(loss, this.#options));
   }
 }

@@ -57,6 +57,12 @@ export interface EventStreamOptions<E extends Defined = undefined> {
   heartbeat?: number | undefined;
   /** Closes the connection while the page is hidden and resumes when it is shown. Default `false`. */
   pauseWhenHidden?: boolean | undefined;
+  /**
+   * One connection for all tabs of the origin that open the same URL with equal `credentials` and `headers` (those given
+   * as a function are not compared). A text shares only with tabs that give the same, as the user's name. It needs GET,
+   * and Web Locks; where these are missing, each tab has a connection of its own. Default `false`.
+   */
+  share?: boolean | string | undefined;
   /** How many events a loop may lag behind. Default 256. */
   maxQueue?: number | undefined;
   /**

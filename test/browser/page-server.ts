@@ -37,7 +37,7 @@ export async function bundle(name: string): Promise<string> {
     },
     transform: { define: { "process.env.NODE_ENV": '"development"' } },
   });
-  const { output } = await bundled.generate({ format: "esm" });
+  const { output } = await bundled.generate({ format: "esm", codeSplitting: false });
   await bundled.close();
   return output[0].code;
 }

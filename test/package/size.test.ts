@@ -48,6 +48,12 @@ async function bundledSize({ name, code }: Budget): Promise<number> {
   const bundle = await rolldown({ input, platform: "browser", external: [/^react(\/|$)/] });
   const { output } = await bundle.generate({ format: "esm", minify: true });
   await bundle.close();
-  const bundled = output.map((chunk) => (chunk.type === "chunk" ? chunk.code : "")).join("");
+  // What is loaded at once; what an option loads is loaded for that option alone.
+  const chunks = output.filter((file) => file.type === "chunk");
+  const loaded = new Set(chunks.filter((chunk) => chunk.isEntry));
+  for (const { imports } of loaded) {
+    for (const chunk of chunks) if (imports.includes(chunk.fileName)) loaded.add(chunk);
+  }
+  const bundled = [...loaded].map((chunk) => chunk.code).join("");
   return gzipSync(bundled, { level: 9 }).length;
 }

@@ -85,7 +85,7 @@ export async function bundleExample(
     tsconfig: join(root, "tsconfig.json"),
   });
   const file = input.replace(/\.tsx?$/, ".mjs");
-  await bundled.write({ file, format: "esm" });
+  await bundled.write({ file, format: "esm", codeSplitting: false });
   await bundled.close();
   onTestFinished(() => rm(file, { force: true }));
   return file;

@@ -1,0 +1,83 @@
+/**
+ * One connection for all tabs of an origin that want the same stream. Loaded where `share` asks for it, and only there.
+ *
+ * - **Who leads.** The tab that holds a Web Lock has the connection. All others wait for the lock, which the browser gives
+ *   to the next one when its holder leaves, is closed or is killed. A holder that is alive but hung, and answers no
+ *   question for a while, has it taken away.
+ * - **What is told.** The leader tells all others, by a BroadcastChannel, every event, checkpoint and status, and each of
+ *   these entries has a place: the leader's term and a number. A follower takes entries in order. Where it sees a hole (it
+ *   was frozen, a message was lost, a leader died before it told all) it asks, and the leader answers with what is missing.
+ * - **Who takes over** goes on after the last event ID that it saw itself, under a term of its own. A follower that saw
+ *   less gets the rest from the new leader's history, which every tab keeps; one that saw more drops what the server sends
+ *   again.
+ * - **Who joins** with a last event ID gets what came after it, out of the leader's history or, where that does not reach
+ *   back so far, over a connection of its own, until both have come to the same point. Who joins without one begins with
+ *   the next event.
+ * - **Who is away** (in the back/forward cache, frozen, hidden where it is to pause then) leaves, and comes back as one
+ *   that joins.
+ *
+ * It stands in place of a stream's connection: the machine of the leader's stream runs as without sharing, those of the
+ * others show its status.
+ */
+import type { Attempt, ConnectionHandlers } from "./connection.ts";
+import type { ConnectionFailure } from "./failure.ts";
+import type { AnyStreamOptions } from "./options.ts";
+import { type RunAttempt, type SharingStream, TabMember } from "./share-member.ts";
+
+const members = new WeakMap<SharingStream, TabMember>();
+
+/**
+ * Runs a stream's attempt, here or by following another tab. What streams need without sharing is given and not imported:
+ * bundlers would split it off into a third file.
+ *
+ * @param run Makes a connection for the attempt.
+ * @returns As `runConnection`.
+ */
+export async function runShared(
+  stream: SharingStream,
+  options: AnyStreamOptions,
+  attempt: Attempt,
+  handlers: ConnectionHandlers,
+  run: RunAttempt,
+): Promise<ConnectionFailure | undefined> {
+  let member = members.get(stream);
+  if (member === undefined && canShare(options)) {
+    const name = await nameOf(options, attempt);
+    if (attempt.signal.aborted) return undefined;
+    if (name !== undefined) {
+      member = new TabMember(name, stream);
+      members.set(stream, member);
+    }
+  }
+  return member ? member.run(attempt, handlers, run) : run(handlers);
+}
+
+/**
+ * Only what any tab may ask for at any time can go over from one to another. Locks and `crypto.subtle` are there in secure
+ * contexts alone.
+ */
+function canShare({ method = "GET", resume = "always", resumeUrl }: AnyStreamOptions): boolean {
+  const isGet = method.toUpperCase() === "GET" && resume === "always" && resumeUrl === undefined;
+  const { navigator, BroadcastChannel, crypto } = globalThis;
+  return isGet && [navigator?.locks, BroadcastChannel, crypto?.subtle].every(Boolean);
+}
+
+/**
+ * The name of those who share: the same for equal requests. It is a hash, because names of locks can be listed, and
+ * headers hold secrets. `undefined` where the request can't be known: making it will tell why.
+ */
+async function nameOf(
+  { share, headers, credentials = "same-origin" }: AnyStreamOptions,
+  { url }: Attempt,
+): Promise<string | undefined> {
+  try {
+    const target = typeof url === "function" ? await url() : url;
+    const { href } = new URL(target, globalThis.location?.href);
+    const given = new Headers(typeof headers === "function" ? undefined : headers);
+    const key = JSON.stringify([href, credentials, [...given], share]);
+    const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(key));
+    return `everstream/1 ${[...new Uint8Array(hash)].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+  } catch {
+    return undefined;
+  }
+}
