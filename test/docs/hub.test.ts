@@ -1,7 +1,7 @@
 // What docs/hub.md says of its examples, seen in them.
 import type { Hub } from "everstream";
 import { rawRequest } from "everstream/testing";
-import { expect, it, onTestFinished } from "vitest";
+import { expect, it, onTestFinished, vi } from "vitest";
 import { runExample } from "../setup/doc-example.ts";
 
 const page = "docs/hub.md";
@@ -71,4 +71,17 @@ it("retention is by topic", async () => {
   expect((await hub.read("ticker:usd")).events).toHaveLength(100);
   for (let index = 0; index < 200; index++) await hub.publish("other", { data: index });
   expect((await hub.read("other")).events).toHaveLength(200);
+});
+
+it("a closed session is told of with its key and its reason", async () => {
+  const { values } = await runExample(page, { below: "Seeing what happens", wanted: ["hub"] });
+  const hub = closeAfterwards(values.hub);
+  const said = vi.spyOn(console, "log").mockImplementation(() => undefined);
+  onTestFinished(() => said.mockRestore());
+  const response = await hub.respond(new Request("http://localhost/"), { topics: "t", key: "ann" });
+  await response.body?.cancel();
+  await vi.waitUntil(() => hub.stats().sessions === 0);
+  expect(said).toHaveBeenCalledExactlyOnceWith(
+    expect.stringMatching(/^ann was there for \d+ ms: cancelled$/),
+  );
 });
