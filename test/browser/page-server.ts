@@ -29,6 +29,8 @@ export async function bundle(name: string): Promise<string> {
   const bundled = await rolldown({
     input: fileURLToPath(new URL(`./pages/${name}`, import.meta.url)),
     platform: "browser",
+    // Directives for servers that render React mean nothing here.
+    checks: { moduleLevelDirective: false },
     resolve: {
       alias: {
         "everstream/client": source("client/index.ts"),
