@@ -9,6 +9,7 @@ import type { Pages, SharedPage } from "./pages.ts";
 import type { Pump, Slice, Work } from "./pump.ts";
 import type { Reader } from "./reader.ts";
 import type { Ring } from "./ring.ts";
+import type { SlowPolicies } from "./slow.ts";
 
 /** After how long a read of the log that failed is tried again. */
 export const RETRY_READ_MS = 1000;
@@ -40,6 +41,8 @@ export class Audience implements Work {
   /** Sorted, each once. */
   readonly topics: readonly string[];
   readonly ring: Ring;
+  /** How slow readers are treated; none where all of them resume. */
+  readonly slow: SlowPolicies | undefined;
   queued = false;
   /** The sequence of the last mark by which all topics are finished, or 0. */
   finishedAt = 0;
@@ -58,11 +61,19 @@ export class Audience implements Work {
   /** The ring's weight that was offered to all readers. */
   #offered = 0;
 
-  constructor(id: number, key: string, topics: readonly string[], ring: Ring, host: AudienceHost) {
+  constructor(
+    id: number,
+    key: string,
+    topics: readonly string[],
+    ring: Ring,
+    host: AudienceHost,
+    slow?: SlowPolicies,
+  ) {
     this.id = id;
     this.key = key;
     this.topics = topics;
     this.ring = ring;
+    this.slow = slow;
     this.#host = host;
   }
 
@@ -167,6 +178,12 @@ export class Audience implements Work {
       after: this.format(knownTo),
       next: this.format(state.first > 0 ? state.first : head),
     };
+  }
+
+  /** What to say of a topic whose events after `knownTo` were dropped as far as they are not in the ring any more. */
+  overflowOf(topic: string, knownTo: number): GapData {
+    const next = this.ring.firstOf(topic)?.id ?? this.format(this.now);
+    return { topic, reason: "overflow", after: this.format(knownTo), next };
   }
 
   /** Asks the log which topics are finished already. From now on the feed tells, too. */

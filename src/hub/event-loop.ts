@@ -1,3 +1,4 @@
+import { EverstreamError } from "../errors.ts";
 import type { GapData } from "../protocol/index.ts";
 import { Deque } from "./deque.ts";
 import { gapEvent, type HubEvent, hubEvent } from "./event.ts";
@@ -54,6 +55,12 @@ export class EventLoop implements Outlet, AsyncIterableIterator<HubEvent, undefi
 
   checkpoint(): void {
     // An event's id is all that a loop can go on after; between two of them nothing was missed.
+  }
+
+  cut(): void {
+    const message =
+      "The loop took events more slowly than its topics' policy allows; go on after the last event's id.";
+    this.fail(new EverstreamError("OVERFLOW", message));
   }
 
   /** Nothing more will come; what waits is still handed out. */

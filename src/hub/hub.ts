@@ -29,6 +29,7 @@ import {
 import { readTopic, type TopicPage } from "./read.ts";
 import { type Opening, type OpeningHost, openSession, type RequestHead } from "./respond.ts";
 import { type SessionFilter, Sessions } from "./sessions.ts";
+import { slowPoliciesOf } from "./slow.ts";
 import { Subscription } from "./subscription.ts";
 import { assertTopic, topicSet } from "./topics.ts";
 
@@ -50,6 +51,7 @@ class LogHub implements Hub, OpeningHost {
   readonly #log: EventLog;
   readonly #limits: Limits;
   readonly #check: CheckEvents | undefined;
+  readonly #slowPolicies: ReturnType<typeof slowPoliciesOf>;
   readonly #retention: ReturnType<typeof retentionOf>;
   readonly #subscriptions = new Set<Subscription>();
   #live: Live | undefined;
@@ -63,6 +65,7 @@ class LogHub implements Hub, OpeningHost {
     this.sessions = new Sessions(this.#limits, this.meter);
     this.#retention = retentionOf(options.retention);
     this.#check = eventCheck(options.events);
+    this.#slowPolicies = slowPoliciesOf(options.slowConsumer, this.#limits.maxWaitingBytes);
   }
 
   get maxTopics(): number {
@@ -203,7 +206,7 @@ class LogHub implements Hub, OpeningHost {
 
   async #open(): Promise<Live> {
     try {
-      const live = await openLive(this.#log, this.#limits.maxWaitingBytes, this.meter);
+      const live = await openLive(this.#log, this.#slowPolicies, this.meter);
       this.#live = live;
       this.#sweeper = new Sweeper(live);
       return live;

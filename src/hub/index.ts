@@ -34,3 +34,4 @@ export type { TopicPage } from "./read.ts";
 export type { Opening, RequestHead } from "./respond.ts";
 export type { Authorize, Grant, Refusal, TopicRight, Topics, Verdict } from "./rights.ts";
 export type { SessionFilter, SessionInfo } from "./sessions.ts";
+export type { SlowConsumer, SlowConsumerOption, SlowPolicy } from "./slow.ts";

@@ -53,6 +53,10 @@ export class ListenerOutlet implements Outlet {
     // An event's id is all that a listener can go on after; between two of them nothing was missed.
   }
 
+  cut(): void {
+    // A listener takes everything at once: it is never slow.
+  }
+
   finish(): void {
     this.#onFinish();
   }

@@ -6,6 +6,7 @@ import type { Meter } from "./meter.ts";
 import { Pages } from "./pages.ts";
 import { Pump } from "./pump.ts";
 import { Ring } from "./ring.ts";
+import type { SlowPolicies } from "./slow.ts";
 
 /** A topic that somebody here reads. */
 interface LiveTopic {
@@ -29,18 +30,22 @@ export class Live implements AudienceHost {
   through: number;
   closed = false;
 
-  readonly #maxRingBytes: number;
+  readonly #slowPolicies: (topics: readonly string[]) => SlowPolicies;
   readonly #topics = new Map<string, LiveTopic>();
   readonly #audiences = new Map<string, Audience>();
   #lastId = 0;
 
-  constructor(connection: LogConnection, maxRingBytes: number, meter: Meter) {
+  constructor(
+    connection: LogConnection,
+    slowPolicies: (topics: readonly string[]) => SlowPolicies,
+    meter: Meter,
+  ) {
     this.connection = connection;
     this.meter = meter;
     this.epochs = new Epochs(connection.epochs);
     this.pages = new Pages(connection, this.epochs);
     this.through = connection.head;
-    this.#maxRingBytes = maxRingBytes;
+    this.#slowPolicies = slowPolicies;
   }
 
   /** How many topics have a reader here. */
@@ -155,7 +160,9 @@ export class Live implements AudienceHost {
 
   #newAudience(key: string, topics: readonly string[], completeAfter: readonly number[]): Audience {
     const base = Math.max(this.through, ...completeAfter);
-    const audience = new Audience(++this.#lastId, key, topics, new Ring(base, this.#maxRingBytes), this);
+    const slow = this.#slowPolicies(topics);
+    const ring = new Ring(base, slow.maxBytes, slow.differ);
+    const audience = new Audience(++this.#lastId, key, topics, ring, this, slow.differ ? slow : undefined);
     this.#audiences.set(key, audience);
     for (const topic of topics) this.#topics.get(topic)?.audiences.add(audience);
     audience.hold();
@@ -183,7 +190,11 @@ export class Live implements AudienceHost {
 }
 
 /** Connects to a log. */
-export async function openLive(log: EventLog, maxRingBytes: number, meter: Meter): Promise<Live> {
+export async function openLive(
+  log: EventLog,
+  slowPolicies: (topics: readonly string[]) => SlowPolicies,
+  meter: Meter,
+): Promise<Live> {
   let live: Live | undefined;
   // What the log hands over before we have its connection in hands.
   const early: Delivery[] = [];
@@ -194,7 +205,7 @@ export async function openLive(log: EventLog, maxRingBytes: number, meter: Meter
     },
     onEpoch: (epochs, head) => live?.onEpoch(epochs, head),
   });
-  live = new Live(connection, maxRingBytes, meter);
+  live = new Live(connection, slowPolicies, meter);
   for (const delivery of early) live.onEntries(delivery);
   return live;
 }

@@ -3,6 +3,7 @@ import type { Defined } from "../schema/index.ts";
 import type { StreamOptions } from "../session/options.ts";
 import type { EventLog, LogEntry, RetentionLimits } from "./log.ts";
 import type { Authorize, Topics } from "./rights.ts";
+import type { SlowConsumerOption } from "./slow.ts";
 
 /** How much of a topic is kept. Whatever is over any limit goes, the oldest first; the newest event always stays. */
 export interface Retention {
@@ -40,6 +41,8 @@ export interface HubOptions<E extends Defined = undefined> {
   /** How much is kept, of every topic or by topic; looked up at each publish. */
   retention?: Retention | ((topic: string) => Retention);
   limits?: HubLimits;
+  /** What becomes of readers that can't keep up, in all topics or by topic. Default: `resume`. */
+  slowConsumer?: SlowConsumerOption;
 }
 
 /** Where a reader begins that has no cursor: with what is published next, with all that is kept, or with the last few. */

@@ -32,6 +32,8 @@ export interface Outlet {
   tellGap(gap: GapData): void;
   /** Everything up to this position has been handed over, though its last event stands before it. */
   checkpoint(position: string): void;
+  /** It is too slow for its topics: it gets no more. */
+  cut(): void;
   /** All topics are finished and everything was handed over. The reader has left already. */
   finish(position: string): void;
 }

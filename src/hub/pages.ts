@@ -41,7 +41,11 @@ export class SharedPage {
   /** The page for somebody who may not see all of it. */
   without(hides: (entry: LogEntry) => boolean): SharedPage {
     const entries = this.page.entries.filter((entry) => !hides(entry));
-    if (entries.length === this.page.entries.length) return this;
+    return entries.length === this.page.entries.length ? this : this.with(entries);
+  }
+
+  /** The page with other entries. */
+  with(entries: readonly LogEntry[]): SharedPage {
     return new SharedPage({ ...this.page, entries }, this.#epochs, this.#compaction);
   }
 

@@ -3,13 +3,17 @@ import { joinPulse, leavePulse, PulseMember } from "../session/pulse.ts";
 import { report } from "../session/report.ts";
 import { type Audience, RETRY_READ_MS } from "./audience.ts";
 import type { Frame } from "./frame.ts";
-import type { TopicState } from "./log.ts";
+import type { Page, TopicState } from "./log.ts";
 import type { Outlet } from "./outlet.ts";
 import type { SharedPage } from "./pages.ts";
 import type { Slice, Work } from "./pump.ts";
+import { LatestByKey, type SlowPolicies } from "./slow.ts";
 
 /** How often a reader is told of a position that moved without an event for it. Less than a heartbeat, which it saves. */
 const CHECKPOINT_MS = 10_000;
+
+/** In place of an index: the reader was live, and the ring has passed it. */
+const PASSED = -1;
 
 /** What a reader needs to begin. */
 export interface ReaderStart {
@@ -78,6 +82,7 @@ export class Reader extends PulseMember implements Work {
     if (this.#left) return;
     this.#left = true;
     leavePulse(this);
+    this.audience.slow?.forget(this);
     this.audience.remove(this);
   }
 
@@ -99,13 +104,21 @@ export class Reader extends PulseMember implements Work {
 
   /** Hands over what the ring holds for it, as long as there is room. */
   advance(slice: Slice): void {
-    if (this.#fromLog || this.#left) return;
+    if (this.#left) return;
     const { audience, outlet } = this;
+    if (this.#fromLog) {
+      if (audience.slow !== undefined) this.#onFull(audience.slow);
+      return;
+    }
     const { ring } = audience;
     while (this.index < ring.end) {
-      if (outlet.full) return;
+      if (outlet.full) {
+        if (audience.slow !== undefined) this.#onFull(audience.slow);
+        return;
+      }
       if (this.index < ring.start) {
         this.#fromLog = true;
+        this.index = PASSED;
         this.#follow();
         return;
       }
@@ -124,6 +137,7 @@ export class Reader extends PulseMember implements Work {
       // What it was given may have ended it.
       if (this.#left) return;
     }
+    audience.slow?.forget(this);
     if (audience.isFinished) this.#finishAt(this.position);
   }
 
@@ -131,6 +145,7 @@ export class Reader extends PulseMember implements Work {
   onHole(): void {
     this.cursor = this.position;
     this.#fromLog = true;
+    this.index = 0;
   }
 
   /** The log's data is not what it was: what comes is as at a first opening. */
@@ -162,6 +177,8 @@ export class Reader extends PulseMember implements Work {
     try {
       while (this.#fromLog && !this.#left && !this.outlet.full) {
         const epoch = this.#epoch;
+        const slow = this.#slowPolicies();
+        if (slow !== undefined && (await this.#fallBehind(slow))) continue;
         const page = await this.audience.readPage(this.cursor, this.outlet.compaction);
         if (this.#left || epoch !== this.#epoch) continue;
         this.#takePage(page);
@@ -177,33 +194,128 @@ export class Reader extends PulseMember implements Work {
 
   #takePage(shared: SharedPage): void {
     const { page } = shared;
+    this.#notePage(page, () => false);
+    this.#handOver(this.#withoutDropped(shared));
+    this.cursor = page.through;
+  }
+
+  #notePage(page: Page, isLossy: (topic: string) => boolean): void {
     this.audience.note(page.topics);
     page.topics.forEach((state, index) => {
-      this.#tellIfTrimmed(this.audience.topics[index] as string, state, page.head);
+      const topic = this.audience.topics[index] as string;
+      if (!isLossy(topic)) this.#tellIfTrimmed(topic, state, page.head);
     });
-    if (page.entries.length > 0) {
-      this.audience.meter.delivered += this.outlet.takePage(shared);
-      this.#known = page.entries.at(-1)?.sequence ?? this.#known;
+  }
+
+  #handOver(shared: SharedPage): void {
+    const last = shared.page.entries.at(-1);
+    if (last === undefined) return;
+    this.audience.meter.delivered += this.outlet.takePage(shared);
+    this.#known = last.sequence;
+  }
+
+  /** Events wait: where there is no room for them, and it is not the past that is read, it is behind from now on. */
+  #onFull(slow: SlowPolicies): void {
+    if (!this.outlet.full || (this.#fromLog && this.index !== PASSED)) return;
+    slow.noteFull(this);
+    // Who takes nothing at all is only ever met while it has no room.
+    if (this.index >= this.audience.ring.start || !slow.isSlow(this)) return;
+    if (this.#lostTopics().some((topic) => slow.of(topic) === "disconnect")) this.outlet.cut();
+  }
+
+  /** The policies that hold for it now, if any. Who wants the past in fewer words gets all of it in fewer words. */
+  #slowPolicies(): SlowPolicies | undefined {
+    const { slow } = this.audience;
+    return slow?.isSlow(this) === true && this.outlet.compaction === undefined ? slow : undefined;
+  }
+
+  /** The topics of which events have left the ring that were neither handed over nor told to be missing. */
+  #lostTopics(): string[] {
+    const { topics, ring } = this.audience;
+    return topics.filter((topic) => (ring.lost?.get(topic) ?? 0) > this.#knownOf(topic));
+  }
+
+  /** Does what the policies say. Returns whether that was all, so that no page has to be read for now. */
+  async #fallBehind(slow: SlowPolicies): Promise<boolean> {
+    const { audience, outlet } = this;
+    const lost = this.#lostTopics();
+    if (lost.some((topic) => slow.of(topic) === "disconnect")) {
+      outlet.cut();
+      return true;
     }
-    this.cursor = page.through;
+    const dropped = lost.filter((topic) => slow.of(topic) === "dropOldest");
+    for (const topic of dropped) this.#drop(topic);
+    if (dropped.length > 0 && dropped.length === lost.length) {
+      this.cursor = audience.ring.base;
+      this.#goOver();
+      return true;
+    }
+    const keyed = lost.filter((topic) => slow.of(topic) === "latestByKey");
+    if (keyed.length === 0) return false;
+    for (const topic of keyed) audience.meter.dropped(topic, "latestByKey");
+    await this.#takeLatest(slow);
+    return true;
+  }
+
+  #drop(topic: string): void {
+    const { audience } = this;
+    this.#tellGap(audience.overflowOf(topic, this.#knownOf(topic)));
+    audience.meter.dropped(topic, "dropOldest");
+    this.#told ??= new Map();
+    this.#told.set(topic, audience.ring.base);
+  }
+
+  /** Reads what it fell behind by, and hands over the newest of each key. */
+  async #takeLatest(slow: SlowPolicies): Promise<void> {
+    const { audience } = this;
+    const epoch = this.#epoch;
+    const latest = new LatestByKey(slow);
+    let after = this.cursor;
+    let shared: SharedPage;
+    do {
+      shared = await audience.readPage(after);
+      if (this.#left || epoch !== this.#epoch) return;
+      this.#notePage(shared.page, (topic) => slow.of(topic) === "latestByKey");
+      for (const entry of this.#withoutDropped(shared).page.entries) latest.add(entry);
+      after = shared.page.through;
+    } while (after < audience.ring.base && !latest.isFull);
+    this.#handOver(shared.with(latest.entries));
+    this.cursor = after;
+    if (!this.#left && after >= audience.ring.base) this.#goOver();
+  }
+
+  /** The page without what the reader was told to be dropped. */
+  #withoutDropped(shared: SharedPage): SharedPage {
+    const { slow } = this.audience;
+    const told = this.#told;
+    if (slow === undefined || told === undefined) return shared;
+    return shared.without(
+      ({ topic, sequence }) => slow.of(topic) === "dropOldest" && sequence <= (told.get(topic) ?? 0),
+    );
   }
 
   /** From the log to the ring, which holds everything after the cursor. */
   #goOver(): void {
     const { audience } = this;
     this.#fromLog = false;
-    this.#told = undefined;
+    // Where a policy may hold, what was passed over is asked for again.
+    if (audience.slow === undefined) this.#told = undefined;
     this.index = audience.ring.indexAfter(this.cursor);
     if (!audience.isFinished) this.#checkpoint();
     this.wake();
   }
 
   #tellIfTrimmed(topic: string, state: TopicState, head: number): void {
-    const knownTo = Math.max(this.cursor, this.#told?.get(topic) ?? 0);
+    const knownTo = this.#knownOf(topic);
     if (state.trimmedThrough <= knownTo) return;
     this.#told ??= new Map();
     this.#told.set(topic, state.trimmedThrough);
     this.#tellGap(this.audience.gapOf(topic, state, knownTo, head));
+  }
+
+  /** The sequence through which the other side has a topic's events, or knows that it has not. */
+  #knownOf(topic: string): number {
+    return Math.max(this.cursor, this.#told?.get(topic) ?? 0);
   }
 
   #tellGap(gap: GapData): void {

@@ -23,15 +23,18 @@ export class Ring {
   base: number;
   /** All that was ever pushed: one for each frame and one for each 2 kB in it. What publishers are held back by. */
   weight = 0;
+  /** By topic, the last sequence that has left; kept where somebody asks what a reader has lost. */
+  readonly lost: Map<string, number> | undefined;
   readonly #frames = new Deque<Frame>();
   readonly #maxBytes: number;
   #bytes = 0;
   /** Joined writes by the index where they begin, good until the next push. */
   #blocks: Map<number, Block> | undefined;
 
-  constructor(base: number, maxBytes: number) {
+  constructor(base: number, maxBytes: number, keepsLost = false) {
     this.base = base;
     this.#maxBytes = maxBytes;
+    this.lost = keepsLost ? new Map() : undefined;
   }
 
   /** The index after the newest frame. */
@@ -57,6 +60,15 @@ export class Ring {
     return this.start + indexAfter(this.#frames, sequence);
   }
 
+  /** The first frame of a topic that is held. */
+  firstOf(topic: string): Frame | undefined {
+    for (let index = this.start; index < this.end; index++) {
+      const frame = this.at(index);
+      if (frame?.entry.topic === topic) return frame;
+    }
+    return undefined;
+  }
+
   /** The frames from `from` on as one write: made once for all readers that stand there. */
   block(from: number): Block {
     this.#blocks ??= new Map();
@@ -78,6 +90,7 @@ export class Ring {
   jump(base: number): void {
     this.start = this.end + 1;
     this.#frames.clear();
+    this.lost?.clear();
     this.#blocks = undefined;
     this.#bytes = 0;
     this.base = base;
@@ -87,6 +100,7 @@ export class Ring {
     const frame = this.#frames.shift() as Frame;
     this.start++;
     this.base = frame.sequence;
+    this.lost?.set(frame.entry.topic, frame.sequence);
     this.#bytes -= frame.size;
   }
 

@@ -54,6 +54,11 @@ export class SessionOutlet implements Outlet {
     this.#session.write(checkpointBlock(position));
   }
 
+  cut(): void {
+    // What waits for the client would not leave any more.
+    this.#session.end("slow", { destroy: true });
+  }
+
   finish(position: string): void {
     this.#session.write(encodeEvent({ event: END_EVENT, data: "{}", id: position }));
     this.#session.end("finished");

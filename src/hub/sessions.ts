@@ -8,7 +8,7 @@ import type { Meter } from "./meter.ts";
 import type { Reader } from "./reader.ts";
 import { checkpointBlock } from "./session-outlet.ts";
 
-/** Times are kept as whole milliseconds after this one, which V8 holds in the object itself. */
+/** Times are kept as whole milliseconds after this one: V8 holds small integers in the object itself. */
 const CLOCK_ZERO = /* @__PURE__ */ Date.now();
 
 /** What a hub knows of an open session. */
@@ -45,7 +45,8 @@ class Entry implements SessionOwner {
   readonly session: Session;
   readonly reader: Reader;
   readonly key: string | undefined;
-  readonly #openedAt = Date.now() - CLOCK_ZERO;
+  // What a subtraction gives is kept beside the object, however small and whole; what `floor` gives is not.
+  readonly #openedAt = Math.floor(Date.now() - CLOCK_ZERO);
   readonly #sessions: Sessions;
   #deadline: Deadline | undefined;
 
