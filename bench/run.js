@@ -14,6 +14,8 @@ import { benchFanout } from "./rows/fanout.js";
 import { benchIdle } from "./rows/idle.js";
 import { benchPace } from "./rows/pace.js";
 import { benchParsers } from "./rows/parser.js";
+import { benchReplay } from "./rows/replay.js";
+import { benchStalled } from "./rows/stalled.js";
 import { benchTokens } from "./rows/tokens.js";
 import { benchTopics } from "./rows/topics.js";
 
@@ -37,6 +39,8 @@ const rows = {
   topics: benchTopics,
   delay: benchDelay,
   pace: benchPace,
+  stalled: benchStalled,
+  replay: benchReplay,
   tokens: benchTokens,
   idle: benchIdle,
   parser: benchParsers,

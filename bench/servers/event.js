@@ -2,14 +2,14 @@ const DIGITS = 19;
 
 /**
  * The data of one event: its JSON is `bytes` long and holds the load generator's marker (`~`) once, followed by
- * the time of publishing.
+ * the time of publishing, or another one that is given.
  *
  * @param {number} bytes
- * @returns {() => { t: string, pad: string }}
+ * @returns {(ns?: bigint) => { t: string, pad: string }}
  */
 export function eventData(bytes) {
   const pad = "x".repeat(Math.max(0, bytes - '{"t":"~","pad":""}'.length - DIGITS));
-  return () => ({ t: `~${process.hrtime.bigint().toString().padStart(DIGITS, "0")}`, pad });
+  return (ns = process.hrtime.bigint()) => ({ t: `~${ns.toString().padStart(DIGITS, "0")}`, pad });
 }
 
 const WORDS = [

@@ -8,7 +8,8 @@ import { eventData, turn } from "./event.js";
  * @property {number} [events] or until there were so many
  * @property {number} [bytes] of each event's data
  * @property {number} [burst] events for each turn of the event loop, where the subject doesn't press back
- * @property {number} [everyMs] one event so often; else one after the other
+ * @property {number} [everyMs] one event so often, timed from when it was due, lest an event loop that is held up
+ *   goes unnoticed; else one after the other
  * @property {string[]} [topics] published to in turn
  * @property {boolean} [loopDelay] has the event loop's delay told
  */
@@ -26,15 +27,19 @@ export async function publish(subject, options) {
   const loop = options.loopDelay ? monitorEventLoopDelay({ resolution: 1 }) : undefined;
   const cpu = subject.cpuUs?.() ?? ownCpuUs();
   const began = performance.now();
+  const beganNs = process.hrtime.bigint();
+  /** @param {number} index */
+  const dueNs = (index) => (everyMs > 0 ? beganNs + BigInt(index * everyMs * 1e6) : undefined);
   let published = 0;
   let last;
   loop?.enable();
   while (published < events && performance.now() - began < ms) {
     const topic = /** @type {string} */ (topics[published % topics.length]);
-    if (subject.pressesBack) last = await subject.publish(makeData(), topic);
-    else void subject.publish(makeData(), topic);
+    const data = makeData(dueNs(published));
+    if (subject.pressesBack) last = await subject.publish(data, topic);
+    else void subject.publish(data, topic);
     published++;
-    if (everyMs > 0) await delay(Math.max(0, began + published * everyMs - performance.now()));
+    if (everyMs > 0) await until(began + published * everyMs);
     else if (!subject.pressesBack && published % burst === 0) await turn();
   }
   loop?.disable();
@@ -45,6 +50,13 @@ export async function publish(subject, options) {
     ...(typeof last === "string" && { last }),
     ...(loop && { loop: described(loop) }),
   };
+}
+
+/** Never too early, as a timer alone may be by a fraction of a millisecond. @param {number} due */
+async function until(due) {
+  for (let left = due - performance.now(); left > 0; left = due - performance.now()) {
+    await delay(Math.ceil(left));
+  }
 }
 
 export function ownCpuUs() {

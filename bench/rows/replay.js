@@ -1,0 +1,139 @@
+import { aimsTable, atLeast, atMost } from "../lib/aims.js";
+import { interleaved, openAll, sized, withServer } from "../lib/measure.js";
+import { median, pairedRatio } from "../lib/stats.js";
+import { ms, times, whole } from "../lib/table.js";
+import { startOurs } from "../peers.js";
+
+/**
+ * Everybody comes back at once, as after a deploy, each with the cursor from before the last 100 events, while others are
+ * sent live events on another topic. What only opening so many connections costs these is shown, too.
+ */
+
+const BYTES = 150;
+const PAST = 100;
+const LIVE = 500;
+const LIVE_EVERY_MS = 5;
+/** How long the live subscribers are watched where nobody comes back. */
+const QUIET_MS = 1500;
+const WITHIN_MS = 30_000;
+
+const QUIET = "nobody returns";
+const OPENING = "they return, having missed nothing";
+const REPLAY = "they return, having missed 100 events";
+
+const SUBJECTS = [
+  { label: QUIET, returning: false, missed: 0 },
+  { label: OPENING, returning: true, missed: 0 },
+  { label: REPLAY, returning: true, missed: PAST },
+];
+
+/**
+ * What the live subscribers see while others come back.
+ *
+ * @param {import("../run.js").Bench} bench
+ * @param {typeof SUBJECTS[number]} subject
+ * @param {number} connections
+ */
+function measure(bench, { returning, missed }, connections) {
+  const quietMs = bench.quick ? 200 : QUIET_MS;
+  return withServer(bench, startOurs, async (pair) => {
+    const { server, clients } = pair;
+    const live = Math.min(LIVE, connections);
+    await openAll(pair, { group: "live", paths: "/events?topics=live", count: live, every: 7 });
+    const { last: cursor } = await server.call("publish", { topics: ["past"], events: 1, bytes: BYTES });
+    const { last: head } = await server.call("publish", { topics: ["past"], events: PAST, bytes: BYTES });
+    const path = `/events?topics=past&lastEventId=${missed > 0 ? cursor : head}`;
+    // Warm: a tenth of them come, read, and leave; the live topic is warm after as long again.
+    const few = Math.ceil(connections / 10);
+    await openAll(pair, { group: "warm up", paths: path, count: few });
+    await clients.call("drain", { group: "warm up", events: few * missed, withinMs: WITHIN_MS });
+    await clients.call("close", { group: "warm up" });
+    await server.call("publish", { topics: ["live"], ms: quietMs / 2, everyMs: LIVE_EVERY_MS, bytes: BYTES });
+
+    await clients.call("mark", { group: "live" });
+    const ms = returning ? WITHIN_MS : quietMs;
+    const publishing = { topics: ["live"], ms, everyMs: LIVE_EVERY_MS, bytes: BYTES };
+    let over = false;
+    // The process is ended before it is done, where the returning clients are.
+    const published = server
+      .call("publish", publishing)
+      .catch(() => undefined)
+      .finally(() => {
+        over = true;
+      });
+    const got = returning ? await comeBack(pair, path, connections, missed) : undefined;
+    if (!returning) await published;
+    else if (over) throw new Error(`not done after ${WITHIN_MS / 1000} s`);
+    const seen = await clients.call("drain", { group: "live" });
+    return { ...got, p50Us: seen.p50Us, p99Us: seen.p99Us };
+  });
+}
+
+/**
+ * @param {import("../lib/measure.js").Pair} pair
+ * @param {string} path
+ * @param {number} connections
+ * @param {number} missed
+ */
+async function comeBack(pair, path, connections, missed) {
+  const events = connections * missed;
+  const opened = await openAll(pair, {
+    group: "returning",
+    paths: path,
+    count: connections,
+    parallel: Math.min(connections, 4000),
+  });
+  const got = await pair.clients.call("drain", { group: "returning", events, withinMs: WITHIN_MS });
+  return {
+    openedMs: opened.ms,
+    doneMs: missed > 0 ? got.lastMs : opened.ms,
+    perSecond: (got.delivered / got.lastMs) * 1000,
+    lost: events - got.delivered,
+  };
+}
+
+/** @param {import("../run.js").Bench} bench */
+export async function benchReplay(bench) {
+  const connections = sized(bench, 5000);
+  const rounds = await interleaved(bench, "replay", SUBJECTS, (subject) =>
+    measure(bench, subject, connections),
+  );
+  const results = SUBJECTS.map(({ label }) => {
+    const all = rounds.get(label) ?? [];
+    /** @param {keyof typeof all[number]} key */
+    const of = (key) => median(all.map((round) => round[key] ?? Number.NaN));
+    return {
+      label,
+      connections,
+      openedMs: of("openedMs"),
+      doneMs: of("doneMs"),
+      perSecond: of("perSecond"),
+      liveP50Us: of("p50Us"),
+      liveP99Us: of("p99Us"),
+      lost: all.reduce((sum, { lost = 0 }) => sum + lost, 0),
+      rounds: all,
+    };
+  });
+  const p99 = (/** @type {string} */ label) => (rounds.get(label) ?? []).map(({ p99Us }) => p99Us);
+  const table = {
+    title: `${whole(connections)} clients return at once, ${PAST} events of ${BYTES} bytes behind; ${whole(LIVE)} others have one every ${LIVE_EVERY_MS} ms`,
+    header: ["", "all open after", "all read after", "events/s", "lost", "live p50", "live p99", "× quiet"],
+    rows: results.map((r) => [
+      r.label,
+      ms(r.openedMs * 1000),
+      ms(r.doneMs * 1000),
+      r.perSecond > 0 ? whole(r.perSecond) : "–",
+      whole(r.lost),
+      ms(r.liveP50Us),
+      ms(r.liveP99Us),
+      times(pairedRatio(p99(r.label), p99(QUIET))),
+    ]),
+  };
+  const replayed = results.find(({ label }) => label === REPLAY);
+  const aims = [
+    atLeast("events/s, from the first connection on", replayed?.perSecond, 500_000, whole),
+    atMost("live p99 beside nobody returning", pairedRatio(p99(REPLAY), p99(QUIET)), 2, times),
+    atMost("live p99 beside returning to nothing", pairedRatio(p99(REPLAY), p99(OPENING)), 2, times),
+  ];
+  return { results, aims, tables: [table, aimsTable(aims)] };
+}
