@@ -26,9 +26,7 @@ export class NodeSink implements Sink {
   readonly #socket: Socket | undefined;
   /** What the transport has not been handed yet, if it ever was busy. */
   #held: ByteQueue | undefined;
-  #awaitsDrain = false;
-  #ending = false;
-  #closed = false;
+  #state: "open" | "ending" | "ended" | "closed" = "open";
 
   constructor(owner: SinkOwner, response: NodeResponse) {
     this.#owner = owner;
@@ -55,7 +53,7 @@ export class NodeSink implements Sink {
   }
 
   writeText(text: string): number {
-    if (this.#closed) return 0;
+    if (this.#state === "closed") return 0;
     if (this.#socket === undefined) {
       const bytes = Buffer.from(text);
       this.#put(bytes);
@@ -67,12 +65,12 @@ export class NodeSink implements Sink {
   }
 
   writeShared(shared: SharedBytes): void {
-    if (!this.#closed) this.#put(this.#socket === undefined ? shared.bytes : shared.chunked);
+    if (this.#state !== "closed") this.#put(this.#socket === undefined ? shared.bytes : shared.chunked);
   }
 
   end(): void {
-    if (this.#closed) return;
-    this.#ending = true;
+    if (this.#state === "closed") return;
+    this.#state = "ending";
     if (this.#heldLength === 0) this.#finish();
   }
 
@@ -83,12 +81,12 @@ export class NodeSink implements Sink {
 
   /** The transport is gone. @internal */
   closed(reason: "disconnected" | "write-failed"): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    if (this.#awaitsDrain) {
-      const source: Marked = this.#drainSource;
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    const source: Marked = this.#drainSource;
+    if (source[AWAITING] === this) {
       source.off("drain", onDrain);
-      source[SINK] = undefined;
+      source[AWAITING] = undefined;
     }
     this.#response.off("close", onClose);
     // The error listener stays: a late error of a response without one would end the process.
@@ -99,9 +97,9 @@ export class NodeSink implements Sink {
 
   /** The transport took what it held. @internal */
   drained(): void {
-    if (this.#closed) return;
+    if (this.#state === "closed") return;
     this.#feed();
-    if (this.#ending && this.#heldLength === 0) this.#finish();
+    if (this.#state === "ending" && this.#heldLength === 0) this.#finish();
     else if (!this.full) this.#owner.onSinkDrain();
   }
 
@@ -127,9 +125,8 @@ export class NodeSink implements Sink {
   get #needsDrain(): boolean {
     const source: Writable & Marked = this.#drainSource;
     if (!source.writableNeedDrain) return false;
-    if (!this.#awaitsDrain) {
-      this.#awaitsDrain = true;
-      source[SINK] = this;
+    if (source[AWAITING] !== this) {
+      source[AWAITING] = this;
       source.on("drain", onDrain);
     }
     return true;
@@ -147,7 +144,7 @@ export class NodeSink implements Sink {
 
   #feed(): void {
     const held = this.#held;
-    while (held !== undefined && held.length > 0 && !this.#closed && !this.#busy) {
+    while (held !== undefined && held.length > 0 && this.#state !== "closed" && !this.#busy) {
       // Somebody else's end has come in the middle, of a chunk even: what follows would be taken for its rest.
       if (this.#response.writableEnded) this.closed("write-failed");
       else this.#write(held.take());
@@ -171,7 +168,7 @@ export class NodeSink implements Sink {
   }
 
   #finish(): void {
-    this.#ending = false;
+    this.#state = "ended";
     closeSocketIfServerCloses(this.#response);
     this.#attempt(() => this.#response.end());
   }
@@ -190,11 +187,16 @@ export class NodeSink implements Sink {
 // Listeners are shared by all sinks, which they find by a mark on the emitter: with ten thousand connections, a
 // closure for each event of each would be a good part of an idle session's memory.
 const SINK = Symbol("everstream.sink");
+/** The sink that listens for `drain`. */
+const AWAITING = Symbol("everstream.awaiting");
 
-type Marked = { [SINK]?: NodeSink | undefined } & Pick<NodeJS.EventEmitter, "on" | "off">;
+type Marked = { [SINK]?: NodeSink; [AWAITING]?: NodeSink | undefined } & Pick<
+  NodeJS.EventEmitter,
+  "on" | "off"
+>;
 
 function onDrain(this: Marked): void {
-  this[SINK]?.drained();
+  this[AWAITING]?.drained();
 }
 
 function onClose(this: Marked): void {

@@ -4,6 +4,7 @@ import type { CloseReason } from "./close-reason.ts";
 import { drainSpread } from "./drain-spread.ts";
 import type { SessionSettings } from "./options.ts";
 import { joinPulse, leavePulse, PulseMember, pulseSize } from "./pulse.ts";
+import { type CloseListener, deferred, SessionExtras } from "./session-extras.ts";
 import type { SharedBytes, Sink, SinkCloseReason, SinkOwner } from "./sink.ts";
 import { atTurnEnd, breathe } from "./turn.ts";
 
@@ -18,8 +19,6 @@ const SERVER_CHECK_MS = 1000;
  */
 const MAX_LATE_WRITES = 10_000;
 const LATE_PAUSE_MS = 1000;
-
-export type CloseListener = (reason: CloseReason) => void;
 
 /** Whom a session reports to, as an object that its owner has anyway: closures would cost each session their memory. */
 export interface SessionOwner {
@@ -42,19 +41,11 @@ export class Session extends PulseMember implements SinkOwner {
   owner: SessionOwner | undefined;
 
   #sink: Sink | undefined;
+  /** Text that waits for the turn's end. */
   #joined = "";
-  #inTurn = false;
   #reason: CloseReason | undefined;
-  #controller: AbortController | undefined;
-  #listeners: Set<CloseListener> | undefined;
-  #drained: { promise: Promise<void>; resolve: () => void } | undefined;
   #lastWriteAt: number;
-  /** Since when the sink has held bytes without taking one; 0 when it holds none. */
-  #stuckSince = 0;
-  #written = 0;
-  /** How many writes came after the end. */
-  #lateWrites = 0;
-  #delivered = 0;
+  #extras: SessionExtras | undefined;
 
   constructor(settings: SessionSettings) {
     super();
@@ -93,11 +84,12 @@ export class Session extends PulseMember implements SinkOwner {
 
   /** Aborted at the end of the session, whatever ended it. Made when first asked for. */
   get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController();
-      if (this.#reason !== undefined) this.#controller.abort(endedError(this.#reason));
+    const extras = this.#withExtras();
+    if (extras.controller === undefined) {
+      extras.controller = new AbortController();
+      if (this.#reason !== undefined) extras.controller.abort(endedError(this.#reason));
     }
-    return this.#controller.signal;
+    return extras.controller.signal;
   }
 
   /** Calls `listener` once at the end; at once where the end has been. Returns how to take it back. */
@@ -106,20 +98,18 @@ export class Session extends PulseMember implements SinkOwner {
       listener(this.#reason);
       return () => undefined;
     }
-    this.#listeners ??= new Set();
-    this.#listeners.add(listener);
-    return () => this.#listeners?.delete(listener);
+    const extras = this.#withExtras();
+    extras.listeners ??= new Set();
+    extras.listeners.add(listener);
+    return () => extras.listeners?.delete(listener);
   }
 
   /** Writes text, joined with this turn's other writes. After the end it does nothing. */
   write(text: string): void {
     if (this.#reason !== undefined || this.#overflows()) return;
+    if (this.#joined === "") atTurnEnd(this);
     this.#joined += text;
     if (this.#joined.length >= JOIN_LIMIT) this.#flush();
-    else if (!this.#inTurn) {
-      this.#inTurn = true;
-      atTurnEnd(this);
-    }
   }
 
   /** Writes bytes now, after whatever text waits for the turn's end. After the end it does nothing. */
@@ -138,10 +128,13 @@ export class Session extends PulseMember implements SinkOwner {
    * gone round, where writers have had this turn to themselves for long enough.
    */
   ready(): Promise<void> {
-    if (this.#reason !== undefined) return this.#lateWrites++ < MAX_LATE_WRITES ? breathe() : latePause();
+    if (this.#reason !== undefined) {
+      return this.#withExtras().lateWrites++ < MAX_LATE_WRITES ? breathe() : latePause();
+    }
     if (!this.#sink?.full || this.pending <= this.settings.highWaterMark) return breathe();
-    this.#drained ??= deferred();
-    return this.#drained.promise;
+    const extras = this.#withExtras();
+    extras.drained ??= deferred();
+    return extras.drained.promise;
   }
 
   /**
@@ -162,15 +155,12 @@ export class Session extends PulseMember implements SinkOwner {
 
   /** Called when the turn ends. */
   onTurnEnd(): void {
-    this.#inTurn = false;
     this.#flush();
   }
 
   /** Called by the sink when it takes more again. */
   onSinkDrain(): void {
-    this.#stuckSince = 0;
-    this.#drained?.resolve();
-    this.#drained = undefined;
+    this.#extras?.onDrain();
     this.owner?.onSessionDrain();
   }
 
@@ -227,26 +217,33 @@ export class Session extends PulseMember implements SinkOwner {
 
   #wrote(length: number, sink: Sink): void {
     this.#lastWriteAt = nowMs();
-    this.#written += length;
-    if (this.#stuckSince === 0 && sink.pending > 0) {
-      this.#stuckSince = this.#lastWriteAt;
-      this.#delivered = this.#written - sink.pending;
-    }
+    const held = this.#extras?.held;
+    if (held !== undefined) held.written += length;
+    else if (sink.pending > 0) this.#hold(this.#lastWriteAt, sink);
+  }
+
+  #hold(since: number, { pending }: Sink): void {
+    this.#withExtras().held = { since, written: pending, taken: 0 };
   }
 
   #isStalled(now: number, sink: Sink): boolean {
+    const held = this.#extras?.held;
     if (sink.pending === 0) {
-      this.#stuckSince = 0;
+      if (this.#extras !== undefined) this.#extras.held = undefined;
       return false;
     }
-    const delivered = this.#written - sink.pending;
-    if (this.#stuckSince === 0 || delivered !== this.#delivered) {
-      this.#stuckSince = now;
-      this.#delivered = delivered;
+    if (held === undefined) {
+      this.#hold(now, sink);
+      return false;
+    }
+    const taken = held.written - sink.pending;
+    if (taken !== held.taken) {
+      held.since = now;
+      held.taken = taken;
       return false;
     }
     const { stallTimeoutMs } = this.settings;
-    return stallTimeoutMs > 0 && now - this.#stuckSince >= stallTimeoutMs;
+    return stallTimeoutMs > 0 && now - held.since >= stallTimeoutMs;
   }
 
   #nextPulse(now: number): number {
@@ -261,16 +258,22 @@ export class Session extends PulseMember implements SinkOwner {
   }
 
   #settle(reason: CloseReason): void {
-    this.#drained?.resolve();
-    this.#drained = undefined;
+    const extras = this.#extras;
+    extras?.releaseWriters();
     const { owner } = this;
     this.owner = undefined;
     // Before the listeners, some of which pass the signal's reason on.
-    this.#controller?.abort(endedError(reason));
+    extras?.controller?.abort(endedError(reason));
     owner?.onSessionClose(reason);
-    const listeners = this.#listeners;
-    this.#listeners = undefined;
-    if (listeners !== undefined) for (const listener of listeners) listener(reason);
+    const listeners = extras?.listeners;
+    if (extras === undefined || listeners === undefined) return;
+    extras.listeners = undefined;
+    for (const listener of listeners) listener(reason);
+  }
+
+  #withExtras(): SessionExtras {
+    this.#extras ??= new SessionExtras();
+    return this.#extras;
   }
 }
 
@@ -285,14 +288,6 @@ function latePause(): Promise<void> {
     // Node's timers, but not the web's, would keep the process alive.
     if (typeof timer === "object") (timer as NodeJS.Timeout).unref();
   });
-}
-
-function deferred(): { promise: Promise<void>; resolve: () => void } {
-  let resolve: () => void = () => undefined;
-  const promise = new Promise<void>((done) => {
-    resolve = done;
-  });
-  return { promise, resolve };
 }
 
 function endedError(reason: CloseReason): EverstreamError {

@@ -129,7 +129,8 @@ class HeldSocket extends Duplex {
   }
 }
 
-test("the owner is told when there is room again, also while a little is left", async () => {
+/** A sink over a socket that takes what it is told to; the headers are through. */
+async function openHeld() {
   const response = new ServerResponse({
     method: "GET",
     httpVersionMajor: 1,
@@ -140,7 +141,11 @@ test("the owner is told when there is room again, also while a little is left", 
   response.flushHeaders();
   await socket.accept();
   const owner = { onSinkDrain: vi.fn(), onSinkClose: vi.fn() } satisfies SinkOwner;
-  const sink = new NodeSink(owner, response);
+  return { response, socket, owner, sink: new NodeSink(owner, response) };
+}
+
+test("the owner is told when there is room again, also while a little is left", async () => {
+  const { socket, owner, sink } = await openHeld();
   sink.writeText("x".repeat(20_000));
   sink.writeText("a little");
   expect([sink.full, owner.onSinkDrain.mock.calls.length]).toEqual([true, 0]);
@@ -151,6 +156,26 @@ test("the owner is told when there is room again, also while a little is left", 
   await socket.accept();
   expect(socket.taken.at(-1)).toBe("8\r\na little\r\n");
   expect(sink.pending).toBe(0);
+});
+
+test("room is listened for by who was held up alone, once, and no longer than the response lives", async () => {
+  const { response, socket, owner, sink } = await openHeld();
+  // Node's own is there, or is not.
+  const before = socket.listenerCount("drain");
+  sink.writeText("a little");
+  expect(sink.full).toBe(false);
+  await socket.accept();
+  expect(socket.listenerCount("drain")).toBe(before);
+  for (let round = 1; round <= 2; round++) {
+    sink.writeText("x".repeat(20_000));
+    expect(sink.full).toBe(true);
+    expect(socket.listenerCount("drain")).toBe(before + 1);
+    await socket.accept();
+    expect(owner.onSinkDrain).toHaveBeenCalledTimes(round);
+  }
+  response.emit("close");
+  expect(owner.onSinkClose).toHaveBeenCalledExactlyOnceWith("disconnected");
+  expect(socket.listenerCount("drain")).toBe(before);
 });
 
 test("a response that somebody ends while a chunk is half written takes its connection along", async () => {
