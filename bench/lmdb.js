@@ -2,7 +2,8 @@
  * Durable publishing beside lmdb itself, in one run: so many publishers, each waiting for its last event to be on disk
  * before it publishes the next. Then reading it all back. Needs the built package.
  *
- * `node bench/lmdb.js [--events 20000] [--publishers 64] [--rounds 5] [--path /a/folder/on/the/disk]`
+ * `node bench/lmdb.js [--events 20000] [--publishers 64] [--rounds 5] [--path /a/folder/on/the/disk]`. With `--json` it
+ * says the rounds' figures on one line, for the row `durable` of `npm run bench`.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,8 +12,9 @@ import { parseArgs } from "node:util";
 import { open } from "lmdb";
 import { createHub } from "../dist/index.js";
 import { lmdbLog } from "../dist/logs/lmdb.js";
-import { median, pairedRatio, rotated } from "./lib/stats.js";
-import { number, percent, section, whole } from "./lib/table.js";
+import { durableTable, HUB_PUBLISH, RAW_LMDB } from "./lib/durable.js";
+import { rotated } from "./lib/stats.js";
+import { asText } from "./lib/table.js";
 
 const { values } = parseArgs({
   options: {
@@ -20,6 +22,7 @@ const { values } = parseArgs({
     publishers: { type: "string", default: "64" },
     rounds: { type: "string", default: "5" },
     path: { type: "string", default: tmpdir() },
+    json: { type: "boolean", default: false },
   },
 });
 const events = Number(values.events);
@@ -31,7 +34,6 @@ const TEXT = "x".repeat(150);
 const RECORD = Buffer.alloc(185, "x");
 const TOPICS = [1, 64];
 const KEEP_ALL = { maxEvents: 1e9, maxBytes: 1e12 };
-const RAW = "lmdb: put, then flushed";
 
 /**
  * Has all publishers publish in turns until all events are out.
@@ -136,9 +138,9 @@ async function measureHub(folder, topics) {
 }
 
 const SUBJECTS = [
-  { name: RAW, measure: measureRaw },
+  { name: RAW_LMDB, measure: measureRaw },
   { name: "lmdbLog: append", measure: measureLog },
-  { name: "hub.publish", measure: measureHub },
+  { name: HUB_PUBLISH, measure: measureHub },
 ];
 
 /** All subjects in every round, each time another one first. */
@@ -157,23 +159,13 @@ async function measureAll(topics) {
   return results;
 }
 
-function tableOf(topics, results) {
-  const of = (name, figure) => results.get(name).map((result) => result[figure]);
-  const rows = SUBJECTS.map(({ name }) => [
-    name,
-    whole(median(of(name, "perSecond"))),
-    percent(pairedRatio(of(name, "perSecond"), of(RAW, "perSecond"))),
-    number(median(of(name, "p50Ms"))),
-    number(median(of(name, "p99Ms"))),
-    number(median(of(name, "commitSize"))),
-    whole(median(of(name, "readPerSecond"))),
-  ]);
-  return section(
-    `${whole(events)} events on ${topics === 1 ? "one topic" : `${topics} topics`}, ${publishers} publishers`,
-    ["", "published/s", "of lmdb", "p50 ms", "p99 ms", "in a commit", "read/s"],
-    rows,
-  );
+const all = [];
+for (const topics of TOPICS) {
+  const subjects = Object.fromEntries(await measureAll(topics));
+  all.push({ topics, events, publishers, subjects });
 }
-
-console.log(`on ${values.path}, medians of ${rounds} interleaved rounds`);
-for (const topics of TOPICS) console.log(`\n${tableOf(topics, await measureAll(topics))}`);
+if (values.json) console.log(JSON.stringify({ all }));
+else {
+  console.log(`on ${values.path}, medians of ${rounds} interleaved rounds`);
+  for (const measured of all) console.log(`\n${asText(durableTable(measured))}`);
+}

@@ -10,6 +10,7 @@ import { readOptions, USAGE } from "./options.js";
 import { missingPeers, PEERS, peersNamed } from "./peers.js";
 import { benchCrowd } from "./rows/crowd.js";
 import { benchDelay } from "./rows/delay.js";
+import { benchDurable } from "./rows/durable.js";
 import { benchFanout } from "./rows/fanout.js";
 import { benchIdle } from "./rows/idle.js";
 import { benchPace } from "./rows/pace.js";
@@ -41,6 +42,7 @@ const rows = {
   pace: benchPace,
   stalled: benchStalled,
   replay: benchReplay,
+  durable: benchDurable,
   tokens: benchTokens,
   idle: benchIdle,
   parser: benchParsers,
