@@ -11,10 +11,23 @@ const BUDGETS = [
   { name: "protocol parser", code: `export { createParser } from "everstream/protocol";`, limit: 1300 },
   { name: "openEventStream", code: `export { openEventStream } from "everstream/client";`, limit: 5000 },
   {
-    name: "React entry",
-    code: `export * from "everstream/react"; export { openEventStream } from "everstream/client";`,
+    name: "runs",
+    code: `export { createRunStore, openEventStream } from "everstream/client";`,
+    limit: 2500,
+    beyond: "openEventStream",
+  },
+  {
+    name: "React hooks",
+    code: `export { useEventStream, useEventStreamStatus, useSSE } from "everstream/react"; export { openEventStream } from "everstream/client";`,
     limit: 2000,
     beyond: "openEventStream",
+  },
+  // With `useRun`, for those who have runs in the client.
+  {
+    name: "React entry",
+    code: `export * from "everstream/react"; export { createRunStore, openEventStream } from "everstream/client";`,
+    limit: 2000,
+    beyond: "runs",
   },
 ] as const;
 
