@@ -313,6 +313,8 @@ export class TabMember {
     this.#ordered = ordered;
     if (missed === undefined) {
       if (this.#role !== "catchingUp") this.#catchUp();
+      // It has come further since it asked.
+      else if (question.id !== this.#stream.lastEventId) this.#ask(false);
       return;
     }
     // Its own connection has moved on since it asked; once that is gone, it asks again.
