@@ -2,6 +2,7 @@ import type { GapReason } from "../protocol/index.ts";
 import type { CloseReason } from "../session/close-reason.ts";
 import type { Hub } from "./hub-interface.ts";
 import type { SessionInfo } from "./sessions.ts";
+import type { SlowPolicy } from "./slow.ts";
 
 /**
  * Why a request for a stream was refused.
@@ -24,7 +25,7 @@ export type RefusalReason =
   | "failed";
 
 /** A policy for slow readers that leaves events out. */
-export type DropPolicy = "dropOldest" | "latestByKey";
+export type DropPolicy = Extract<SlowPolicy, "dropOldest" | "latestByKey">;
 
 /** What every message says: whose it is, since a process may have several hubs. */
 interface OfHub {
@@ -63,11 +64,10 @@ export interface DiagnosticsMessages {
     readonly after: string;
     readonly next: string;
   };
-  /** A reader's policy left events out. */
+  /** For a reader that fell behind, a policy leaves events out: how many, nobody has counted, since they are not read. */
   "everstream:drop": OfHub & {
     readonly topic: string;
     readonly policy: DropPolicy;
-    readonly count: number;
   };
   /** `sessions` are those that are open. */
   "everstream:drain:start": OfHub & { readonly sessions: number; readonly withinMs: number };

@@ -30,7 +30,7 @@ export interface HubStats {
    * fewer words, those that were published count.
    */
   readonly delivered: number;
-  /** Events that the policy for slow readers left out, once for each reader. */
+  /** How often a topic's policy for slow readers left events out, once for each reader that it held for. */
   readonly dropped: number;
   /** Sessions that ended, by reason. */
   readonly closed: Readonly<Partial<Record<CloseReason, number>>>;

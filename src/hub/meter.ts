@@ -85,10 +85,10 @@ export class Meter {
   }
 
   /** A policy left events out for one reader. */
-  dropped(topic: string, policy: DropPolicy, count = 1): void {
-    this.#dropped += count;
+  dropped(topic: string, policy: DropPolicy): void {
+    this.#dropped++;
     const channel = this.#channels["everstream:drop"];
-    if (channel.hasSubscribers) channel.publish({ hub: this.#hub, topic, policy, count });
+    if (channel.hasSubscribers) channel.publish({ hub: this.#hub, topic, policy });
   }
 
   /** All sessions are sent away by `drain`. */

@@ -225,17 +225,32 @@ describe("gaps", () => {
 });
 
 describe("drops", () => {
-  it("are told and counted, with their policy", () => {
-    const heard = heardOn("everstream:drop");
-    const meter = new Meter(hub);
-    meter.dropped("t", "dropOldest");
-    meter.dropped("u", "latestByKey", 7);
-    expect(heard).toEqual([
-      { hub, topic: "t", policy: "dropOldest", count: 1 },
-      { hub, topic: "u", policy: "latestByKey", count: 7 },
-    ]);
-    expect(meter.counted.dropped).toBe(8);
-  });
+  it.each(["dropOldest", "latestByKey"] as const)(
+    "are counted, and told with their policy: %s",
+    async (policy) => {
+      vi.useFakeTimers({ toFake: ["performance"] });
+      onTestFinished(() => void vi.useRealTimers());
+      await use(createHub({ slowConsumer: policy, limits: { maxWaitingBytes: 2000 } }));
+      const heard = heardOn("everstream:drop");
+      const client = await connect(hub, { topics: "t" });
+      await hub.publish("t", { data: "first" });
+      await client.until(({ data }) => data.length === 1);
+      client.sink.stalled = true;
+      await hub.publish("t", numbered(2));
+      await vi.waitUntil(() => client.sink.full);
+      await hub.publish("t", { data: "waiting" });
+      // Longer than anybody may be behind.
+      vi.advanceTimersByTime(1000);
+      for (let index = 0; index < 100; index++) await hub.publish("t", { data: index, key: "k" });
+      expect(heard).toEqual([]);
+      client.sink.stalled = false;
+      client.sink.drain();
+      await client.until(({ data }) => data.at(-1) === "99");
+      expect(client.data.length).toBeLessThan(50);
+      expect(heard).toEqual([{ hub, topic: "t", policy }]);
+      expect(hub.stats().dropped).toBe(1);
+    },
+  );
 });
 
 describe("a drain", () => {
