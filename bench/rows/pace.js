@@ -26,6 +26,7 @@ const SUBJECTS = [
  * @param {number} connections
  */
 function measure(bench, start, connections) {
+  const everyMs = bench.quick ? EVERY_MS / 10 : EVERY_MS;
   return withServer(bench, start, async (pair) => {
     const { server, clients } = pair;
     await openAll(pair, { count: connections, every: 1, spread: 1 });
@@ -38,8 +39,8 @@ function measure(bench, start, connections) {
       return { ...got, sent, lost: events - got.delivered };
     };
     await publish({ ms: bench.quick ? 50 : WARM_UP_MS });
-    await publish({ events: 4, everyMs: bench.quick ? 20 : EVERY_MS });
-    const got = await publish({ events: bench.quick ? 4 : 16, everyMs: bench.quick ? 20 : EVERY_MS });
+    await publish({ events: 2, everyMs });
+    const got = await publish({ events: bench.quick ? 4 : 12, everyMs });
     return {
       spreadUs: got.spreadP50Us,
       spreadMaxUs: got.spreadMaxUs,

@@ -1,7 +1,6 @@
 import { aimsTable, atLeast, atMost } from "../lib/aims.js";
 import { disturbances, measureFanout, summary } from "../lib/fanout.js";
 import { interleaved, openAll, sized, withServer } from "../lib/measure.js";
-import { median, pairedRatio } from "../lib/stats.js";
 import { ms, number, percent, times, whole } from "../lib/table.js";
 import { startOurs } from "../peers.js";
 
@@ -72,20 +71,19 @@ function idleBytes(bench, count, paths) {
   });
 }
 
-/** @param {import("../run.js").Bench} bench @param {number} connections */
+/**
+ * Once, whatever the number of rounds: it takes long, and what else runs does not disturb it.
+ *
+ * @param {import("../run.js").Bench} bench
+ * @param {number} connections
+ */
 async function measureMemory(bench, connections) {
-  /** @type {{ own: number[], common: number[] }} */
-  const bytes = { own: [], common: [] };
-  for (let round = 0; round < bench.rounds; round++) {
-    bench.progress(`idle memory by topics, round ${round + 1}`);
-    const [own, common] = await Promise.all([
-      idleBytes(bench, connections, ownTopics(connections)),
-      idleBytes(bench, connections, ["/events?topics=common"]),
-    ]);
-    bytes.own.push(own);
-    bytes.common.push(common);
-  }
-  return { ...bytes, ratio: pairedRatio(bytes.own, bytes.common) };
+  bench.progress("idle memory by topics");
+  const [own, common] = await Promise.all([
+    idleBytes(bench, connections, ownTopics(connections)),
+    idleBytes(bench, connections, ["/events?topics=common"]),
+  ]);
+  return { own, common, ratio: own / common };
 }
 
 /** @param {import("../run.js").Bench} bench */
@@ -117,7 +115,7 @@ export async function benchTopics(bench) {
       ms(r.p99Us),
       whole(r.lost),
       percent(r.serverCpu),
-      r.label === PAIRS ? "" : `${number(median(r.label === OWN ? memory.own : memory.common) / 1000)} kB`,
+      r.label === PAIRS ? "" : `${number((r.label === OWN ? memory.own : memory.common) / 1000)} kB`,
     ]),
     notes: disturbances(results),
   };

@@ -9,6 +9,7 @@ import { ownCpuUs, publish } from "./publishing.js";
  * @property {(data: { t: string, pad: string }, topic: string) => unknown} publish
  * @property {boolean} [pressesBack] `publish` returns a promise that waits when writing falls behind. Where nothing
  *   presses back, the publisher takes a turn of the event loop itself, lest nothing is ever sent
+ * @property {() => Promise<unknown>} [close] takes along what it started
  * @property {() => number} [cpuUs] CPU time used so far, where the subject is another process than this one
  */
 
@@ -37,14 +38,18 @@ export async function host(subject) {
     publish: (command) => publish(subject, command),
     cpu: () => ({ cpuUs: subject.cpuUs?.() ?? ownCpuUs() }),
     memory: settledMemory,
-    quit: () => process.exit(0),
   };
   say({ port: await subject.listen() });
-  for await (const line of createInterface({ input: process.stdin })) {
+  const input = createInterface({ input: process.stdin });
+  // Also in the middle of a command.
+  input.once("close", async () => {
+    await subject.close?.();
+    process.exit(0);
+  });
+  for await (const line of input) {
     const command = JSON.parse(line);
     say((await commands[command.cmd]?.(command)) ?? { error: `unknown command ${command.cmd}` });
   }
-  process.exit(0);
 }
 
 /** @param {unknown} reply */

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { Agent, request } from "node:http";
 import { createServer } from "node:net";
@@ -103,6 +104,13 @@ async function listen() {
   }
 }
 
+async function close() {
+  if (server === undefined || server.exitCode !== null) return;
+  const gone = once(server, "exit");
+  server.kill("SIGTERM");
+  await gone;
+}
+
 /** Of the one worker. */
 function cpuUs() {
   const master = server?.pid;
@@ -119,4 +127,5 @@ await host({
   },
   pressesBack: true,
   cpuUs,
+  close,
 });

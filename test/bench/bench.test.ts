@@ -71,7 +71,10 @@ test("the bench measures peers with its own generator, end to end, and loses no 
   }
 });
 
-test("every row of everstream's own measures what its aims ask for, and loses no event", () => {
+// Twenty servers, one after the other.
+test("every row of everstream's own measures what its aims ask for, and loses no event", {
+  timeout: 120_000,
+}, () => {
   const rows = ["crowd", "topics", "delay", "pace", "stalled", "replay", "durable"];
   const { figures } = bench("--only", rows.join(","), "--connections", "20");
   expectFanout(figures.crowd, 20);
