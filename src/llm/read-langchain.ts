@@ -12,7 +12,7 @@ import {
 } from "./chunks.ts";
 import { nameOf, unsupported } from "./failure.ts";
 import { anthropicFinish } from "./read-anthropic.ts";
-import { openAIFinish } from "./read-openai.ts";
+import { incompleteFinish, openAIFinish } from "./read-openai.ts";
 import { ToolCalls } from "./tool-calls.ts";
 
 // `text_delta` is what older versions of LangChain's Anthropic model call a piece of a text block.
@@ -108,7 +108,9 @@ export class MessageChunkReader implements ChunkReader {
 
   #noteReason(metadata: Fields, more: Fields): void {
     const stop = metadata.stop_reason ?? more.stop_reason;
-    if (typeof metadata.finish_reason === "string") this.#reason = openAIFinish(metadata.finish_reason);
+    const { reason: incomplete } = fieldsOf(metadata.incomplete_details);
+    if (typeof incomplete === "string") this.#reason = incompleteFinish(incomplete);
+    else if (typeof metadata.finish_reason === "string") this.#reason = openAIFinish(metadata.finish_reason);
     else if (typeof stop === "string") this.#reason = anthropicFinish(stop);
   }
 }

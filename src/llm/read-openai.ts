@@ -157,12 +157,16 @@ export class ResponseReader implements ChunkReader {
   }
 
   #reason(incomplete: unknown): FinishReason {
-    if (incomplete === "max_output_tokens") return "length";
-    if (incomplete === "content_filter") return "content-filter";
-    if (typeof incomplete === "string") return "other";
+    if (typeof incomplete === "string") return incompleteFinish(incomplete);
     if (this.#refused) return "refusal";
     return this.#tools.ownCount > 0 ? "tool-calls" : "stop";
   }
+}
+
+/** Why a response is not complete, in our words. */
+export function incompleteFinish(reason: string): FinishReason {
+  if (reason === "max_output_tokens") return "length";
+  return reason === "content_filter" ? "content-filter" : "other";
 }
 
 function isCall(type: unknown): boolean {

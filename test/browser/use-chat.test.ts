@@ -2,7 +2,7 @@
 import type { Run } from "everstream";
 import { type AnswerStream, pipeAnswer } from "everstream/llm";
 import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { type CompletionsServer, type Exchange, startCompletions } from "../llm/completions-server.ts";
 import { PROVIDERS, type Provider } from "../llm/providers.ts";
 import { type ChatServer, startChat } from "./chat-server.ts";
@@ -173,7 +173,13 @@ test("a provider that refuses shows as an error in words of ours", async () => {
   expect(await page.evaluate(() => chat.error)).toBe("The model is overloaded. Try again later.");
 });
 
-test("a connection that is cut in mid-answer is no end, and what comes back has all of it", async () => {
+test.each([
+  ["a reload", "", (page: Page) => page.reload()],
+  ["a chat of one's own", "?own", (page: Page) => page.evaluate(() => chat.resume())],
+])("a connection that is cut in mid-answer is no end, and %s brings all of it", async (_, query, resume) => {
+  // The server's own report of the connection that it broke off.
+  const reported = vi.spyOn(console, "error").mockImplementation(() => undefined);
+  onTestFinished(() => reported.mockRestore());
   const rest = gate();
   const { page, server } = await open(async (exchange) => {
     await anthropic.begin(exchange);
@@ -182,11 +188,13 @@ test("a connection that is cut in mid-answer is no end, and what comes back has 
     await exchange.raw(anthropic.textBytes(" a time"));
     await anthropic.end(exchange, "stop");
   });
+  await page.goto(server.url + query);
+  await status(page, "ready");
   await send(page);
   await shows(page, "Once upon");
   server.hub.disconnect({});
   await status(page, "error");
-  await page.reload();
+  await resume(page);
   await status(page, "streaming");
   rest.open();
   await shows(page, "Once upon a time");

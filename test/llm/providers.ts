@@ -308,6 +308,18 @@ export const PROVIDERS: readonly Provider[] = [
         },
       ),
   },
+  {
+    name: "LangChain's ChatOpenAI, responses",
+    ...responses,
+    ask: (baseURL, signal) =>
+      new ChatOpenAI({
+        model: "gpt",
+        apiKey: "key",
+        maxRetries: 0,
+        useResponsesApi: true,
+        configuration: { baseURL },
+      }).stream(QUESTION, { ...(signal && { signal }) }),
+  },
   { name: "the AI SDK, chat", ...completions, ask: (baseURL, signal) => aiSdk(baseURL, "chat", signal) },
   {
     name: "the AI SDK, responses",

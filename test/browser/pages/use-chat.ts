@@ -1,4 +1,5 @@
-import { type UIMessage, useChat } from "@ai-sdk/react";
+import { Chat as OwnChat, type UIMessage, useChat } from "@ai-sdk/react";
+import { DefaultChatTransport } from "ai";
 import { createElement, StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 
@@ -9,6 +10,7 @@ export interface TestChat {
   readonly messages: readonly UIMessage[];
   send(text: string): void;
   stop(): Promise<void>;
+  resume(): void;
 }
 
 declare global {
@@ -17,8 +19,11 @@ declare global {
 
 const api = "/api/chat/c1";
 
-function Chat({ history }: { history: UIMessage[] }) {
-  const chat = useChat({ id: "c1", messages: history, resume: true });
+function Chat({ history, own }: { history: UIMessage[]; own: OwnChat<UIMessage> | undefined }) {
+  const chat = useChat({
+    ...(own === undefined ? { id: "c1", messages: history } : { chat: own }),
+    resume: true,
+  });
   globalThis.chat = {
     status: chat.status,
     error: chat.error?.message,
@@ -28,10 +33,16 @@ function Chat({ history }: { history: UIMessage[] }) {
     stop: async () => {
       await fetch(api, { method: "DELETE" });
     },
+    resume: () => void chat.resumeStream(),
   };
   return createElement("p", { id: "status" }, chat.status);
 }
 
 const history = (await (await fetch(`${api}/messages`)).json()) as UIMessage[];
+// The hook's own chat does not tell its transport's nature, so that it can't go on in the page that it was cut in.
+const own =
+  location.search === "?own"
+    ? new OwnChat<UIMessage>({ id: "c1", messages: history, transport: new DefaultChatTransport() })
+    : undefined;
 const root = createRoot(document.getElementById("root") as HTMLElement);
-root.render(createElement(StrictMode, null, createElement(Chat, { history })));
+root.render(createElement(StrictMode, null, createElement(Chat, { history, own })));
