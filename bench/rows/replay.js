@@ -1,7 +1,7 @@
 import { aimsTable, atLeast, atMost } from "../lib/aims.js";
 import { interleaved, openAll, sized, withServer } from "../lib/measure.js";
 import { median, pairedRatio } from "../lib/stats.js";
-import { ms, times, whole } from "../lib/table.js";
+import { ms, percent, times, whole } from "../lib/table.js";
 import { startOurs } from "../peers.js";
 
 /**
@@ -51,21 +51,21 @@ function measure(bench, { returning, missed }, connections) {
     await server.call("publish", { topics: ["live"], ms: quietMs / 2, everyMs: LIVE_EVERY_MS, bytes: BYTES });
 
     await clients.call("mark", { group: "live" });
-    const ms = returning ? WITHIN_MS : quietMs;
-    const publishing = { topics: ["live"], ms, everyMs: LIVE_EVERY_MS, bytes: BYTES };
-    let over = false;
-    // The process is ended before it is done, where the returning clients are.
-    const published = server
-      .call("publish", publishing)
-      .catch(() => undefined)
-      .finally(() => {
-        over = true;
-      });
+    const background = { background: true, topics: ["live"], everyMs: LIVE_EVERY_MS, bytes: BYTES };
+    await server.call("publish", background);
+    const before = await server.call("cpu");
     const got = returning ? await comeBack(pair, path, connections, missed) : undefined;
-    if (!returning) await published;
-    else if (over) throw new Error(`not done after ${WITHIN_MS / 1000} s`);
-    const seen = await clients.call("drain", { group: "live" });
-    return { ...got, p50Us: seen.p50Us, p99Us: seen.p99Us };
+    const watched = { group: "live", events: returning ? 0 : Number.MAX_SAFE_INTEGER, withinMs: quietMs };
+    const seen = await clients.call("drain", watched);
+    const after = await server.call("cpu");
+    const cpuMs = (after.cpuUs - before.cpuUs) / 1000;
+    return {
+      ...got,
+      p50Us: seen.p50Us,
+      p99Us: seen.p99Us,
+      serverCpu: cpuMs / seen.ms,
+      perCpuSecond: got && missed > 0 ? (connections * missed * 1000) / cpuMs : Number.NaN,
+    };
   });
 }
 
@@ -108,6 +108,8 @@ export async function benchReplay(bench) {
       openedMs: of("openedMs"),
       doneMs: of("doneMs"),
       perSecond: of("perSecond"),
+      perCpuSecond: of("perCpuSecond"),
+      serverCpu: of("serverCpu"),
       liveP50Us: of("p50Us"),
       liveP99Us: of("p99Us"),
       lost: all.reduce((sum, { lost = 0 }) => sum + lost, 0),
@@ -116,17 +118,30 @@ export async function benchReplay(bench) {
   });
   const p99 = (/** @type {string} */ label) => (rounds.get(label) ?? []).map(({ p99Us }) => p99Us);
   const table = {
-    title: `${whole(connections)} clients return at once, ${PAST} events of ${BYTES} bytes behind; ${whole(LIVE)} others have one every ${LIVE_EVERY_MS} ms`,
-    header: ["", "all open after", "all read after", "events/s", "lost", "live p50", "live p99", "× quiet"],
+    title: `${whole(connections)} clients return at once, ${PAST} events of ${BYTES} bytes behind; ${whole(Math.min(LIVE, connections))} others have one every ${LIVE_EVERY_MS} ms`,
+    header: [
+      "",
+      "all open after",
+      "all read after",
+      "events/s",
+      "a CPU second",
+      "lost",
+      "live p50",
+      "live p99",
+      "× quiet",
+      "server CPU",
+    ],
     rows: results.map((r) => [
       r.label,
       ms(r.openedMs * 1000),
       ms(r.doneMs * 1000),
       r.perSecond > 0 ? whole(r.perSecond) : "–",
+      whole(r.perCpuSecond),
       whole(r.lost),
       ms(r.liveP50Us),
       ms(r.liveP99Us),
       times(pairedRatio(p99(r.label), p99(QUIET))),
+      percent(r.serverCpu),
     ]),
   };
   const replayed = results.find(({ label }) => label === REPLAY);

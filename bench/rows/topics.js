@@ -106,11 +106,22 @@ export async function benchTopics(bench) {
   const memory = await measureMemory(bench, many);
   const table = {
     title: `Sessions on topics of their own, ${BYTES}-byte events back to back`,
-    header: ["", "sessions", "delivered/s", "p50", "p99", "lost", "server CPU", "idle memory"],
+    header: [
+      "",
+      "sessions",
+      "delivered/s",
+      "a CPU second",
+      "p50",
+      "p99",
+      "lost",
+      "server CPU",
+      "idle memory",
+    ],
     rows: results.map((r) => [
       r.label,
       whole(r.connections),
       whole(r.perSecond),
+      whole(r.perCpuSecond),
       ms(r.p50Us),
       ms(r.p99Us),
       whole(r.lost),

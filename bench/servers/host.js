@@ -35,7 +35,11 @@ async function settledMemory({ settleMs }) {
 export async function host(subject) {
   /** @type {Record<string, (command: any) => unknown>} */
   const commands = {
-    publish: (command) => publish(subject, command),
+    publish: (command) => {
+      if (!command.background) return publish(subject, command);
+      void publish(subject, command);
+      return { started: 1 };
+    },
     cpu: () => ({ cpuUs: subject.cpuUs?.() ?? ownCpuUs() }),
     memory: settledMemory,
   };
