@@ -1,7 +1,7 @@
 import type { GapReason } from "../protocol/index.ts";
 import type { CloseReason } from "../session/close-reason.ts";
 import type { Hub } from "./hub-interface.ts";
-import type { SessionInfo } from "./sessions.ts";
+import type { SessionInfo } from "./session-outlet.ts";
 import type { SlowPolicy } from "./slow.ts";
 
 /**

@@ -22,7 +22,6 @@ interface Waiting {
  * and later reads from the log. Leaving the loop ends the reader, also while it waits.
  */
 export class EventLoop implements Outlet, AsyncIterableIterator<HubEvent, undefined, undefined> {
-  readonly wantsCheckpoints = false;
   /** Called when there is room again. */
   onRoom: () => void = () => undefined;
   /** Called when nothing more is wanted, or nothing more will come. */

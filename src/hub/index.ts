@@ -33,5 +33,6 @@ export type {
 export type { TopicPage } from "./read.ts";
 export type { Opening, RequestHead } from "./respond.ts";
 export type { Authorize, Grant, Refusal, TopicRight, Topics, Verdict } from "./rights.ts";
-export type { SessionFilter, SessionInfo } from "./sessions.ts";
+export type { SessionInfo } from "./session-outlet.ts";
+export type { SessionFilter } from "./sessions.ts";
 export type { SlowConsumer, SlowConsumerOption, SlowPolicy } from "./slow.ts";

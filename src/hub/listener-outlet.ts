@@ -13,7 +13,6 @@ export type Listener<Event = HubEvent> = (event: Event) => unknown;
 /** Calls a listener for each of a reader's events. It never throws into the hub, and never holds others up. */
 export class ListenerOutlet implements Outlet {
   readonly full = false;
-  readonly wantsCheckpoints = false;
   readonly #listener: Listener;
   readonly #onFinish: () => void;
   #ended = false;

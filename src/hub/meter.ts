@@ -3,7 +3,7 @@ import type { CloseReason } from "../session/close-reason.ts";
 import { type Channels, channels, type DropPolicy, type RefusalReason } from "./diagnostics.ts";
 import type { Hub, HubStats } from "./hub-interface.ts";
 import { type StoredEvent, sizeOf } from "./log.ts";
-import type { SessionInfo } from "./sessions.ts";
+import type { SessionInfo } from "./session-outlet.ts";
 
 /** A session whose account is only made up where somebody wants it. */
 interface Accountable {

@@ -1,5 +1,4 @@
 import type { GapData } from "../protocol/index.ts";
-import { joinPulse, leavePulse, PulseMember } from "../session/pulse.ts";
 import { report } from "../session/report.ts";
 import { type Audience, RETRY_READ_MS } from "./audience.ts";
 import type { Frame } from "./frame.ts";
@@ -8,9 +7,6 @@ import type { Outlet } from "./outlet.ts";
 import type { SharedPage } from "./pages.ts";
 import type { Slice, Work } from "./pump.ts";
 import { LatestByKey, type SlowPolicies } from "./slow.ts";
-
-/** How often a reader is told of a position that moved without an event for it. Less than a heartbeat, which it saves. */
-const CHECKPOINT_MS = 10_000;
 
 /** In place of an index: the reader was live, and the ring has passed it. */
 const PASSED = -1;
@@ -29,7 +25,7 @@ export interface ReaderStart {
  * the log until it has reached the ring, and goes over in one synchronous step; so there is no window between the two,
  * and nothing to drop but frames that the cursor has passed.
  */
-export class Reader extends PulseMember implements Work {
+export class Reader implements Work {
   readonly audience: Audience;
   readonly outlet: Outlet;
   /** Its place among the audience's readers, theirs to set. */
@@ -39,7 +35,6 @@ export class Reader extends PulseMember implements Work {
   /** The sequence through which everything was handed over, at least. */
   cursor: number;
   queued = false;
-  readonly hasMore = false;
 
   /** The sequence through which the other side knows that it has everything: its last event or checkpoint. */
   #known: number;
@@ -51,14 +46,16 @@ export class Reader extends PulseMember implements Work {
   #epoch = 0;
 
   constructor(audience: Audience, outlet: Outlet, { cursor, told }: ReaderStart) {
-    super();
     this.audience = audience;
     this.outlet = outlet;
     this.cursor = cursor;
     this.#known = cursor;
     this.#told = told;
     audience.add(this);
-    if (outlet.wantsCheckpoints) joinPulse(this, CHECKPOINT_MS);
+  }
+
+  get hasMore(): boolean {
+    return false;
   }
 
   get left(): boolean {
@@ -81,7 +78,6 @@ export class Reader extends PulseMember implements Work {
   leave(): void {
     if (this.#left) return;
     this.#left = true;
-    leavePulse(this);
     this.audience.slow?.forget(this);
     this.audience.remove(this);
   }
@@ -160,10 +156,13 @@ export class Reader extends PulseMember implements Work {
     this.outlet.checkpoint(gap.next);
   }
 
-  /** @internal */
-  override onPulse(): number {
-    this.#checkpoint();
-    return CHECKPOINT_MS;
+  /** Tells the other side its position, where that has moved without an event for it. */
+  checkpoint(): void {
+    const { position } = this;
+    if (position <= this.#known || this.outlet.full) return;
+    this.cursor = position;
+    this.#known = position;
+    this.outlet.checkpoint(this.audience.format(position));
   }
 
   /** To the ring, if it reaches back far enough; else to the log. */
@@ -301,7 +300,7 @@ export class Reader extends PulseMember implements Work {
     // Where a policy may hold, what was passed over is asked for again.
     if (audience.slow === undefined) this.#told = undefined;
     this.index = audience.ring.indexAfter(this.cursor);
-    if (!audience.isFinished) this.#checkpoint();
+    if (!audience.isFinished) this.checkpoint();
     this.wake();
   }
 
@@ -321,14 +320,6 @@ export class Reader extends PulseMember implements Work {
   #tellGap(gap: GapData): void {
     this.audience.meter.gap(gap);
     this.outlet.tellGap(gap);
-  }
-
-  #checkpoint(): void {
-    const { position } = this;
-    if (position <= this.#known || !this.outlet.wantsCheckpoints || this.outlet.full) return;
-    this.cursor = position;
-    this.#known = position;
-    this.outlet.checkpoint(this.audience.format(position));
   }
 
   #finishAt(position: number): void {

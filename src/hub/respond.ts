@@ -12,6 +12,7 @@ import { gapBlock } from "./frame.ts";
 import type { Live } from "./live.ts";
 import type { Meter } from "./meter.ts";
 import { assertFrom, maxAgeOf, type RespondOptions, retryOf } from "./options.ts";
+import type { Outlet } from "./outlet.ts";
 import { Reader } from "./reader.ts";
 import { closing, full, fullForKey, type Refused } from "./refusal.ts";
 import { checkpointBlock, SessionOutlet } from "./session-outlet.ts";
@@ -98,9 +99,9 @@ async function decide(
     const session = new Session(settings);
     begin(session, audience, start, retry);
     const floors = start.gaps.reduce((raised, gap) => raised.raisedBy(gap), start.floors);
-    const outlet = new SessionOutlet(session, options.compaction, floors);
-    const reader = new Reader(audience, outlet, start);
-    host.sessions.add({ session, reader, key: options.key, endsAt: endOf(leave, maxAgeMs) });
+    const { key, compaction } = options;
+    const opened = { key, compaction, floors, endsAt: endOf(leave, maxAgeMs) };
+    host.sessions.add(new SessionOutlet(host.sessions, session, opened, readerOf(audience, start)));
     return { kind: "stream", headers, session };
   } catch (error) {
     const isClosed = isEverstreamError(error, "HUB_CLOSED");
@@ -120,6 +121,10 @@ function turnedAway(
 ): Refused | undefined {
   if (isClosing) return closing("closing", sessions, head, headers);
   return sessions.isFull ? full(sessions, head, headers) : undefined;
+}
+
+function readerOf(audience: Audience, start: Start): (outlet: Outlet) => Reader {
+  return (outlet) => new Reader(audience, outlet, start);
 }
 
 function endOf({ expiresAt }: Leave, maxAgeMs: number): number {

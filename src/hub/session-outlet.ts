@@ -1,38 +1,111 @@
 import { encodeEvent, type GapData } from "../protocol/index.ts";
 import { END_EVENT, LIVE_EVENT } from "../protocol/wire.ts";
-import type { Session } from "../session/session.ts";
+import type { CloseReason } from "../session/close-reason.ts";
+import type { Session, SessionOwner } from "../session/session.ts";
+import { Deadline } from "./deadline.ts";
 import { type Frame, gapBlock } from "./frame.ts";
 import type { Compaction } from "./options.ts";
 import { type Outlet, skipped, type Taken, taken } from "./outlet.ts";
 import type { SharedPage } from "./pages.ts";
+import type { Reader } from "./reader.ts";
 import { type Floors, NO_FLOORS } from "./rights.ts";
 import type { Ring } from "./ring.ts";
+
+/** Times are kept as whole milliseconds after this one: V8 holds small integers in the object itself. */
+const CLOCK_ZERO = /* @__PURE__ */ Date.now();
+
+/** What a hub knows of an open session. */
+export interface SessionInfo {
+  readonly topics: readonly string[];
+  /** The `key` that it was opened with. */
+  readonly key: string | undefined;
+  /** When it was opened, in milliseconds as `Date.now()` gives them. */
+  readonly openedAt: number;
+}
+
+/** Who is told of a session's end. */
+export interface SessionHolder {
+  remove(outlet: SessionOutlet, reason: CloseReason): void;
+}
+
+/** What a session was opened with. */
+export interface SessionStart {
+  readonly key: string | undefined;
+  readonly compaction: Compaction | undefined;
+  /** What its client may not see. */
+  readonly floors: Floors;
+  /** When it has to end, in milliseconds as `Date.now()` gives them; infinite for never. */
+  readonly endsAt: number;
+}
 
 /**
  * Writes a reader's events to an open response, but for those that its client may not see. They all lie before some
  * position; up to there bytes are not shared with others.
+ *
+ * One object is all that a hub has of a session beside its reader: the end of the one is the end of the other.
  */
-export class SessionOutlet implements Outlet {
-  readonly wantsCheckpoints = true;
+export class SessionOutlet implements Outlet, SessionOwner {
+  readonly session: Session;
+  readonly key: string | undefined;
   readonly compaction: Compaction | undefined;
-  readonly #session: Session;
+  readonly #reader: Reader;
+  readonly #holder: SessionHolder;
+  // What a subtraction gives is kept beside the object, however small and whole; what `floor` gives is not.
+  readonly #openedAt = Math.floor(Date.now() - CLOCK_ZERO);
   #floors: Floors;
+  #deadline: Deadline | undefined;
 
-  constructor(session: Session, compaction?: Compaction, floors: Floors = NO_FLOORS) {
-    this.#session = session;
+  /** @param read Makes the session's reader. */
+  constructor(
+    holder: SessionHolder,
+    session: Session,
+    { key, compaction, floors, endsAt }: SessionStart,
+    read: (outlet: Outlet) => Reader,
+  ) {
+    this.#holder = holder;
+    this.session = session;
+    this.key = key;
     this.compaction = compaction;
     this.#floors = floors;
+    this.#reader = read(this);
+    session.owner = this;
+    if (endsAt !== Number.POSITIVE_INFINITY) this.#deadline = new Deadline(endsAt, () => this.#expire());
+  }
+
+  get info(): SessionInfo {
+    const { topics } = this.#reader.audience;
+    return { topics, key: this.key, openedAt: this.#openedAt + CLOCK_ZERO };
+  }
+
+  /** Where the client is, as a block. A session that is behind keeps the cursor of its last event. */
+  get place(): string {
+    const { audience, position } = this.#reader;
+    return checkpointBlock(audience.format(position));
+  }
+
+  onSessionDrain(): void {
+    this.#reader.wake();
+  }
+
+  onSessionIdle(): void {
+    this.#reader.checkpoint();
+  }
+
+  onSessionClose(reason: CloseReason): void {
+    this.#deadline?.cancel();
+    this.#reader.leave();
+    this.#holder.remove(this, reason);
   }
 
   get full(): boolean {
-    return this.#session.full;
+    return this.session.full;
   }
 
   take(ring: Ring, from: number): Taken {
     const frame = ring.at(from) as Frame;
     if (frame.sequence <= this.#floors.highest) return this.#takeOne(frame, from);
     const block = ring.block(from);
-    this.#session.deliver(block.bytes);
+    this.session.deliver(block.bytes);
     return block;
   }
 
@@ -40,33 +113,39 @@ export class SessionOutlet implements Outlet {
     const first = page.page.entries[0];
     const isOpen = first === undefined || first.sequence > this.#floors.highest;
     const visible = isOpen ? page : page.without((entry) => this.#floors.hides(entry));
-    this.#session.deliver(visible.bytes);
+    this.session.deliver(visible.bytes);
     return visible.page.entries.length;
   }
 
   tellGap(gap: GapData): void {
     // Sequences begin anew.
     this.#floors = gap.reason === "epoch" ? NO_FLOORS : this.#floors.raisedBy(gap);
-    this.#session.write(gapBlock(gap));
+    this.session.write(gapBlock(gap));
   }
 
   checkpoint(position: string): void {
-    this.#session.write(checkpointBlock(position));
+    this.session.write(checkpointBlock(position));
   }
 
   cut(): void {
     // What waits for the client would not leave any more.
-    this.#session.end("slow", { destroy: true });
+    this.session.end("slow", { destroy: true });
   }
 
   finish(position: string): void {
-    this.#session.write(encodeEvent({ event: END_EVENT, data: "{}", id: position }));
-    this.#session.end("finished");
+    this.session.write(encodeEvent({ event: END_EVENT, data: "{}", id: position }));
+    this.session.end("finished");
+  }
+
+  /** The client keeps its position, and may come back to be looked at anew. */
+  #expire(): void {
+    this.session.write(this.place);
+    this.session.end("expired");
   }
 
   #takeOne(frame: Frame, index: number): Taken {
     const isHidden = this.#floors.hides(frame.entry);
-    if (!isHidden) this.#session.deliver(frame.alone);
+    if (!isHidden) this.session.deliver(frame.alone);
     return isHidden ? skipped(frame, index) : taken(frame, index);
   }
 }

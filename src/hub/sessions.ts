@@ -2,37 +2,13 @@ import { encodeEvent } from "../protocol/index.ts";
 import type { CloseReason } from "../session/close-reason.ts";
 import { drainSpread } from "../session/drain-spread.ts";
 import { drainSessions } from "../session/group.ts";
-import type { Session, SessionOwner } from "../session/session.ts";
-import { Deadline } from "./deadline.ts";
 import type { Meter } from "./meter.ts";
-import type { Reader } from "./reader.ts";
-import { checkpointBlock } from "./session-outlet.ts";
-
-/** Times are kept as whole milliseconds after this one: V8 holds small integers in the object itself. */
-const CLOCK_ZERO = /* @__PURE__ */ Date.now();
-
-/** What a hub knows of an open session. */
-export interface SessionInfo {
-  readonly topics: readonly string[];
-  /** The `key` that it was opened with. */
-  readonly key: string | undefined;
-  /** When it was opened, in milliseconds as `Date.now()` gives them. */
-  readonly openedAt: number;
-}
+import type { SessionHolder, SessionInfo, SessionOutlet } from "./session-outlet.ts";
 
 /** Which sessions: those that fit everything that is given, or those that a function picks. */
 export type SessionFilter =
   | { readonly topic?: string; readonly key?: string }
   | ((session: SessionInfo) => boolean);
-
-/** What a hub ties together when it opens a session. */
-export interface OpenSession {
-  readonly session: Session;
-  readonly reader: Reader;
-  readonly key: string | undefined;
-  /** When it has to end, in milliseconds as `Date.now()` gives them; infinite for never. */
-  readonly endsAt: number;
-}
 
 /** How many sessions there may be. */
 export interface SessionCaps {
@@ -40,54 +16,9 @@ export interface SessionCaps {
   readonly maxSessionsPerKey: number;
 }
 
-/** A session in its hub's list: the end of it is the end of its reader. */
-class Entry implements SessionOwner {
-  readonly session: Session;
-  readonly reader: Reader;
-  readonly key: string | undefined;
-  // What a subtraction gives is kept beside the object, however small and whole; what `floor` gives is not.
-  readonly #openedAt = Math.floor(Date.now() - CLOCK_ZERO);
-  readonly #sessions: Sessions;
-  #deadline: Deadline | undefined;
-
-  constructor(sessions: Sessions, { session, reader, key, endsAt }: OpenSession) {
-    this.session = session;
-    this.reader = reader;
-    this.key = key;
-    this.#sessions = sessions;
-    if (endsAt !== Number.POSITIVE_INFINITY) this.#deadline = new Deadline(endsAt, () => this.#expire());
-  }
-
-  get info(): SessionInfo {
-    return { topics: this.reader.audience.topics, key: this.key, openedAt: this.#openedAt + CLOCK_ZERO };
-  }
-
-  /** A session that is behind keeps the cursor of its last event. */
-  get checkpoint(): string {
-    const { audience, position } = this.reader;
-    return checkpointBlock(audience.format(position));
-  }
-
-  onSessionDrain(): void {
-    this.reader.wake();
-  }
-
-  onSessionClose(reason: CloseReason): void {
-    this.#deadline?.cancel();
-    this.reader.leave();
-    this.#sessions.remove(this, reason);
-  }
-
-  /** The client keeps its position, and may come back to be looked at anew. */
-  #expire(): void {
-    this.session.write(this.checkpoint);
-    this.session.end("expired");
-  }
-}
-
 /** A hub's open sessions. */
-export class Sessions {
-  readonly #entries = new Set<Entry>();
+export class Sessions implements SessionHolder {
+  readonly #open = new Set<SessionOutlet>();
   readonly #perKey = new Map<string, number>();
   readonly #caps: SessionCaps;
   readonly #meter: Meter;
@@ -98,12 +29,12 @@ export class Sessions {
   }
 
   get size(): number {
-    return this.#entries.size;
+    return this.#open.size;
   }
 
   /** No more can be opened. */
   get isFull(): boolean {
-    return this.#entries.size >= this.#caps.maxSessions;
+    return this.#open.size >= this.#caps.maxSessions;
   }
 
   /** No more can be opened with this key. */
@@ -111,27 +42,23 @@ export class Sessions {
     return key !== undefined && (this.#perKey.get(key) ?? 0) >= this.#caps.maxSessionsPerKey;
   }
 
-  /** Ties a reader to its session: the end of one is the end of the other. */
-  add(opened: OpenSession): void {
-    const entry = new Entry(this, opened);
-    this.#entries.add(entry);
-    this.#count(opened.key, 1);
-    opened.session.owner = entry;
-    this.#meter.opened(entry);
+  add(outlet: SessionOutlet): void {
+    this.#open.add(outlet);
+    this.#count(outlet.key, 1);
+    this.#meter.opened(outlet);
   }
 
-  /** Called by an entry whose session has ended. */
-  remove(entry: Entry, reason: CloseReason): void {
-    this.#entries.delete(entry);
-    this.#count(entry.key, -1);
-    this.#meter.closed(entry, reason);
+  remove(outlet: SessionOutlet, reason: CloseReason): void {
+    this.#open.delete(outlet);
+    this.#count(outlet.key, -1);
+    this.#meter.closed(outlet, reason);
   }
 
   /** Ends the sessions that fit. Returns how many. */
   disconnect(filter: SessionFilter, reason: CloseReason): number {
     const fits = typeof filter === "function" ? filter : (info: SessionInfo) => fitsAll(info, filter);
     let ended = 0;
-    for (const { info, session } of [...this.#entries]) {
+    for (const { info, session } of [...this.#open]) {
       if (!fits(info)) continue;
       session.end(reason);
       ended++;
@@ -145,19 +72,19 @@ export class Sessions {
    */
   async drain(within: number): Promise<void> {
     // Sessions whose opening was under way may still come.
-    while (this.#entries.size > 0) {
-      const entries = shuffled([...this.#entries]);
+    while (this.#open.size > 0) {
+      const outlets = shuffled([...this.#open]);
       await drainSessions(
-        entries.map(({ session }) => session),
+        outlets.map(({ session }) => session),
         within,
-        (index) => (entries[index] as Entry).checkpoint,
+        (index) => (outlets[index] as SessionOutlet).place,
       );
     }
   }
 
   /** A reconnection time for a client that is refused while all others are sent away. */
   retryMs(): number {
-    return Math.round(Math.random() * drainSpread(this.#entries.size));
+    return Math.round(Math.random() * drainSpread(this.#open.size));
   }
 
   #count(key: string | undefined, change: 1 | -1): void {

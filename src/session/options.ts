@@ -31,6 +31,8 @@ export interface StreamOptions {
 export interface Heartbeat {
   readonly everyMs: number;
   readonly bytes: SharedBytes;
+  /** Listeners get it, and may wait for it. */
+  readonly isVisible: boolean;
 }
 
 /** {@link StreamOptions}, checked and complete. Sessions with the same options share one. */
@@ -48,7 +50,7 @@ const MAX_DELAY_MS = 2 ** 31 - 1;
 const QUIET_HEARTBEAT = /* @__PURE__ */ new SharedBytes(/* @__PURE__ */ new Uint8Array([0x3a, 0x0a, 0x0a]));
 
 const DEFAULT_SETTINGS: SessionSettings = /* @__PURE__ */ Object.freeze({
-  heartbeat: { everyMs: DEFAULT_HEARTBEAT_MS, bytes: QUIET_HEARTBEAT },
+  heartbeat: { everyMs: DEFAULT_HEARTBEAT_MS, bytes: QUIET_HEARTBEAT, isVisible: false },
   stallTimeoutMs: 30_000,
   highWaterMark: 64 * 1024,
   maxPendingBytes: 16 * 1024 * 1024,
@@ -76,11 +78,12 @@ function heartbeatOf(option: StreamOptions["heartbeat"]): Heartbeat | undefined 
   const { every, event, data } = typeof option === "number" ? { every: option } : option;
   const everyMs = amount("heartbeat", every, DEFAULT_HEARTBEAT_MS, MAX_DELAY_MS);
   if (everyMs === 0) return undefined;
-  if (event === undefined) return { everyMs, bytes: QUIET_HEARTBEAT };
+  if (event === undefined) return { everyMs, bytes: QUIET_HEARTBEAT, isVisible: false };
   assertUserEventType(event);
   return {
     everyMs,
     bytes: new SharedBytes(new TextEncoder().encode(encodeEvent({ event, data: data ?? "" }))),
+    isVisible: true,
   };
 }
 

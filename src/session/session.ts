@@ -10,6 +10,8 @@ import { atTurnEnd, breathe } from "./turn.ts";
 
 /** Joined text is handed to the sink before the turn ends when it has grown to this many characters. */
 const JOIN_LIMIT = 16 * 1024;
+/** After so long without a write, and before each heartbeat, its owner is asked for something worth writing. */
+const IDLE_MS = 10_000;
 /** How often a session asks whether its server is closing, at the least. */
 const SERVER_CHECK_MS = 1000;
 
@@ -24,6 +26,8 @@ const LATE_PAUSE_MS = 1000;
 export interface SessionOwner {
   /** A sink was attached, or a full one has room again. */
   onSessionDrain(): void;
+  /** The session has written nothing for a while: what it writes now saves it a heartbeat. */
+  onSessionIdle(): void;
   /** The session has ended. Called once, before the listeners of {@link Session.onClose}. */
   onSessionClose(reason: CloseReason): void;
 }
@@ -183,21 +187,24 @@ export class Session extends PulseMember implements SinkOwner {
       else sink.destroy();
       return 0;
     }
-    const { heartbeat } = this.settings;
     if (this.#reason === undefined) {
       if (sink.serverClosing) {
         // The spread has to come from the server: all of its clients are sent away now.
         this.write(encodeEvent({ retry: Math.round(Math.random() * drainSpread(pulseSize())) }));
         this.end("drained");
-      } else if (
-        heartbeat !== undefined &&
-        sink.pending === 0 &&
-        now - this.#lastWriteAt >= heartbeat.everyMs
-      ) {
-        this.deliver(heartbeat.bytes);
+      } else if (sink.pending === 0) {
+        this.#onIdle(now - this.#lastWriteAt);
       }
     }
     return this.#nextPulse(now);
+  }
+
+  #onIdle(idleMs: number): void {
+    const { heartbeat } = this.settings;
+    const beats = heartbeat !== undefined && idleMs >= heartbeat.everyMs;
+    // Asked before a heartbeat, or short ones would not let it come to its turn.
+    if (beats || idleMs >= IDLE_MS) this.owner?.onSessionIdle();
+    if (beats && (this.#joined === "" || heartbeat.isVisible)) this.deliver(heartbeat.bytes);
   }
 
   #flush(): void {

@@ -86,6 +86,23 @@ describe("idle clients", () => {
     expect(client.comments).toHaveLength(1);
   });
 
+  it.each([
+    ["comments give way to the position", 5000, 0],
+    ["events that listeners wait for come beside it", { every: 5000, event: "ping" }, 10],
+  ])("with heartbeats more often than positions: %s", async (_, heartbeat, visible) => {
+    const client = await connect(hub, { topics: "t", heartbeat });
+    await client.until(({ checkpoints }) => checkpoints.length === 1);
+    const [hello] = client.comments;
+    for (let second = 0; second < 60; second++) {
+      await hub.publish("other", { data: second });
+      vi.advanceTimersByTime(1000);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(client.checkpoints.length).toBeGreaterThanOrEqual(10);
+    expect(client.comments).toEqual([hello]);
+    expect(client.events.filter(({ event }) => event === "ping").length).toBeGreaterThanOrEqual(visible);
+  });
+
   it("a session that is behind is told no position that it has not reached", async () => {
     const client = await connect(hub, { topics: "t" });
     await client.until(({ checkpoints }) => checkpoints.length === 1);
