@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { LineProcess } from "./lib/lines.js";
 import { pinned } from "./lib/machine.js";
-import { hasNchan } from "./lib/nchan.js";
+import { hasNchan, nginxVersion } from "./lib/nchan.js";
 
 /**
  * @typedef {object} Peer
@@ -63,11 +63,12 @@ export const PEERS = [
 
 export const startOurs = () => startServer("everstream-node.js", OURS);
 
-/** Which of these can't be measured on this machine, and why. @param {readonly string[]} names @returns {string[]} */
-export const missingPeers = (names) =>
-  names.includes(NCHAN) && !hasNchan()
-    ? [`${NCHAN}: not installed (nginx with Debian's libnginx-mod-nchan is looked for)`]
-    : [];
+/** What is to be known of peers that are no packages, or that they are not here. @param {readonly string[]} names */
+export function peerNotes(names) {
+  if (!names.includes(NCHAN)) return [];
+  if (hasNchan()) return [`${NCHAN}: in ${nginxVersion()}, one worker, its store in memory`];
+  return [`${NCHAN}: not installed (nginx with Debian's libnginx-mod-nchan is looked for)`];
+}
 
 /** The peers of these names that can be. @param {readonly string[]} names */
 export const peersNamed = (names) =>

@@ -7,7 +7,7 @@ import { describeMachine } from "./lib/machine.js";
 import { writeMarkdown } from "./lib/markdown.js";
 import { asText } from "./lib/table.js";
 import { readOptions, USAGE } from "./options.js";
-import { missingPeers, PEERS, peersNamed } from "./peers.js";
+import { PEERS, peerNotes, peersNamed } from "./peers.js";
 import { benchCrowd } from "./rows/crowd.js";
 import { benchDelay } from "./rows/delay.js";
 import { benchDurable } from "./rows/durable.js";
@@ -24,7 +24,7 @@ import { benchTopics } from "./rows/topics.js";
  * @typedef {object} Bench what every row is given
  * @property {import("./lib/generator.js").Generator} generator
  * @property {import("./peers.js").Peer[]} peers
- * @property {string[]} missing which peers are not here, and why
+ * @property {string[]} peerNotes which peers are not here, and the like
  * @property {number} rounds
  * @property {number | undefined} connections
  * @property {boolean} quick
@@ -83,8 +83,13 @@ async function main() {
   if (options.help) return console.log(USAGE);
   const peers = peersNamed(options.peers);
   if (peers.some((peer) => peer.ours) || options.rows.some((row) => !OF_PEERS.includes(row))) buildPackage();
-  const missing = missingPeers(options.peers);
-  const bench = { ...options, peers, missing, generator: findGenerator(options.generator), progress };
+  const bench = {
+    ...options,
+    peers,
+    peerNotes: peerNotes(options.peers),
+    generator: findGenerator(options.generator),
+    progress,
+  };
   const machine = describeMachine();
   const heading = head(machine, bench);
   console.log(heading);

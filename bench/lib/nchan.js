@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
@@ -12,3 +13,9 @@ export const nginx = () =>
 
 export const hasNchan = () =>
   process.platform === "linux" && existsSync(NCHAN_MODULE) && nginx() !== undefined;
+
+/** As nginx says it, on stderr. */
+export function nginxVersion() {
+  const said = spawnSync(nginx() ?? "nginx", ["-v"], { encoding: "utf8" }).stderr;
+  return /nginx\/[\d.]+/.exec(said)?.[0] ?? "nginx";
+}

@@ -80,7 +80,7 @@ export async function benchFanout(bench) {
       percent(r.serverCpu),
       percent(r.generatorCpu),
     ]),
-    notes: [...bench.missing, ...disturbances(results.filter(({ label }) => label !== NCHAN))],
+    notes: [...bench.peerNotes, ...disturbances(results.filter(({ label }) => label !== NCHAN))],
   };
   const aims = [
     atLeast(`${OURS}, delivered/s`, ours?.perSecond, 1_500_000, whole),
