@@ -33,6 +33,8 @@ const LIVE: typeof LIVE_EVENT = "sse:live";
 
 /** How long a leader may be silent before it is asked for a sign of life, and once more before its lock is taken. */
 const SILENCE_MS = 5000;
+/** How long to wait for an answer from a leader that is not silent. */
+const ANSWER_MS = 1000;
 
 const NO_FAILURE = { code: "STREAM_ENDED", message: "The shared connection failed." } as const;
 
@@ -289,15 +291,15 @@ export class TabMember {
 
   #hearEntry(entry: Entry): void {
     const { term = 0, seq = 0 } = this.#place ?? {};
-    if (this.#role === "catchingUp") {
-      if (this.#question === undefined) this.#ask(false);
+    // What comes before the answer to a question is in the answer.
+    if (this.#question !== undefined && Date.now() - this.#askedAt < ANSWER_MS) return;
+    if (this.#role !== "following") {
+      this.#ask(false);
       return;
     }
-    // What comes before the answer to a question is in the answer.
-    if (this.#role !== "following" || this.#question !== undefined) return;
-    if (entry.term === term && entry.seq <= seq) return;
-    if (entry.term === term && entry.seq === seq + 1) this.#take(entry, false);
-    else this.#ask(false);
+    if (this.#question !== undefined) this.#ask(false);
+    else if (entry.term !== term || entry.seq > seq + 1) this.#ask(false);
+    else if (entry.seq > seq) this.#take(entry, false);
   }
 
   #welcome({ nonce, missed, place, id, ordered, status }: Welcome): void {
@@ -312,7 +314,9 @@ export class TabMember {
     this.#question = undefined;
     this.#ordered = ordered;
     if (missed === undefined) {
-      if (this.#role !== "catchingUp") this.#catchUp();
+      if (this.#role === "joining") this.#catchUp();
+      // An attempt goes on after the last event ID with which it began; this needs a new one.
+      else if (this.#role === "following") this.#rejoin();
       // It has come further since it asked.
       else if (question.id !== this.#stream.lastEventId) this.#ask(false);
       return;
