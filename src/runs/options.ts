@@ -29,8 +29,8 @@ export interface RunsOptions {
    */
   onAbandoned?: (run: RunInfo, textSoFar: string) => Produce | undefined | Promise<Produce | undefined>;
   /**
-   * Told of what a producer threw. Clients are told what it returns, or else only that there was an error. Default: the
-   * error goes to the console.
+   * Told of what a producer threw. Clients are told what it returns, or else the code of a model's provider that failed, or
+   * else only that there was an error. Default: the error goes to the console.
    */
   onError?: (error: unknown, run: RunInfo) => ErrorData | undefined;
 }

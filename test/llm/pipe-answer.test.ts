@@ -132,6 +132,30 @@ describe("to a run", () => {
     expect(seen).toContainEqual(expect.objectContaining({ error: new Error("postgres://secret") }));
   });
 
+  test("arguments of calls that are streamed at once stay apart", async () => {
+    const delta = (id: string, text: string) => ({ type: "tool-input-delta", id, delta: text });
+    const begun = (id: string) => ({ type: "tool-input-start", id, toolName: "f" });
+    const end = { type: "finish", finishReason: "stop", totalUsage: {} };
+    const parts = [
+      begun("a"),
+      begun("b"),
+      delta("a", "["),
+      delta("a", "1"),
+      delta("b", "["),
+      delta("a", "]"),
+      end,
+    ];
+    await runs.start({ id: "a", produce: (run) => pipeAnswer(from(...parts), run) });
+    const pieces = (await eventsOf("a")).filter(
+      ({ data }) => (data as { delta?: string }).delta !== undefined,
+    );
+    expect(pieces.map(({ data }) => data)).toEqual([
+      { id: "a", state: "arguments", delta: "[1" },
+      { id: "b", state: "arguments", delta: "[" },
+      { id: "a", state: "arguments", delta: "]" },
+    ]);
+  });
+
   test("what several answers cost adds up", async () => {
     const answer = (inputTokens: number): AnswerStream =>
       from({ type: "finish", finishReason: "stop", totalUsage: { inputTokens } });
@@ -202,6 +226,22 @@ describe("to a run", () => {
     await server?.exchanges[0]?.closed;
     expect((await runs.get("a"))?.state).toBe("stopped");
   });
+});
+
+test("a stream that comes after the stop is ended at once", async () => {
+  const url = await serve(async (exchange) => {
+    await anthropic.begin(exchange);
+    await exchange.raw(anthropic.textBytes("Once"));
+  });
+  let come: (stream: AnswerStream) => void = () => undefined;
+  const late = new Promise<AnswerStream>((resolve) => {
+    come = resolve;
+  });
+  await runs.start({ id: "a", produce: (run) => pipeAnswer(late, run) });
+  await runs.stop("a");
+  come(await anthropic.ask(url));
+  await server?.exchanges[0]?.closed;
+  expect(server?.exchanges[0]?.cut()).toBe(true);
 });
 
 describe("to one client's stream", () => {

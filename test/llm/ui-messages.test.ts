@@ -127,12 +127,15 @@ test("a reader that leaves ends its session, and not the run", async () => {
     produce: (run) => new Promise((end) => run.signal.addEventListener("abort", end)),
   });
   const response = await runUIMessages(runs, "a", request());
-  await response.body?.getReader().read();
+  const reader = response.body?.getReader();
+  await reader?.read();
   expect(hub.stats().sessions).toBe(1);
   const leaving = new AbortController();
   const other = await runUIMessages(runs, "a", new Request("http://test/", { signal: leaving.signal }));
   expect(other.status).toBe(200);
   leaving.abort();
   expect(hub.stats().sessions).toBe(1);
+  await reader?.cancel();
+  expect(hub.stats().sessions).toBe(0);
   expect((await runs.get("a"))?.state).toBe("running");
 });
