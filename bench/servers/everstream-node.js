@@ -14,7 +14,10 @@ const listen = listenWith((req, res, url) => {
     );
     return;
   }
-  void streamTopics(req, res, hub, { topics: topicsAsked(url.searchParams) });
+  void streamTopics(req, res, hub, {
+    topics: topicsAsked(url.searchParams),
+    freeRequestHeaders: url.searchParams.has("free"),
+  });
 });
 
 await host({

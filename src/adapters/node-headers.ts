@@ -4,14 +4,16 @@ import { LAST_EVENT_ID_HEADER } from "../protocol/index.ts";
 
 const CURSOR = /* @__PURE__ */ LAST_EVENT_ID_HEADER.toLowerCase();
 
+const NO_FIELDS = /* @__PURE__ */ Object.freeze({});
+
 /** A request of `node:http` or `node:http2`; Express' is one, Fastify's has one as `request.raw`. */
 export type NodeRequest = IncomingMessage | Http2ServerRequest;
 
 /** What can be chosen where the server is Node's. */
 export interface NodeStreamOptions {
   /**
-   * Forgets the request's header fields once the stream is open: a browser's fill about 2 kB of memory for as long as it
-   * is. Who reads them later finds none, loggers that write their line when the response ends among them. HTTP/2's stay;
+   * Forgets the request's header fields once the stream is open: a browser's fill more than 1 kB of memory for as long
+   * as it is. Who reads them later finds none, loggers that write their line when the response ends among them. HTTP/2's stay;
    * under Hono, so do those of a response that does not take the straight way to Node's. Default: `false`.
    */
   freeRequestHeaders?: boolean;
@@ -49,6 +51,6 @@ export function freeHeaders(req: NodeRequest): void {
   if (!("headersDistinct" in req)) return;
   req.rawHeaders = [];
   req.headers = {};
-  // Made of `rawHeaders` when first read, whose length Node remembers.
-  req.headersDistinct = {};
+  // Node would make it of `rawHeaders` when it is first read, by a length that it remembers.
+  req.headersDistinct = NO_FIELDS;
 }
