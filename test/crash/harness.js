@@ -1,19 +1,13 @@
 // Kills a server at random moments, starts it again, and then compares three accounts of what was published: what the
 // server said it had accepted, what the log holds, and what clients received that lived through it all.
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { faultsOfLog, faultsOfReader, readLog } from "./accounts.js";
+import { freePort, randomFrom, startWorker } from "./child.js";
 import { Reader } from "./reader.js";
-import { SAID } from "./scheme.js";
 
-const WORKER = fileURLToPath(new URL("worker.js", import.meta.url));
 const LANES = 4;
 const READERS = 6;
 /** How long the server may live: most of the time from when it publishes, else from its start, while it opens its log. */
@@ -104,44 +98,19 @@ export async function crash({ kills, seed, progress = () => undefined }) {
 function startServer(path, port, account) {
   const next = account.accepted.map((ids) => ids.length);
   const start = { path, port, next, short: account.starts++ * SHORT_TOPICS };
-  const child = spawn(process.execPath, [WORKER, JSON.stringify(start)], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
-  const gone = once(child, "close");
-  /** @type {Set<string>} */
-  const said = new Set();
-  let check = () => /** @type {unknown} */ (undefined);
-  createInterface({ input: child.stdout }).on("line", (line) => {
-    const words = line.split(" ");
-    if (words.pop() !== SAID) return;
-    if (words.length === 1) said.add(line);
-    take(account, words);
-    check();
-  });
-  /** Resolves when it has said a word, or can say no more. @param {string} word */
-  const hear = async (word) => {
-    /** @type {Promise<void>} */
-    const heard = new Promise((resolve) => {
-      check = () => said.has(`${word} ${SAID}`) && resolve();
-      check();
-    });
-    await Promise.race([heard, gone]);
-  };
+  const server = startWorker("worker.js", start, (words) => take(account, words));
   return {
-    hear,
+    hear: server.hear,
     /** Lets it publish for a while, and resolves when it has stopped. */
     async publishMore() {
-      await hear("ready");
+      await server.hear("ready");
       await sleep(MAX_LIFE_MS);
-      child.stdin.write("stop");
-      await hear("stopped");
+      server.tell("stop");
+      await server.hear("stopped");
     },
-    /** Resolves when it is gone, and everything that it had said is heard. */
     async kill() {
-      if (child.exitCode !== null)
-        account.faults.push(`the server ended by itself, with code ${child.exitCode}`);
-      child.kill("SIGKILL");
-      await gone;
+      const fault = await server.kill();
+      if (fault !== undefined) account.faults.push(fault);
     },
   };
 }
@@ -173,29 +142,4 @@ async function caughtUp(readers, account) {
 /** @param {Account} account */
 function acceptedOf({ accepted }) {
   return accepted.reduce((sum, ids) => sum + ids.length, 0);
-}
-
-/** A port that nobody has now. */
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
-/**
- * Numbers from 0 to 1, the same ones for the same seed.
- *
- * @param {number} seed
- */
-function randomFrom(seed) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

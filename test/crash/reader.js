@@ -1,27 +1,13 @@
-import { get } from "node:http";
-import { createParser } from "everstream/protocol";
 import { laneTopic } from "./scheme.js";
+import { SocketClient } from "./socket-client.js";
 
-/** How long it waits before it comes back, at the most: less than clients of the real world, so that more happens. */
-const MAX_PAUSE_MS = 30;
-
-/**
- * A client over a socket, as the standard wants it: keeps the last event ID, comes back with it whenever the connection
- * ends, and goes on. Some connections it drops itself, anywhere.
- */
+/** A client that reads some of the lanes, as long as the test lasts. */
 export class Reader {
   /** What came, in order, by lane. @type {Map<number, { n: number, id: string }[]>} */
   received = new Map();
   /** The data of every `sse:gap`. @type {string[]} */
   gaps = [];
-  connections = 0;
-  /** @type {string | undefined} */
-  #lastEventId;
-  #closed = false;
-  #url;
-  #random;
-  /** @type {import("node:http").ClientRequest | undefined} */
-  #request;
+  #client;
 
   /**
    * @param {number} port
@@ -30,10 +16,9 @@ export class Reader {
    */
   constructor(port, lanes, random) {
     this.lanes = lanes;
-    this.#url = new URL(`http://127.0.0.1:${port}/`);
-    for (const lane of lanes) this.#url.searchParams.append("topic", laneTopic(lane));
-    this.#random = random;
-    this.#connect();
+    const url = new URL(`http://127.0.0.1:${port}/`);
+    for (const lane of lanes) url.searchParams.append("topic", laneTopic(lane));
+    this.#client = new SocketClient(url, random, (event) => this.#take(event));
   }
 
   /** How many events it has. */
@@ -41,36 +26,16 @@ export class Reader {
     return [...this.received.values()].reduce((sum, events) => sum + events.length, 0);
   }
 
-  close() {
-    this.#closed = true;
-    this.#request?.destroy();
+  get connections() {
+    return this.#client.connections;
   }
 
-  #connect() {
-    const headers = this.#lastEventId === undefined ? {} : { "Last-Event-ID": this.#lastEventId };
-    const request = get(this.#url, { headers, agent: false });
-    this.#request = request;
-    request.on("response", (response) => {
-      this.connections++;
-      const parser = createParser({
-        onEvent: (event) => this.#take(event),
-      });
-      response.on("data", (chunk) => {
-        if (this.#closed) return;
-        parser.push(chunk);
-        if (this.#random() < 0.01) request.destroy();
-      });
-    });
-    // Whatever became of it, `close` follows.
-    request.on("error", () => undefined);
-    request.on("close", () => {
-      if (!this.#closed) setTimeout(() => this.#closed || this.#connect(), this.#random() * MAX_PAUSE_MS);
-    });
+  close() {
+    this.#client.close();
   }
 
   /** @param {import("everstream/protocol").ParsedEvent} event */
   #take({ event, data, lastEventId }) {
-    if (lastEventId !== "") this.#lastEventId = lastEventId;
     if (event === "sse:gap") this.gaps.push(data);
     if (event !== "message") return;
     const [lane, n] = JSON.parse(data);
