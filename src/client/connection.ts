@@ -86,16 +86,14 @@ export async function read(
   }
 }
 
-/** Whether an answer of this content type is one. What follows the essence, as a charset, means nothing: it is UTF-8. */
-export function isEventStream(type: string | null): boolean {
-  return /^text\/event-stream\s*(;|$)/i.test(type ?? "");
-}
+/** The content types of event streams. What follows the essence, as a charset, means nothing: it is UTF-8. */
+export const EVENT_STREAM = /^text\/event-stream\s*(;|$)/i;
 
 /** Why the answer is no event stream, if it is none. */
 async function inspect(response: Response): Promise<ConnectionFailure | undefined> {
   const { status, ok, headers } = response;
-  const type = headers.get("Content-Type");
-  if (ok && isEventStream(type)) return undefined;
+  const type = `${headers.get("Content-Type")}`;
+  if (ok && EVENT_STREAM.test(type)) return undefined;
   return {
     code: ok ? "CONTENT_TYPE" : "HTTP_STATUS",
     message: `The answer was ${status} (${type}).`,
@@ -118,6 +116,6 @@ async function readStart(response: Response): Promise<string> {
   return text;
 }
 
-function ignore(): void {
+export function ignore(): void {
   // A body that fails while it is let go, or after the status has said what matters, is no news.
 }

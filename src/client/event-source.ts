@@ -1,5 +1,5 @@
 import { createParser, encodeLastEventId } from "../protocol/index.ts";
-import { ask, isEventStream, read } from "./connection.ts";
+import { ask, EVENT_STREAM, read } from "./connection.ts";
 import type { PerAttempt } from "./options.ts";
 import { prepareRequest } from "./request.ts";
 
@@ -136,7 +136,7 @@ export class EventSource extends EventTarget {
       const response = await this.#request(signal);
       if (signal.aborted) return;
       // Any other answer fails the connection (HTML 9.2.3): also 204, and a 2xx that is an event stream.
-      if (response.status !== 200 || !isEventStream(response.headers.get("Content-Type"))) {
+      if (response.status !== 200 || !EVENT_STREAM.test(response.headers.get("Content-Type") ?? "")) {
         this.#fail();
         await response.body?.cancel();
         return;

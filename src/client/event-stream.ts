@@ -2,12 +2,12 @@ import {
   END_EVENT,
   GAP_EVENT,
   type GapData,
+  heartbeatOf,
   type ParsedEvent,
-  parseHello,
   RESERVED_PREFIX,
 } from "../protocol/index.ts";
 import type { Defined, EventSchemas, EventToRead } from "../schema/index.ts";
-import { type ConnectionHandlers, runConnection } from "./connection.ts";
+import { type ConnectionHandlers, ignore, runConnection } from "./connection.ts";
 import { type ConnectionFailure, safely, toError } from "./failure.ts";
 import { createListeners, type Unsubscribe } from "./listeners.ts";
 import { IDLE, isFinal, type StreamInput, type StreamStatus, transition } from "./machine.ts";
@@ -105,7 +105,7 @@ class ReconnectingStream implements EventStream {
     () => this.dispatch({ type: "silent" }),
     () => this.#isResumable(),
   );
-  #serverRetryMs: number | undefined;
+  #retryMs: number | undefined;
   #connection: AbortController | undefined;
   /** The connect timeout while connecting, the wait while waiting. */
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -186,7 +186,7 @@ class ReconnectingStream implements EventStream {
 
   /** Does what a new state asks for. */
   #enter({ state, nextTryAt = 0 }: StreamStatus): void {
-    if (state === "connecting") this.#connect();
+    if (state === "connecting") void this.#connect();
     else if (state === "stalled") this.#lose({ code: "STALLED", message: "No heartbeat." });
     else if (state !== "open") {
       // Nothing more is heard of the connection, if there is one, not even its end.
@@ -199,16 +199,14 @@ class ReconnectingStream implements EventStream {
     }
   }
 
-  #connect(): void {
+  async #connect(): Promise<void> {
     this.#connection = new AbortController();
     const { signal } = this.#connection;
     const { connectTimeout = this.#isResumable() ? CONNECT_TIMEOUT_MS : 0 } = this.#options;
     if (connectTimeout > 0) {
-      const failure: ConnectionFailure = { code: "TIMEOUT", message: "No answer." };
-      this.#timer = setTimeout(() => this.#lose(failure), connectTimeout);
+      this.#timer = setTimeout(() => this.#lose({ code: "TIMEOUT", message: "No answer." }), connectTimeout);
     }
     const attempt = { ...this.#plan, lastEventId: this.lastEventId, signal };
-    const run = (handlers: ConnectionHandlers) => runConnection(this.#options, attempt, handlers);
     const handlers: ConnectionHandlers = {
       onOpen: (response) => {
         this.response = response;
@@ -221,9 +219,9 @@ class ReconnectingStream implements EventStream {
         if (!signal.aborted) this.lastEventId = id;
       },
       onRetry: (ms) => {
-        this.#serverRetryMs = ms;
+        this.#retryMs = ms;
       },
-      onComment: (text) => this.#watchdog.beat(parseHello(text)?.heartbeatMs),
+      onComment: (text) => this.#watchdog.beat(heartbeatOf(text)),
       onRead: async () => {
         // While nothing is read, silence is our own doing.
         this.#watchdog.rest();
@@ -231,19 +229,14 @@ class ReconnectingStream implements EventStream {
         if (this.status.state === "open") this.#watchdog.touch();
       },
     };
-    const end = this.#options.share
-      ? import("./share.ts").then(
-          (sharing) => sharing.runShared(this, this.#options, attempt, handlers, run),
-          // What can't be loaded can't be shared.
-          () => run(handlers),
-        )
-      : run(handlers);
-    void end.then((failure) => {
-      // A connection that was given up has nothing to say any more.
-      if (signal.aborted) return;
-      if (failure === undefined) this.dispatch({ type: "ended" });
-      else this.#lose(failure);
-    });
+    // What can't be loaded can't be shared.
+    const sharing = this.#options.share && (await import("./share.ts").catch(ignore));
+    const run = sharing ? sharing.runShared : runConnection;
+    const failure = await run(this.#options, attempt, handlers, this, runConnection);
+    // A connection that was given up has nothing to say any more.
+    if (signal.aborted) return;
+    if (failure) this.#lose(failure);
+    else this.dispatch({ type: "ended" });
   }
 
   #receive({ event: type, data, lastEventId }: ParsedEvent, signal: AbortSignal): void {
@@ -265,14 +258,18 @@ class ReconnectingStream implements EventStream {
   }
 
   #lose(failure: ConnectionFailure): void {
-    const loss = {
-      failure,
-      status: this.status,
-      at: Date.now(),
-      resumable: this.#isResumable(),
-      serverRetryMs: this.#serverRetryMs,
-      random: Math.random(),
-    };
-    this.dispatch(judgeLoss(loss, this.#options));
+    this.dispatch(
+      judgeLoss(
+        {
+          failure,
+          status: this.status,
+          at: Date.now(),
+          resumable: this.#isResumable(),
+          retryMs: this.#retryMs,
+          random: Math.random(),
+        },
+        this.#options,
+      ),
+    );
   }
 }

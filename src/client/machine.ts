@@ -61,7 +61,7 @@ const TRANSITIONS: Readonly<Partial<Record<StreamState, Transitions>>> = {
   idle: { ...LEAVING, wake: "connecting" },
   connecting: { ...LOSING, opened: "open" },
   open: { ...LOSING, progress: "open", silent: "stalled" },
-  stalled: { ...LOSING, progress: "stalled" },
+  stalled: LOSING,
   waiting: { ...LEAVING, elapsed: "connecting", wake: "connecting" },
   paused: { close: "closed", wake: "connecting" },
 };
@@ -87,20 +87,17 @@ export function transition(status: StreamStatus, input: StreamInput, at: number)
       return { ...next, openedAt: at, failure: undefined };
     case "progress":
       return attempt === 1 ? status : { ...status, attempt: 1 };
-    case "silent":
-      return next;
     case "lost": {
       const { type, ...facts } = input;
       return { ...next, ...facts, state: facts.nextTryAt === undefined ? "failed" : state };
     }
-    case "pause":
-    case "ended":
-    case "close":
-      return { state, reason, attempt: 0 };
     case "wake":
       // A wait that the server asked for by Retry-After is not cut short: the network came back, not the server.
       if (failure?.retryAfterMs && at < nextTryAt) return status;
   }
-  // All others begin an attempt.
-  return { state, reason, attempt: attempt + 1, failure };
+  if (state === "stalled") return next;
+  // What was is over, or an attempt begins.
+  return state === "connecting"
+    ? { state, reason, attempt: attempt + 1, failure }
+    : { state, reason, attempt: 0 };
 }

@@ -85,7 +85,7 @@ export type AnyStreamOptions = EventStreamOptions<Defined>;
 export function checkOptions(options: AnyStreamOptions): void {
   for (const [name, value] of Object.entries(options)) {
     if (typeof value === "number" && !(value >= 0)) {
-      throw new EverstreamError("INVALID_OPTION", `\`${name}\` must be 0 or more.`);
+      throw new EverstreamError("INVALID_OPTION", `${name} must be 0 or more.`);
     }
   }
 }

@@ -12,7 +12,7 @@ export interface Loss {
   /** Whether the work would not be done twice, see `ResumePlan`. */
   readonly resumable: boolean;
   /** The reconnection time that the server sent, in milliseconds. */
-  readonly serverRetryMs: number | undefined;
+  readonly retryMs: number | undefined;
   /** From 0 to 1. */
   readonly random: number;
 }
@@ -38,9 +38,11 @@ export function isTransient({ code, status }: ConnectionFailure): boolean {
  * doubles with each attempt up to `maxDelay`. Even the first wait is spread over twice the floor, because a server
  * that restarts loses all its clients in one moment.
  */
-export function judgeLoss(loss: Loss, options: RetryOptions): StreamInput {
-  const { failure, at, status, resumable, serverRetryMs } = loss;
-  const { minDelay = 1000, maxDelay = 30_000, maxRetries = Number.POSITIVE_INFINITY, shouldRetry } = options;
+export function judgeLoss(
+  { failure, at, status, resumable, retryMs, random }: Loss,
+  options: RetryOptions,
+): StreamInput {
+  const { minDelay = 1000, maxDelay = 30_000, maxRetries, shouldRetry } = options;
   const openMs = at - (status.openedAt ?? at);
   // Having stayed is progress, too, even if nothing happened that was worth an event.
   const attempt = openMs < maxDelay ? status.attempt : 1;
@@ -52,17 +54,19 @@ export function judgeLoss(loss: Loss, options: RetryOptions): StreamInput {
   if (failure.code === "STREAM_ENDED" && !(wanted && resumable)) return { type: "ended" };
   // A refusal speaks for itself; of a break, say that it was not mended on purpose.
   if (wanted && !resumable && !failure.status) {
-    const message = `Lost for good: ${failure.message}`;
+    const message = `Lost: ${failure.message}`;
     return { ...lost, failure: { code: "NOT_RESUMABLE", message, cause: failure } };
   }
-  if (!wanted || !resumable || attempt > maxRetries) return lost;
+  // Without a bound, nothing is over it.
+  if (!wanted || !resumable || attempt > (maxRetries as number)) return lost;
 
-  const floor = serverRetryMs ?? minDelay;
+  const floor = retryMs ?? minDelay;
   // Node ends a response when nothing arrived for its body timeout, 300 s by default: a fact about the client, not
   // about the server, so there is no reason to wait.
-  const isOwnTimeout = Object(Object(failure.cause).cause).code === "UND_ERR_BODY_TIMEOUT";
+  const { cause } = failure as { cause?: { cause?: { code?: unknown } } | null };
+  const isOwnTimeout = cause?.cause?.code === "UND_ERR_BODY_TIMEOUT";
   if (isOwnTimeout && openMs >= floor) return { ...lost, nextTryAt: at };
   const bound = Math.min(Math.max(floor, minDelay, 1) * 2 ** attempt, Math.max(maxDelay, 2 * floor));
-  const waitMs = Math.max(floor, failure.retryAfterMs ?? 0) + loss.random * (bound - floor);
+  const waitMs = Math.max(floor, failure.retryAfterMs ?? 0) + random * (bound - floor);
   return { ...lost, nextTryAt: at + Math.min(waitMs, MAX_WAIT_MS) };
 }

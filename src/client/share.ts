@@ -19,7 +19,7 @@
  * It stands in place of a stream's connection: the machine of the leader's stream runs as without sharing, those of the
  * others show its status.
  */
-import type { Attempt, ConnectionHandlers } from "./connection.ts";
+import type { Attempt, ConnectionHandlers, runConnection } from "./connection.ts";
 import type { ConnectionFailure } from "./failure.ts";
 import type { AnyStreamOptions } from "./options.ts";
 import { type RunAttempt, type SharingStream, TabMember } from "./share-member.ts";
@@ -30,16 +30,17 @@ const members = new WeakMap<SharingStream, TabMember>();
  * Runs a stream's attempt, here or by following another tab. What streams need without sharing is given and not imported:
  * bundlers would split it off into a third file.
  *
- * @param run Makes a connection for the attempt.
+ * @param runAlone `runConnection`.
  * @returns As `runConnection`.
  */
 export async function runShared(
-  stream: SharingStream,
   options: AnyStreamOptions,
   attempt: Attempt,
   handlers: ConnectionHandlers,
-  run: RunAttempt,
+  stream: SharingStream,
+  runAlone: typeof runConnection,
 ): Promise<ConnectionFailure | undefined> {
+  const run: RunAttempt = (ours) => runAlone(options, attempt, ours);
   let member = members.get(stream);
   if (member === undefined && canShare(options)) {
     const name = await nameOf(options, attempt);

@@ -18,7 +18,7 @@ const MAX_HEADER_ID_BYTES = 4096;
 // What a header's value may hold for every fetch: undici refuses all control characters but TAB, not only NUL, CR
 // and LF. Surrogates here are lone ones, which UTF-8 can't carry.
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this looks for.
-const UNFIT_FOR_HEADER = /[\0-\x08\n-\x1f\x7f\ud800-\udfff]|^[\t ]|[\t ]$/u;
+const UNFIT_FOR_HEADER = /[\0-\x08\n-\x1f\x7f\ud800-\udfff]|^[\t ]|[\t ]$|^$/u;
 
 const encoder = /* @__PURE__ */ new TextEncoder();
 const decoder = /* @__PURE__ */ new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -58,10 +58,9 @@ export function readLastEventId(value: string | null | undefined): string | unde
  *   cursor in the query, or none, but do not leave an older one in its place.
  */
 export function encodeLastEventId(id: string): string | undefined {
-  if (id === "" || UNFIT_FOR_HEADER.test(id)) return undefined;
+  if (UNFIT_FOR_HEADER.test(id)) return undefined;
   const bytes = encoder.encode(id);
   if (bytes.length > MAX_HEADER_ID_BYTES) return undefined;
   // workerd's fetch encodes the value as UTF-8 itself and would do so a second time.
-  if (bytes.length === id.length || globalThis.navigator?.userAgent === "Cloudflare-Workers") return id;
-  return String.fromCharCode(...bytes);
+  return globalThis.navigator?.userAgent === "Cloudflare-Workers" ? id : String.fromCharCode(...bytes);
 }

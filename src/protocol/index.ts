@@ -17,6 +17,7 @@ export {
   type GapReason,
   HEARTBEAT_EVENT,
   type Hello,
+  heartbeatOf,
   LAST_EVENT_ID_HEADER,
   LAST_EVENT_ID_PARAMETER,
   LIVE_EVENT,

@@ -93,6 +93,12 @@ export function formatHello({ heartbeatMs }: Hello): string {
 
 /** Reads a comment's text; `undefined` where it is any other comment, as those of foreign servers. */
 export function parseHello(comment: string): Hello | undefined {
-  const heartbeat = HEARTBEAT.exec(comment)?.[1];
-  return heartbeat === undefined ? undefined : { heartbeatMs: Number(heartbeat) };
+  const heartbeatMs = heartbeatOf(comment);
+  return heartbeatMs === undefined ? undefined : { heartbeatMs };
+}
+
+/** The heartbeat that a comment announces, as {@link Hello} has it. */
+export function heartbeatOf(comment: string): number | undefined {
+  const digits = HEARTBEAT.exec(comment)?.[1];
+  return digits ? Number(digits) : undefined;
 }

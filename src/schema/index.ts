@@ -10,5 +10,4 @@ export type {
   Reading,
   SchemaMap,
   TextSchema,
-  WireEvent,
 } from "./types.ts";

@@ -66,7 +66,6 @@ const table: Record<StreamState, Partial<Record<keyof typeof inputs, StreamStatu
     close: closed,
   },
   stalled: {
-    progress: { state: "stalled", reason: "silent", attempt: 1, openedAt: 1000 },
     "lost, to be retried": { ...waiting, openedAt: 1000 },
     "lost for good": { ...failed, openedAt: 1000 },
     pause: paused,

@@ -18,7 +18,7 @@ function judge(loss: Partial<Loss>, options: RetryOptions = {}): ReturnType<type
     status: open,
     at: 10_000,
     resumable: true,
-    serverRetryMs: undefined,
+    retryMs: undefined,
     random: 0,
   };
   return judgeLoss({ ...usual, ...loss }, options);
@@ -32,8 +32,8 @@ function waitOf(loss: Partial<Loss>, options: RetryOptions = {}): number | undef
 }
 
 describe("the wait", () => {
-  const bounds = (attempt: number, serverRetryMs?: number): (number | undefined)[] =>
-    [0, 1].map((random) => waitOf({ status: { ...connecting, attempt }, serverRetryMs, random }));
+  const bounds = (attempt: number, retryMs?: number): (number | undefined)[] =>
+    [0, 1].map((random) => waitOf({ status: { ...connecting, attempt }, retryMs, random }));
 
   test("is anywhere between the floor and a bound that doubles up to the cap", () => {
     expect(bounds(1)).toEqual([1000, 2000]);
@@ -57,19 +57,19 @@ describe("the wait", () => {
   test("always fits a timer, and is never shorter than Retry-After and `retry` up to a day", async () => {
     const anything = fc.record({
       attempt: fc.integer({ min: 1, max: 2000 }),
-      serverRetryMs: fc.option(fc.nat({ max: Number.MAX_SAFE_INTEGER }), { nil: undefined }),
+      retryMs: fc.option(fc.nat({ max: Number.MAX_SAFE_INTEGER }), { nil: undefined }),
       retryAfterMs: fc.nat({ max: Number.MAX_SAFE_INTEGER }),
       minDelay: fc.nat({ max: 1e12 }),
       maxDelay: fc.integer({ min: 1, max: 1e12 }),
       random: fc.double({ min: 0, max: 1, noNaN: true }),
     });
     await fc.assert(
-      fc.property(anything, ({ attempt, serverRetryMs, retryAfterMs, random, ...options }) => {
+      fc.property(anything, ({ attempt, retryMs, retryAfterMs, random, ...options }) => {
         const status = { ...connecting, attempt };
         const wait =
-          waitOf({ failure: { ...network, retryAfterMs }, status, serverRetryMs, random }, options) ?? -1;
+          waitOf({ failure: { ...network, retryAfterMs }, status, retryMs, random }, options) ?? -1;
         expect(Math.ceil(wait)).toBeGreaterThanOrEqual(
-          Math.min(86_400_000, Math.max(retryAfterMs, serverRetryMs ?? 0)),
+          Math.min(86_400_000, Math.max(retryAfterMs, retryMs ?? 0)),
         );
         expect(wait).toBeLessThanOrEqual(MAX_TIMER_MS);
       }),
@@ -89,7 +89,7 @@ describe("the wait", () => {
     const failure = { ...network, cause };
     expect(waitOf({ failure, at: 1000 })).toBe(0);
     expect(waitOf({ failure, at: 999 })).toBe(1000);
-    expect(waitOf({ failure, at: 4000, serverRetryMs: 5000 })).toBe(5000);
+    expect(waitOf({ failure, at: 4000, retryMs: 5000 })).toBe(5000);
   });
 });
 
@@ -111,7 +111,7 @@ describe("there is no other attempt", () => {
     expect(judge({ resumable: false })).toEqual({
       type: "lost",
       attempt: 1,
-      failure: { code: "NOT_RESUMABLE", message: "Lost for good: gone", cause: network },
+      failure: { code: "NOT_RESUMABLE", message: "Lost: gone", cause: network },
     });
     expect(judge({ resumable: false, failure: busy })).toEqual({ type: "lost", attempt: 1, failure: busy });
   });

@@ -59,7 +59,8 @@ async function bundledSize({ name, code }: Budget): Promise<number> {
   const input = join(folder, `${name.replaceAll(" ", "-")}.js`);
   await writeFile(input, code);
   const bundle = await rolldown({ input, platform: "browser", external: [/^react(\/|$)/] });
-  const { output } = await bundle.generate({ format: "esm", minify: true });
+  // Comments for other tools are not what a browser loads.
+  const { output } = await bundle.generate({ format: "esm", minify: true, comments: false });
   await bundle.close();
   // What is loaded at once; what an option loads is loaded for that option alone.
   const chunks = output.filter((file) => file.type === "chunk");
