@@ -18,7 +18,7 @@ const BAR = 40;
 /**
  * @param {import("../run.js").Bench} bench
  * @param {number} connections
- * @param {{ everyMs?: number }} publishing
+ * @param {{ everyMs?: number, topics?: string[] }} publishing
  * @returns {Promise<Delay>}
  */
 function measure(bench, connections, publishing) {
@@ -34,7 +34,8 @@ function measure(bench, connections, publishing) {
         ms: durationMs,
         loopDelay: true,
       });
-      await clients.call("drain", { events: sent.published * connections, withinMs: DRAIN_MS });
+      const events = publishing.topics ? 0 : sent.published * connections;
+      await clients.call("drain", { events, withinMs: DRAIN_MS });
       return sent.loop;
     };
     await publish(bench.quick ? 100 : 3000);
@@ -42,9 +43,14 @@ function measure(bench, connections, publishing) {
   });
 }
 
+/** What the machine itself keeps the loop from: published to a topic that nobody follows. */
+const NOBODY = "nobody is sent anything";
+
+/** @type {{ label: string, publishing: { everyMs?: number, topics?: string[] } }[]} */
 const SUBJECTS = [
   { label: "back to back, awaited", publishing: {} },
   { label: "one event every 20 ms", publishing: { everyMs: 20 } },
+  { label: NOBODY, publishing: { everyMs: 20, topics: ["nobody"] } },
 ];
 
 /** @param {import("../run.js").Bench} bench */
@@ -61,11 +67,13 @@ export async function benchDelay(bench) {
     return { label, connections, ...figures, maxUs: of("maxUs"), rounds: all };
   });
   const table = {
-    title: `The event loop's delay while ${whole(connections)} sessions are sent ${BYTES}-byte events (an idle loop's is 1.1 ms)`,
+    title: `The event loop's delay while ${whole(connections)} sessions are sent ${BYTES}-byte events`,
     header: ["", "p50", "p99", "p99.9", "max", "ticks"],
     rows: results.map((r) => [r.label, ms(r.p50Us), ms(r.p99Us), ms(r.p999Us), ms(r.maxUs), whole(r.ticks)]),
   };
-  const aims = results.map(({ label, p999Us }) => atMost(`${OURS}, ${label}: p99.9`, p999Us, 5000, ms));
+  const aims = results
+    .filter(({ label }) => label !== NOBODY)
+    .map(({ label, p999Us }) => atMost(`${OURS}, ${label}: p99.9`, p999Us, 5000, ms));
   return { results, aims, tables: [table, histogram(results[0]?.rounds.at(-1)), aimsTable(aims)] };
 }
 

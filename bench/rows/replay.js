@@ -2,7 +2,7 @@ import { aimsTable, atLeast, atMost } from "../lib/aims.js";
 import { interleaved, openAll, sized, withServer } from "../lib/measure.js";
 import { median, pairedRatio } from "../lib/stats.js";
 import { ms, percent, times, whole } from "../lib/table.js";
-import { startOurs } from "../peers.js";
+import { NODE, startOurs, startServer } from "../peers.js";
 
 /**
  * Everybody comes back at once, as after a deploy, each with the cursor from before the last 100 events, while others are
@@ -11,8 +11,9 @@ import { startOurs } from "../peers.js";
 
 const BYTES = 150;
 const PAST = 100;
-const LIVE = 500;
-const LIVE_EVERY_MS = 5;
+const LIVE = 200;
+/** Few enough that they take some tenth of the core. */
+const LIVE_EVERY_MS = 20;
 /** How long the live subscribers are watched where nobody comes back. */
 const QUIET_MS = 1500;
 const WITHIN_MS = 30_000;
@@ -21,7 +22,11 @@ const QUIET = "nobody returns";
 const OPENING = "they return, having missed nothing";
 const REPLAY = "they return, having missed 100 events";
 
+/** What node:http itself takes to answer as many, with nothing else to do. */
+const BARE = `${NODE}: as many open a bare response`;
+
 const SUBJECTS = [
+  { label: BARE, returning: true, missed: 0 },
   { label: QUIET, returning: false, missed: 0 },
   { label: OPENING, returning: true, missed: 0 },
   { label: REPLAY, returning: true, missed: PAST },
@@ -39,7 +44,7 @@ function measure(bench, { returning, missed }, connections) {
   return withServer(bench, startOurs, async (pair) => {
     const { server, clients } = pair;
     const live = Math.min(LIVE, connections);
-    await openAll(pair, { group: "live", paths: "/events?topics=live", count: live, every: 7 });
+    await openAll(pair, { group: "live", paths: "/events?topics=live", count: live, every: 1 });
     const { last: cursor } = await server.call("publish", { topics: ["past"], events: 1, bytes: BYTES });
     const { last: head } = await server.call("publish", { topics: ["past"], events: PAST, bytes: BYTES });
     const path = `/events?topics=past&lastEventId=${missed > 0 ? cursor : head}`;
@@ -69,6 +74,25 @@ function measure(bench, { returning, missed }, connections) {
   });
 }
 
+/** @param {import("../run.js").Bench} bench @param {number} connections */
+function measureBare(bench, connections) {
+  return withServer(
+    bench,
+    () => startServer("node-http.js", NODE),
+    async (pair) => {
+      const { server, clients } = pair;
+      const path = "/events?topics=past";
+      await openAll(pair, { group: "warm up", paths: path, count: Math.ceil(connections / 10) });
+      await clients.call("close", { group: "warm up" });
+      const before = await server.call("cpu");
+      const got = await comeBack(pair, path, connections, 0);
+      const after = await server.call("cpu");
+      const serverCpu = (after.cpuUs - before.cpuUs) / 1000 / got.openedMs;
+      return { ...got, p50Us: Number.NaN, p99Us: Number.NaN, serverCpu, perCpuSecond: Number.NaN };
+    },
+  );
+}
+
 /**
  * @param {import("../lib/measure.js").Pair} pair
  * @param {string} path
@@ -96,7 +120,7 @@ async function comeBack(pair, path, connections, missed) {
 export async function benchReplay(bench) {
   const connections = sized(bench, 5000);
   const rounds = await interleaved(bench, "replay", SUBJECTS, (subject) =>
-    measure(bench, subject, connections),
+    subject.label === BARE ? measureBare(bench, connections) : measure(bench, subject, connections),
   );
   const results = SUBJECTS.map(({ label }) => {
     const all = rounds.get(label) ?? [];
