@@ -1,10 +1,11 @@
 // One connection for several tabs of a real browser, before a hub on a real socket.
-import type { Browser, Page } from "playwright-core";
+import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { streamTopics } from "../../src/adapters/node.ts";
 import type { EventStreamOptions } from "../../src/client/index.ts";
 import { createHub, type Hub } from "../../src/index.ts";
 import { randomFrom, seed } from "../resume/seed.ts";
+import { chromiumPath } from "../setup/chromium.ts";
 import { launchChromium } from "./chromium.ts";
 import { bundle, openPage, type PageOptions, type StreamPage } from "./page-server.ts";
 import type {} from "./pages/client.ts";
@@ -32,10 +33,10 @@ interface Tabs {
 }
 
 /** A page that shares nothing, and a server with a hub for tabs beside it. */
-async function startTabs(options: PageOptions = {}): Promise<Tabs> {
+async function startTabs(options: PageOptions = {}, where = browser): Promise<Tabs> {
   const hub = createHub({ retention: { maxEvents: 1e6, maxBytes: 1e9 } });
   onTestFinished(() => hub.close());
-  const first = await openPage(browser, script, {
+  const first = await openPage(where, script, {
     answer: ({ request, response }) => void streamTopics(request, response, hub, { topics: ["numbers"] }),
     ...options,
   });
@@ -275,6 +276,29 @@ describe("a tab that was away", () => {
       await setFrozen(page, false);
       await expectData(pages, all);
     }
+    await eventually(connections).toBe(1);
+  });
+
+  test("in the back/forward cache, gives its part up and gets what it missed", async () => {
+    const caching = await chromium.launch({
+      executablePath: chromiumPath(),
+      args: ["--no-sandbox", "--disable-background-networking"],
+      ignoreDefaultArgs: ["--disable-back-forward-cache"],
+    });
+    onTestFinished(() => caching.close());
+    const { open, publish, connections, first } = await startTabs({}, caching);
+    const pages = [await open(), await open()] as const;
+    const [leader, other] = pages;
+    const all = await publish(5);
+    await expectData(pages, all);
+    await leader.goto(`${first.url}elsewhere`);
+    all.push(...(await publish(5)));
+    await expectData([other], all);
+    await leader.goBack({ waitUntil: "commit" });
+    all.push(...(await publish(5)));
+    // The same page as before, not one that was loaded again.
+    await expectData(pages, all);
+    expect(await leader.evaluate(() => client.states)).toContain("paused");
     await eventually(connections).toBe(1);
   });
 
