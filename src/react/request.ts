@@ -44,10 +44,14 @@ export function leaseStream(latest: () => StreamRequestOptions, lastEventId: str
   return registry.acquire(keyOf(latest()), () =>
     openEventStream(url, {
       ...options,
-      headers() {
-        const { headers = {} } = latest();
-        return typeof headers === "function" ? headers() : headers;
-      },
+      // Values are among what tells streams apart, here and, where they are given as such, between tabs that share.
+      headers:
+        typeof options.headers === "function"
+          ? () => {
+              const { headers = {} } = latest();
+              return typeof headers === "function" ? headers() : headers;
+            }
+          : options.headers,
       shouldRetry: (failure) => latest().shouldRetry?.(failure),
       initialLastEventId: lastEventId || options.initialLastEventId,
     }),
