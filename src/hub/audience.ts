@@ -133,7 +133,9 @@ export class Audience implements Work {
       this.#move(this.#at, hole);
       hole = this.#at;
     }
-    this.#move(this.#readers.length - 1, hole);
+    const last = this.#readers.length - 1;
+    // Where the last one is already in the hole, it is who leaves: moving it would give it a place that is no longer one.
+    if (hole !== last) this.#move(last, hole);
     this.#readers.pop();
     this.release();
   }
