@@ -45,7 +45,7 @@ const steps = fc.array(
 );
 
 it("gives each reader one turn in a pass, and none to who has left", () => {
-  fc.assert(
+  void fc.assert(
     fc.property(steps, (all) => {
       const audience = new Audience(1, "t", ["t"], new Ring(0, 1000), {
         letGo: () => undefined,
