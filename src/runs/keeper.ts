@@ -207,8 +207,11 @@ export class Keeper {
   }
 
   async #seeToEnd(record: RunRecord): Promise<void> {
-    // Its process may have shown that it lives, and only we have not seen it yet.
-    if (record.node !== this.registry.node && (await this.registry.hasNewsOf(record.node))) return;
+    if (record.node !== this.registry.node) {
+      // Its process may have shown that it lives, and only we have not seen it yet.
+      await this.registry.lookAhead();
+      if (!this.#leases.isExpired(record.node)) return;
+    }
     const { hub, names, settings, onAbandoned } = this.#options;
     const { id, token, stop } = record;
     const topic = names.topicOf(id);

@@ -45,6 +45,7 @@ export class Registry {
   #waiting: { readonly sequence: number; readonly resolve: () => void }[] = [];
   #position = "";
   #sequence = -1;
+  #lookedThrough = "";
   #sinceSnapshot = 0;
   #snapshotAt = performance.now();
   #writingSnapshot = false;
@@ -95,11 +96,18 @@ export class Registry {
     return id;
   }
 
-  /** Whether the log holds a sign of life of `node` that has not come here yet. */
-  async hasNewsOf(node: string): Promise<boolean> {
-    if (this.#position === "") return false;
-    const { events } = await this.#hub.read(this.#topic, { after: this.#position });
-    return events.some(({ type, data }) => type !== "leave" && (data as { node?: string }).node === node);
+  /** Tells the host of the signs of life, and their end, that the log holds and that have not come here by themselves yet. */
+  async lookAhead(): Promise<void> {
+    if (this.#position === "") return;
+    // What was told once is no news: a process may have died since, and its last sign may never come here.
+    let after = sequenceOf(this.#lookedThrough) > this.#sequence ? this.#lookedThrough : this.#position;
+    for (let complete = false; !complete; ) {
+      const page = await this.#hub.read(this.#topic, { after });
+      for (const event of page.events) this.#tellOfSign(event);
+      after = page.position;
+      complete = page.complete;
+    }
+    this.#lookedThrough = after;
   }
 
   /** Resolves once everything is known that the log holds now. */
@@ -136,6 +144,7 @@ export class Registry {
     this.#state.clear();
     this.#position = "";
     this.#sequence = -1;
+    this.#lookedThrough = "";
     this.#sinceSnapshot = 0;
     let after: string | undefined;
     for (let complete = false; !complete; ) {
@@ -159,15 +168,19 @@ export class Registry {
       return;
     }
     this.#apply(event);
-    const data = event.data as { id?: string; node?: string; replace?: boolean };
-    if (data.node !== undefined) {
-      if (event.type === "leave") this.#host.onLeave(data.node);
-      else this.#host.onSign(data.node);
-    }
+    this.#tellOfSign(event);
+    const data = event.data as { id?: string; replace?: boolean };
     // A claim that replaces concerns another run, too.
     if (event.type === "snapshot" || data.replace === true) this.#host.onReset();
     else if (data.id !== undefined) this.#host.onChange(data.id);
     this.#settle(this.#sequence);
+  }
+
+  #tellOfSign({ type, data }: HubEvent): void {
+    const { node } = data as { node?: string };
+    if (node === undefined) return;
+    if (type === "leave") this.#host.onLeave(node);
+    else this.#host.onSign(node);
   }
 
   #apply(event: HubEvent): void {

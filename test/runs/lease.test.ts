@@ -101,6 +101,43 @@ describe("a producer that dies", () => {
   });
 });
 
+describe("a server whose feed brings nothing", () => {
+  /** Runs "a" on one server, and on the other one nothing comes by itself from then on. */
+  async function startUnheard(produce: Produce): Promise<{ first: TestNode; deaf: TestNode }> {
+    let isDeaf = false;
+    const first = cluster.node();
+    const deaf = cluster.node({}, remoteLog(cluster.log, { loses: () => isDeaf }));
+    await first.runs.start({ id: "a", produce });
+    expect(await deaf.runs.running()).toEqual(["a"]);
+    isDeaf = true;
+    return { first, deaf };
+  }
+
+  const beats = async ({ hub }: TestNode): Promise<number> =>
+    (await hub.read("run:")).events.filter(({ type }) => type === "beat").length;
+
+  it("ends nobody's runs who has shown the log that it lives", async () => {
+    const finish = gate();
+    const { first } = await startUnheard(() => finish.promise);
+    const before = await beats(first);
+    await vi.waitFor(async () => expect(await beats(first)).toBeGreaterThan(before + 10), {
+      timeout: 10_000,
+    });
+    finish.open();
+    expect(await first.runs.ended("a")).toMatchObject({ state: "done" });
+  });
+
+  it("ends the runs of whose last sign in the log is a lease old, although none of the rest came here", async () => {
+    const { first, deaf } = await startUnheard(writeAndWait);
+    const before = await beats(first);
+    await vi.waitFor(async () => expect(await beats(first)).toBeGreaterThan(before), { timeout: 10_000 });
+    await first.crash();
+    await vi.waitFor(async () => expect(await deaf.runs.get("a")).toMatchObject({ state: "abandoned" }), {
+      timeout: 10_000,
+    });
+  });
+});
+
 describe("a producer that loses its lease while writing", () => {
   it("writes nothing after the terminal event, and hears that it has lost", async () => {
     const [zombie, other] = [freezable(), cluster.node()];
