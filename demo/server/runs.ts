@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { createRuns, type Hub, type RunInfo, type Runs } from "everstream";
-import { streamTopics } from "everstream/hono";
 import type { Hono } from "hono";
 import { explain } from "./chat/provider-error.ts";
 import type { DemoEnv } from "./http.ts";
+import { answerTopic } from "./topic.ts";
 import { Refused } from "./uploads/process.ts";
 
 /** How long answers and results can be read after their end. */
@@ -11,6 +11,8 @@ export const KEEP_FOR_MS = 7 * 24 * 60 * 60 * 1000;
 
 /** What is shown to everybody of the work that this server does: no content, and no id that would open it. */
 const ACTIVITY = "activity";
+/** How many of its latest events. */
+const SHOWN = 50;
 
 export type RunKind = "answer" | "upload";
 
@@ -20,7 +22,7 @@ export interface Work {
   readonly runs: Runs;
   /** Shows a run that was started in the list, until its end. */
   show(kind: RunKind, id: string): Promise<void>;
-  /** Adds `GET /runs`: the list as events, the latest 50. */
+  /** Adds `GET /runs`: the list as events, the latest of them. */
   addRoutes(api: Hono<DemoEnv>): void;
   /** Resolves when the runs of a process that is gone are shown as ended. */
   catchUp(): Promise<void>;
@@ -47,7 +49,7 @@ export function createWork(hub: Hub): Work {
     hub.publish(
       ACTIVITY,
       { type: "run", data: activity, key: activity.label },
-      { retention: { maxEvents: 50 } },
+      { retention: { maxEvents: SHOWN } },
     );
 
   const showEnd = async (activity: Activity, id: string): Promise<void> => {
@@ -67,11 +69,11 @@ export function createWork(hub: Hub): Work {
     },
 
     addRoutes(api) {
-      api.get("/runs", (c) => streamTopics(c, hub, { topics: ACTIVITY, from: { last: 50 } }));
+      api.get("/runs", (c) => answerTopic(c, hub, ACTIVITY, SHOWN));
     },
 
     async catchUp() {
-      const { events } = await hub.read(ACTIVITY, { last: 50 });
+      const { events } = await hub.read(ACTIVITY, { last: SHOWN });
       const latest = new Map(events.map(({ data }) => [(data as Activity).label, data as Activity]));
       const alive = new Set((await runs.running()).map(labelOf));
       for (const activity of latest.values()) {

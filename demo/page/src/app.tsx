@@ -1,6 +1,7 @@
 import { ChatPanel } from "./chat/chat-panel.tsx";
 import { ClockPanel } from "./clock/clock-panel.tsx";
 import { NotificationsPanel } from "./notifications/notifications-panel.tsx";
+import { RunsPanel } from "./runs/runs-panel.tsx";
 import { UploadPanel } from "./upload/upload-panel.tsx";
 
 export function App() {
@@ -11,17 +12,18 @@ export function App() {
           <img src="/icon.svg" alt="" width="32" height="32" />
           everstream
         </h1>
-        <p>Server-sent events that survive. Four live streams and, beside each, what travels on the wire.</p>
+        <p>Server-sent events that survive. Five live panels and, beside each, what travels on the wire.</p>
       </header>
       <main>
         <ChatPanel />
         <NotificationsPanel />
         <UploadPanel />
+        <RunsPanel />
         <ClockPanel />
       </main>
       <footer className="colophon">
-        Cut the network: the streams come back, and no notification is missed. Stop the server and start it
-        again: the page finds it, and where events are gone with it, the wire says so.
+        Cut the network, reload, open a second tab: answers and uploads go on, and no notification is missed.
+        Stop the server in mid-answer and start it again: the page says so, and offers to go on.
       </footer>
     </>
   );

@@ -1,11 +1,12 @@
 import type { Run, RunRoutesOptions, StartOptions } from "everstream";
-import { runRoutes, streamTopics } from "everstream/hono";
+import { runRoutes } from "everstream/hono";
 import { textOf } from "everstream/llm";
 import type { Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { type DemoEnv, problem, readObject } from "../http.ts";
 import type { Work } from "../runs.ts";
-import { type Conversations, isConversationId } from "./conversations.ts";
+import { answerTopic } from "../topic.ts";
+import { type Conversations, isConversationId, MAX_EVENTS } from "./conversations.ts";
 import { type ChatModel, GO_ON, type Message } from "./model.ts";
 import { MAX_MESSAGE } from "./routes.ts";
 
@@ -36,7 +37,7 @@ export function addAnswers(api: Hono<DemoEnv>, { work, conversations, model }: O
   api.get("/chat/:conversation", (c) => {
     const id = c.req.param("conversation");
     if (!isConversationId(id)) throw problem(400, "a conversation's id has 8 to 64 letters, digits, - or _");
-    return streamTopics(c, work.hub, { topics: conversations.topicOf(id), from: "start" });
+    return answerTopic(c, work.hub, conversations.topicOf(id), MAX_EVENTS);
   });
 
   const start = async (request: Request, id: string): Promise<Omit<StartOptions, "id">> => {

@@ -34,7 +34,9 @@ export interface Conversations {
 }
 
 const ID = /^[\w-]{8,64}$/;
-const RETENTION = { maxEvents: 400, maxBytes: 4 * 1024 * 1024, maxAge: KEEP_FOR_MS };
+/** How many events of a conversation are kept. */
+export const MAX_EVENTS = 400;
+const RETENTION = { maxEvents: MAX_EVENTS, maxBytes: 4 * 1024 * 1024, maxAge: KEEP_FOR_MS };
 
 /** Whether a text can be a conversation's id. Pages make them up; who has the id may read and write. */
 export function isConversationId(id: unknown): id is string {
@@ -55,7 +57,7 @@ export function createConversations(hub: Hub): Conversations {
       await hub.publish(topicOf(id), { type: "answered", data: answered }, options);
     },
     turns: async (id) => {
-      const { events } = await hub.read(topicOf(id), { last: 400 });
+      const { events } = await hub.read(topicOf(id), { last: MAX_EVENTS });
       return turnsOf(events);
     },
   };

@@ -3,8 +3,8 @@ import { Panel } from "../ui/panel.tsx";
 import { useFollow } from "../ui/use-follow.ts";
 import { Wire } from "../ui/wire.tsx";
 import { createWireLog } from "../ui/wire-log.ts";
-import { Markdown } from "./markdown.tsx";
-import { type Exchange, useChat } from "./use-chat.ts";
+import { type AnswerState, ExchangeView } from "./exchange-view.tsx";
+import { useConversation } from "./use-conversation.ts";
 
 const SUGGESTIONS = [
   "How does a client resume after a lost connection?",
@@ -14,10 +14,16 @@ const SUGGESTIONS = [
 
 export function ChatPanel() {
   const [log] = useState(createWireLog);
-  const { exchanges, streaming, ask, stop } = useChat(log.fetch);
+  const { exchanges, problem, ask, again, goOn, renew } = useConversation(log);
+  const [answer, setAnswer] = useState<AnswerState>();
   const [question, setQuestion] = useState("");
   const field = useId();
-  const { scroller, onScroll } = useFollow<HTMLDivElement>(exchanges);
+  const last = exchanges.at(-1);
+  const current = answer?.run === last?.run ? answer : undefined;
+  const streaming = current?.state === "starting" || current?.state === "running";
+  const { scroller, onScroll } = useFollow<HTMLDivElement>(
+    `${last?.run} ${current?.state} ${current?.length}`,
+  );
 
   const onSubmit = (event: FormEvent): void => {
     event.preventDefault();
@@ -29,8 +35,8 @@ export function ChatPanel() {
   return (
     <Panel
       title="Chat"
-      lead="Tokens arrive one by one; leaving or stopping ends the work behind them."
-      routes={["GET /api/chat/stream"]}
+      lead="Answers are runs: they go on without you, and a reload or another tab finds them."
+      routes={["GET /api/chat/:conversation", "POST, GET, DELETE /api/runs/:id"]}
       wire={<Wire log={log} />}
     >
       <div className="chat">
@@ -46,9 +52,21 @@ export function ChatPanel() {
         >
           {exchanges.length === 0 && <Suggestions onPick={ask} />}
           {exchanges.map((exchange) => (
-            <ExchangeView key={exchange.key} exchange={exchange} />
+            <ExchangeView
+              key={exchange.key}
+              exchange={exchange}
+              fetchStream={log.fetch}
+              onChange={exchange === last ? setAnswer : undefined}
+              onAgain={again}
+              onGoOn={goOn}
+            />
           ))}
         </div>
+        {problem !== undefined && (
+          <p className="problem" role="alert">
+            {problem}
+          </p>
+        )}
         <form className="row" onSubmit={onSubmit}>
           <label htmlFor={field} className="unseen">
             Your question
@@ -64,7 +82,7 @@ export function ChatPanel() {
             required
           />
           {streaming && question.trim() === "" ? (
-            <button key="stop" type="button" className="plain" onClick={stop}>
+            <button key="stop" type="button" className="plain" onClick={() => void current.stop()}>
               Stop
             </button>
           ) : (
@@ -72,6 +90,9 @@ export function ChatPanel() {
               Ask
             </button>
           )}
+          <button type="button" className="plain" onClick={renew} disabled={exchanges.length === 0}>
+            New conversation
+          </button>
         </form>
       </div>
     </Panel>
@@ -88,26 +109,5 @@ function Suggestions({ onPick }: { onPick: (question: string) => void }) {
         </button>
       ))}
     </div>
-  );
-}
-
-function ExchangeView({ exchange: { question, answer, tokens, state, error } }: { exchange: Exchange }) {
-  return (
-    <article className="exchange">
-      <p className="question">{question}</p>
-      <div className="answer" data-state={state}>
-        <Markdown text={answer} />
-        {answer === "" && state === "streaming" && <p />}
-      </div>
-      {state === "failed" && (
-        <p className="problem" role="alert">
-          {error}
-        </p>
-      )}
-      <p className="note">
-        {tokens} {tokens === 1 ? "token" : "tokens"}
-        {state === "stopped" && ", stopped"}
-      </p>
-    </article>
   );
 }

@@ -1,10 +1,10 @@
-import type { StreamEvent } from "everstream/client";
 import { useEventStream, useSSE } from "everstream/react";
 import { useState } from "react";
 import { Connection } from "../ui/connection.tsx";
 import { Panel } from "../ui/panel.tsx";
+import { useOnScreen } from "../ui/use-on-screen.ts";
 import { Wire } from "../ui/wire.tsx";
-import { createWireLog } from "../ui/wire-log.ts";
+import { createWireLog, formatEvent } from "../ui/wire-log.ts";
 import { usePageVisible } from "./use-page-visible.ts";
 
 const URL = "/api/events";
@@ -18,18 +18,23 @@ interface Ticks {
 export function ClockPanel() {
   const [log] = useState(createWireLog);
   const [wanted, setWanted] = useState(true);
-  // Browsers allow six connections to a server; hidden tabs should not hold one for a clock that nobody sees.
-  const url = usePageVisible() && wanted ? URL : null;
-  // Both hooks name the same stream, so there is one connection.
-  const { data, error, isConnected } = useSSE<{ time: number }>(url);
-  const { data: ticks, status } = useEventStream<Ticks>(url, {
+  const visible = usePageVisible();
+  const { place, onScreen } = useOnScreen<HTMLElement>();
+  // Browsers allow six connections to a server; none should be held for a clock that nobody sees.
+  const enabled = visible && onScreen && wanted;
+  // First, so that it is this hook which opens the stream, after the last id that it saw.
+  const { data: ticks, status } = useEventStream<Ticks>(URL, {
     initial: { last: "", count: 0 },
     reduce: ({ count }, { lastEventId }) => ({ last: lastEventId, count: count + 1 }),
-    onEvent: (event) => log.add(format(event)),
+    onEvent: (event) => log.add(formatEvent(event)),
+    enabled,
   });
+  // Both hooks name the same stream, so there is one connection.
+  const { data, error, isConnected } = useSSE<{ time: number }>(enabled ? URL : null);
 
   return (
     <Panel
+      place={place}
       title="Clock"
       lead="The server's time each second. After a break its ids go on rising."
       routes={["GET /api/events"]}
@@ -58,9 +63,4 @@ export function ClockPanel() {
       </div>
     </Panel>
   );
-}
-
-/** The event as it stood on the wire. */
-function format({ type, data, lastEventId }: StreamEvent): string {
-  return `event: ${type}\nid: ${lastEventId}\ndata: ${data}`;
 }

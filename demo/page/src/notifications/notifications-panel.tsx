@@ -1,6 +1,7 @@
 import { type FormEvent, useId, useState } from "react";
 import { Connection } from "../ui/connection.tsx";
 import { Panel } from "../ui/panel.tsx";
+import { useOnScreen } from "../ui/use-on-screen.ts";
 import { Wire } from "../ui/wire.tsx";
 import { createWireLog, type WireLog } from "../ui/wire-log.ts";
 import { type Notice, type NoticeType, TYPES, useInbox } from "./use-inbox.ts";
@@ -9,8 +10,10 @@ const USERS = ["Ada", "Grace"];
 
 export function NotificationsPanel() {
   const [logs] = useState(() => USERS.map((user) => ({ user, log: createWireLog() })));
+  const { place, onScreen } = useOnScreen<HTMLElement>();
   return (
     <Panel
+      place={place}
       title="Notifications"
       lead="Two users, a topic each. Who was away gets what was missed, once."
       routes={["GET, POST /api/notifications"]}
@@ -18,15 +21,15 @@ export function NotificationsPanel() {
     >
       <div className="inboxes">
         {logs.map(({ user, log }) => (
-          <InboxView key={user} user={user} log={log} />
+          <InboxView key={user} user={user} log={log} enabled={onScreen} />
         ))}
       </div>
     </Panel>
   );
 }
 
-function InboxView({ user, log }: { user: string; log: WireLog }) {
-  const { notices, heartbeats, status, problem, signIn, send } = useInbox(user, log.fetch);
+function InboxView({ user, log, enabled }: { user: string; log: WireLog; enabled: boolean }) {
+  const { notices, heartbeats, status, problem, signIn, send } = useInbox(user, log, enabled);
   const heading = useId();
   const lost = problem !== undefined || status.state === "failed";
   return (

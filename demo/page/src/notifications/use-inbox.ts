@@ -1,6 +1,7 @@
 import type { StreamEvent, StreamStatus } from "everstream/client";
 import { useEventStream } from "everstream/react";
 import { useEffect, useState } from "react";
+import type { WireLog } from "../ui/wire-log.ts";
 
 export const TYPES = ["message", "notification", "alert"] as const;
 export type NoticeType = (typeof TYPES)[number];
@@ -27,8 +28,8 @@ export interface Inbox extends Box {
 
 const MAX_NOTICES = 50;
 
-/** Signs a user in and follows what the server sends them. */
-export function useInbox(user: string, fetchStream: typeof fetch): Inbox {
+/** Signs a user in and follows what the server sends them, over one connection for all tabs. */
+export function useInbox(user: string, log: WireLog, enabled: boolean): Inbox {
   const [attempt, setAttempt] = useState(1);
   /** The attempt that succeeded: 0 for none yet. */
   const [signedIn, setSignedIn] = useState(0);
@@ -53,10 +54,12 @@ export function useInbox(user: string, fetchStream: typeof fetch): Inbox {
   };
 
   // A stream that was refused stays so. The fragment, which is never sent, makes that of the next sign-in another one.
-  const request = { url: `${route}#${signedIn}`, fetch: fetchStream, pauseWhenHidden: true };
+  const request = { url: `${route}#${signedIn}`, fetch: log.fetch, pauseWhenHidden: true, share: true };
   const { data, status } = useEventStream<Box>(signedIn > 0 ? request : null, {
     initial: { notices: [], heartbeats: 0 },
     reduce: receive,
+    onEvent: (event) => log.addShared(route, event),
+    enabled,
   });
   return {
     ...data,

@@ -1,4 +1,4 @@
-import { type ReactNode, useId } from "react";
+import { type ReactNode, type RefObject, useId } from "react";
 
 interface PanelProps {
   readonly title: string;
@@ -8,13 +8,15 @@ interface PanelProps {
   /** What travels, shown beside the panel's own content. */
   readonly wire: ReactNode;
   readonly children: ReactNode;
+  /** Where the panel is, for who asks whether it is in view. */
+  readonly place?: RefObject<HTMLElement | null>;
 }
 
 /** One stream of the page: what it is for on one side, what travels on the other. */
-export function Panel({ title, routes, lead, wire, children }: PanelProps) {
+export function Panel({ title, routes, lead, wire, children, place }: PanelProps) {
   const heading = useId();
   return (
-    <section className="panel" aria-labelledby={heading}>
+    <section ref={place} className="panel" aria-labelledby={heading}>
       <header className="panel-head">
         <h2 id={heading}>{title}</h2>
         <p>{lead}</p>

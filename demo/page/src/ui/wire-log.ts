@@ -1,3 +1,5 @@
+import type { StreamEvent } from "everstream/client";
+
 /** One thing that was seen on the wire: a request and its answer, or a block of the stream, as it came. */
 export interface WireEntry {
   readonly key: number;
@@ -11,6 +13,8 @@ export interface WireLog {
   readonly fetch: typeof fetch;
   /** Notes a block that came another way. */
   add(block: string): void;
+  /** Notes an event of a stream that tabs share, where another tab's connection brought it. */
+  addShared(url: string, event: Pick<StreamEvent, "type" | "data" | "lastEventId">): void;
   getSnapshot(): readonly WireEntry[];
   subscribe(listener: () => void): () => void;
   clear(): void;
@@ -42,6 +46,14 @@ export function createWireLog(): WireLog {
     draw();
   };
 
+  /** How many connections of our own there are to each URL. */
+  const own = new Map<string, number>();
+  const readOwn = async (path: string, response: Response): Promise<void> => {
+    own.set(path, (own.get(path) ?? 0) + 1);
+    await readBlocks(response, (block) => note("block", block));
+    own.set(path, (own.get(path) ?? 1) - 1);
+  };
+
   return {
     fetch: async (input, init) => {
       const request = describeRequest(input, init);
@@ -49,7 +61,7 @@ export function createWireLog(): WireLog {
         const response = await fetch(input, init);
         note("request", `${request} → ${response.status}`);
         // A second reader beside the client's own: an abort ends both.
-        void readBlocks(response.clone(), (block) => note("block", block));
+        void readOwn(pathOf(input), response.clone());
         return response;
       } catch (error) {
         if (init?.signal?.aborted !== true) note("request", `${request} → no answer`);
@@ -57,6 +69,9 @@ export function createWireLog(): WireLog {
       }
     },
     add: (block) => note("block", block),
+    addShared: (url, event) => {
+      if ((own.get(pathOf(url)) ?? 0) === 0) note("block", formatEvent(event));
+    },
     getSnapshot: () => entries,
     subscribe: (listener) => {
       listeners.add(listener);
@@ -70,10 +85,23 @@ export function createWireLog(): WireLog {
   };
 }
 
+/** An event as it stood on the wire. */
+export function formatEvent({
+  type,
+  data,
+  lastEventId,
+}: Pick<StreamEvent, "type" | "data" | "lastEventId">): string {
+  return `event: ${type}\nid: ${lastEventId}\ndata: ${data}`;
+}
+
+function pathOf(input: RequestInfo | URL): string {
+  const { pathname, search } = new URL(input instanceof Request ? input.url : input, location.href);
+  return pathname + search;
+}
+
 function describeRequest(input: RequestInfo | URL, init: RequestInit | undefined): string {
-  const url = new URL(input instanceof Request ? input.url : input, location.href);
   const lastEventId = new Headers(init?.headers).get("last-event-id");
-  const request = `${init?.method ?? "GET"} ${url.pathname}${url.search}`;
+  const request = `${init?.method ?? "GET"} ${pathOf(input)}`;
   return lastEventId === null ? request : `${request}\nLast-Event-ID: ${lastEventId}`;
 }
 

@@ -15,8 +15,8 @@ export function UploadPanel() {
   return (
     <Panel
       title="Upload"
-      lead="The file is checked, hashed and compressed while the bar shows how far that really is."
-      routes={["POST /api/upload", "POST /api/upload/process"]}
+      lead="The file is checked, hashed and compressed. That is a run: a reload finds the bar again."
+      routes={["POST /api/upload", "POST /api/upload/process", "GET, DELETE /api/runs/:id"]}
       wire={<Wire log={log} />}
     >
       <Picker onPick={start} />

@@ -1,5 +1,6 @@
-import { openEventStream } from "everstream/client";
-import { useCallback, useEffect, useRef, useState } from "react";
+import { useRun } from "everstream/react";
+import { useEffect, useRef, useState } from "react";
+import { postJson } from "../api/json.ts";
 import { sendFile } from "./send-file.ts";
 
 /** What the server found out about a file. */
@@ -22,7 +23,16 @@ export interface UploadState {
   readonly error?: string;
 }
 
-const IDLE: UploadState = { phase: "idle", name: "", step: "", progress: 0 };
+/** The part before the server's work: this page's own, which a reload ends. */
+type Sending = Pick<UploadState, "name" | "progress" | "error"> & {
+  readonly phase: "sending" | "failed" | "stopped";
+};
+
+/** The server's work on a file: found again after a reload. */
+interface Processing {
+  readonly run: string;
+  readonly name: string;
+}
 
 export interface Upload {
   readonly state: UploadState;
@@ -30,58 +40,79 @@ export interface Upload {
   stop(): void;
 }
 
+const KEY = "upload";
+const IDLE: UploadState = { phase: "idle", name: "", step: "", progress: 0 };
+
 /** Sends a file and follows what the server does with it. */
 export function useUpload(fetchStream: typeof fetch): Upload {
-  const [state, setState] = useState(IDLE);
-  const running = useRef<AbortController>(undefined);
-  useEffect(() => () => running.current?.abort(), []);
+  const [sending, setSending] = useState<Sending>();
+  const [processing, setProcessing] = useState(stored);
+  const id = processing?.run ?? null;
+  const { run, stop: stopRun } = useRun("/api/runs", { id, fetch: fetchStream, pauseWhenHidden: true });
+  const controller = useRef<AbortController>(undefined);
+  useEffect(() => () => controller.current?.abort(), []);
 
-  const start = useCallback(
-    (file: File) => {
-      running.current?.abort();
-      const controller = new AbortController();
-      running.current = controller;
-      const { signal } = controller;
-      const show = (change: Partial<UploadState>): void => {
-        if (!signal.aborted) setState((before) => ({ ...before, ...change }));
-      };
-      setState({ phase: "sending", name: file.name, step: "Uploading", progress: 0 });
-      run(file, fetchStream, show, signal).catch((error: Error) =>
-        show({ phase: "failed", error: error.message }),
-      );
-    },
-    [fetchStream],
-  );
+  const start = (file: File): void => {
+    controller.current?.abort();
+    controller.current = new AbortController();
+    const { signal } = controller.current;
+    const { name } = file;
+    const show = (change: Omit<Sending, "name">): void => {
+      if (!signal.aborted) setSending({ name, ...change });
+    };
+    sessionStorage.removeItem(KEY);
+    setProcessing(undefined);
+    show({ phase: "sending", progress: 0 });
+    send(file, (progress) => show({ phase: "sending", progress }), signal).then(
+      (started) => {
+        if (signal.aborted) return;
+        const next = { run: started, name };
+        sessionStorage.setItem(KEY, JSON.stringify(next));
+        setSending(undefined);
+        setProcessing(next);
+      },
+      (error: Error) => show({ phase: "failed", progress: 0, error: error.message }),
+    );
+  };
 
-  const stop = useCallback(() => {
-    running.current?.abort();
-    setState((before) => ({ ...before, phase: "stopped" }));
-  }, []);
+  const stop = (): void => {
+    controller.current?.abort();
+    if (sending?.phase === "sending") setSending({ ...sending, phase: "stopped" });
+    else void stopRun();
+  };
 
-  return { state, start, stop };
+  if (sending !== undefined) return { state: { ...sending, step: "Uploading" }, start, stop };
+  if (processing === undefined) return { state: IDLE, start, stop };
+  return { state: stateOf(processing, run?.id === id ? run : undefined), start, stop };
 }
 
-async function run(
-  file: File,
-  fetchStream: typeof fetch,
-  show: (change: Partial<UploadState>) => void,
-  signal: AbortSignal,
-): Promise<void> {
-  const { fileId } = await sendFile(file, (fraction) => show({ progress: fraction * 100 }), signal);
-  show({ phase: "processing", step: "Waiting", progress: 0 });
-  // A POST is sent once. Were the connection lost, the loop below would throw and not start the work again.
-  const events = openEventStream("/api/upload/process", {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ fileId }),
-    fetch: fetchStream,
-    signal,
-  });
-  for await (const { type, data } of events) {
-    const value: unknown = JSON.parse(data);
-    if (type === "progress") show(value as { step: string; progress: number });
-    if (type === "done") show({ phase: "done", result: value as ProcessedFile });
-    if (type === "error") throw new Error((value as { message: string }).message);
-    if (type === "done") break;
+/** Sends a file and has it processed. Resolves to the id of the run that does so. */
+async function send(file: File, onProgress: (percent: number) => void, signal: AbortSignal): Promise<string> {
+  const { fileId } = await sendFile(file, (fraction) => onProgress(fraction * 100), signal);
+  const { run } = (await postJson("/api/upload/process", { fileId }, signal)) as { run: string };
+  return run;
+}
+
+function stateOf({ name }: Processing, run: ReturnType<typeof useRun>["run"]): UploadState {
+  const { step = "Waiting", progress = 0 } = run?.progress ?? {};
+  const base = { name, step, progress };
+  switch (run?.state) {
+    case "done":
+      return { ...base, phase: "done", result: run.result as unknown as ProcessedFile };
+    case "stopped":
+      return { ...base, phase: "stopped" };
+    case "abandoned":
+      return { ...base, phase: "failed", error: "The server was restarted meanwhile. Send the file again." };
+    case "error":
+    case "lost":
+      return { ...base, phase: "failed", error: run.error?.message ?? "The work on the file has failed." };
+    default:
+      return { ...base, phase: "processing" };
   }
+}
+
+/** What was processed when the page was left. */
+function stored(): Processing | undefined {
+  const text = sessionStorage.getItem(KEY);
+  return text === null ? undefined : (JSON.parse(text) as Processing);
 }

@@ -1,0 +1,196 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { DocsAssistant } from "../../demo/server/chat/docs-assistant.ts";
+import { type BuiltApp, startBuiltApp } from "./built-app.ts";
+import { launchChromium } from "./chromium.ts";
+import { type CutProxy, startCutProxy } from "./cut-proxy.ts";
+
+const QUESTION = "How does a client resume after a lost connection?";
+const BEGINNING = "I am the built-in docs assistant";
+/** Long enough for several attempts to fail. */
+const OFFLINE_MS = 10_000;
+
+let browser: Browser;
+let dataDir: string;
+let app: BuiltApp;
+let proxy: CutProxy;
+let context: BrowserContext;
+let page: Page;
+/** What the page shows when the whole answer is there, without its marks. */
+let whole: string;
+
+beforeAll(async () => {
+  browser = await launchChromium();
+  whole = bare((await new DocsAssistant().invoke(QUESTION)).text);
+});
+afterAll(() => browser.close());
+
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), "everstream-runs-"));
+  app = await startBuiltApp(dataDir);
+  proxy = await startCutProxy(app.port);
+  context = await browser.newContext();
+  page = await openPage();
+});
+afterEach(async () => {
+  await context.close();
+  await proxy.close();
+  await app.stop();
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+async function openPage(): Promise<Page> {
+  const opened = await context.newPage();
+  await opened.goto(`http://127.0.0.1:${proxy.port}`);
+  return opened;
+}
+
+const panel = (name: string, on = page): Locator => on.getByRole("region", { name, exact: true });
+const answer = (on = page): Locator => panel("Chat", on).locator(".answer").last();
+const foot = (on = page): Locator => panel("Chat", on).locator(".exchange-foot").last();
+const button = (name: string, on = page): Locator => panel("Chat", on).getByRole("button", { name });
+
+/** Letters and digits alone: the page draws Markdown's marks. */
+function bare(text: string): string {
+  return text.replace(/^```.*$|\]\([^)]+\)/gm, "").replace(/\W/g, "");
+}
+const shown = async (on = page): Promise<string> => bare((await answer(on).textContent()) ?? "");
+
+async function ask(): Promise<void> {
+  await button(QUESTION).click();
+  await untilSome();
+}
+
+/** In mid-answer: it has begun, and the button that stops it is there. */
+async function untilSome(on = page): Promise<void> {
+  await answer(on).getByText(BEGINNING).waitFor();
+  await button("Stop", on).waitFor();
+}
+
+async function untilDone(on = page): Promise<void> {
+  await foot(on).getByText("done", { exact: true }).waitFor();
+}
+
+describe("an answer", () => {
+  test("goes on when its page is reloaded", async () => {
+    await ask();
+    await page.reload();
+    await untilSome();
+    await untilDone();
+    expect(await shown()).toBe(whole);
+    expect(await panel("Chat").locator(".exchange").count()).toBe(1);
+  });
+
+  test("is followed live by a second tab, which may stop it for both", async () => {
+    await ask();
+    const second = await openPage();
+    await untilSome(second);
+    const before = (await shown(second)).length;
+    await expect.poll(async () => (await shown(second)).length).toBeGreaterThan(before);
+    await button("Stop", second).click();
+    for (const tab of [page, second]) await foot(tab).getByText("stopped").waitFor();
+    expect(await shown()).toBe(await shown(second));
+    expect(whole.startsWith(await shown())).toBe(true);
+    expect((await shown()).length).toBeLessThan(whole.length);
+  });
+
+  test("asked for in one tab appears in the other, as does the one that takes its place", async () => {
+    const second = await openPage();
+    await ask();
+    await untilSome(second);
+    await button("Stop").click();
+    await button("Regenerate", second).click();
+    for (const tab of [page, second]) {
+      await untilDone(tab);
+      expect(await shown(tab)).toBe(whole);
+      expect(await panel("Chat", tab).locator(".exchange").count()).toBe(1);
+    }
+  });
+
+  test("is made while its reader is offline, and is whole afterwards", async () => {
+    await ask();
+    proxy.cut();
+    await context.setOffline(true);
+    await foot().getByText("connection lost, reconnecting").waitFor();
+    const before = await shown();
+    await new Promise((resolve) => setTimeout(resolve, OFFLINE_MS));
+    expect(await shown()).toBe(before);
+    proxy.mend();
+    await context.setOffline(false);
+    await untilDone();
+    expect(await shown()).toBe(whole);
+  });
+
+  test.each(["SIGTERM", "SIGKILL"] as const)(
+    "cut off by %s says so, and goes on when asked to",
+    async (signal) => {
+      await ask();
+      await app.stop(signal);
+      app = await startBuiltApp(dataDir, app.port);
+      await panel("Chat").getByRole("alert").getByText("The server was restarted").waitFor();
+      const half = await shown();
+      expect(half.length).toBeLessThan(whole.length);
+      await button("Go on").click();
+      await untilDone();
+      expect(await shown()).toBe(whole);
+    },
+  );
+
+  test("belongs to its conversation: a new one is empty, in every page that comes", async () => {
+    await ask();
+    await button("Stop").click();
+    await button("New conversation").click();
+    await button(QUESTION).waitFor();
+    await page.reload();
+    await button(QUESTION).waitFor();
+    expect(await panel("Chat").locator(".exchange").count()).toBe(0);
+  });
+
+  test("shows what the server has against a question", async () => {
+    await context.route("**/api/runs/*", (route) =>
+      route.fulfill({ status: 429, json: { error: "Too many questions.", code: "RATE" } }),
+    );
+    await button(QUESTION).click();
+    await panel("Chat").getByRole("alert").getByText("Too many questions.").waitFor();
+  });
+});
+
+describe("an upload", () => {
+  const bar = (): Locator => panel("Upload").getByRole("progressbar");
+  const sample = (): Promise<void> =>
+    panel("Upload")
+      .getByRole("button", { name: /sample/ })
+      .click();
+  const step = (name: string): Locator => panel("Upload").locator("li[aria-current=step]", { hasText: name });
+
+  test("is processed on when its page is reloaded", async () => {
+    await sample();
+    await step("Optimizing").waitFor();
+    const before = Number(await bar().getAttribute("value"));
+    await page.reload();
+    await panel("Upload").getByText("sample.log").waitFor();
+    await expect.poll(async () => Number(await bar().getAttribute("value"))).toBeGreaterThanOrEqual(before);
+    await panel("Upload").getByText("SHA-256").waitFor();
+  });
+
+  test("that is cancelled is stopped on the server", async () => {
+    await sample();
+    await step("Optimizing").waitFor();
+    await panel("Upload").getByRole("button", { name: "Cancel" }).click();
+    const runs = panel("Runs");
+    await runs.scrollIntoViewIfNeeded();
+    await runs.getByRole("listitem").filter({ hasText: "upload" }).getByText("stopped").waitFor();
+  });
+});
+
+test("the list of runs shows what is running, and what came of it", async () => {
+  await ask();
+  const work = panel("Runs").getByRole("list", { name: "Runs", exact: true }).getByRole("listitem");
+  await panel("Runs").scrollIntoViewIfNeeded();
+  await work.getByText("running").waitFor();
+  await work.getByText("done").waitFor();
+  expect(await work.count()).toBe(1);
+});
