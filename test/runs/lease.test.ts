@@ -127,7 +127,7 @@ describe("a server whose feed brings nothing", () => {
     expect(await first.runs.ended("a")).toMatchObject({ state: "done" });
   });
 
-  it("ends the runs of whose last sign in the log is a lease old, although none of the rest came here", async () => {
+  it("ends the runs of a process whose last sign in the log is a lease old, though none of them came here", async () => {
     const { first, deaf } = await startUnheard(writeAndWait);
     const before = await beats(first);
     await vi.waitFor(async () => expect(await beats(first)).toBeGreaterThan(before), { timeout: 10_000 });

@@ -1,8 +1,9 @@
 // What outlives the process: runs on the log that is on disk.
 import type { Produce } from "everstream";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { remoteLog } from "../hub/remote-log.ts";
 import { lmdbFixture } from "../logs/lmdb-folder.ts";
-import { aborted, Cluster, ended, endingsOf, join, statusOf, textOf } from "./nodes.ts";
+import { aborted, Cluster, ended, endingsOf, gate, join, statusOf, textOf } from "./nodes.ts";
 
 let fixture: Awaited<ReturnType<typeof lmdbFixture>>;
 let cluster: Cluster;
@@ -61,6 +62,43 @@ describe("runs on disk", () => {
     expect(textOf(before) + textOf(after)).toBe("so far and on");
     expect(endingsOf(after)).toEqual([{ type: "done", data: {} }]);
     expect(after.gaps).toEqual([]);
+  });
+
+  it("have one ending where the process dies between the terminal event and its acknowledgement", async () => {
+    let isEnding = false;
+    const log = remoteLog(fixture.log, {
+      onCall: (call, moment) =>
+        isEnding && call === "append" && moment === "after" ? new Promise(() => undefined) : undefined,
+    });
+    const first = cluster.node({ lease }, log);
+    const finish = gate();
+    await first.runs.start({
+      id: "a",
+      key: "k",
+      produce: async (run) => {
+        await run.text("all");
+        await finish.promise;
+      },
+    });
+    const before = await join(first, "a");
+    await before.until((seen) => textOf(seen) === "all");
+    before.leave();
+    isEnding = true;
+    finish.open();
+    await vi.waitFor(async () => expect((await first.hub.read("run:a")).events.at(-1)?.type).toBe("done"));
+    cluster.nodes.splice(cluster.nodes.indexOf(first), 1);
+    await first.crash();
+    const onAbandoned = vi.fn();
+    const second = cluster.node({ lease, onAbandoned });
+    const after = await join(second, "a", { lastEventId: before.lastEventId });
+    await ended(after);
+    expect(endingsOf(after)).toEqual([{ type: "done", data: {} }]);
+    await vi.waitFor(async () => expect(await second.runs.running()).toEqual([]));
+    expect(await second.runs.get("a")).toMatchObject({ state: "done" });
+    expect(onAbandoned).not.toHaveBeenCalled();
+    expect(await second.runs.start({ id: "b", key: "k", produce: () => undefined })).toMatchObject({
+      joined: false,
+    });
   });
 
   it("keep their state and their text over a restart", async () => {
