@@ -1,10 +1,11 @@
 // Whatever happens in whatever order, a reader has a prefix of the text, and in the end all of it and one ending.
 
-import type { Produce, Run } from "everstream";
+import type { Produce, Run, RunsOptions } from "everstream";
 import fc from "fast-check";
 import { expect, it, vi } from "vitest";
 import type { TestClient } from "../hub/client.ts";
-import { Cluster, ended, endingsOf, join, statusOf, type TestNode, textOf } from "./nodes.ts";
+import { remoteLog } from "../hub/remote-log.ts";
+import { Cluster, ended, endingsOf, gate, join, statusOf, type TestNode, textOf } from "./nodes.ts";
 
 type Step =
   | { readonly do: "write"; readonly pieces: number }
@@ -15,7 +16,10 @@ type Step =
   | { readonly do: "leave" }
   | { readonly do: "stop"; readonly node: number }
   | { readonly do: "start"; readonly node: number }
-  | { readonly do: "crash" }
+  | { readonly do: "crash"; readonly node: number }
+  | { readonly do: "restart" }
+  | { readonly do: "freeze"; readonly node: number }
+  | { readonly do: "thaw" }
   | { readonly do: "trim" }
   | { readonly do: "finish" };
 
@@ -37,7 +41,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.constant({ do: "leave" as const }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("stop" as const), node: nodeIndex }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("start" as const), node: nodeIndex }) },
-  { weight: 1, arbitrary: fc.constant({ do: "crash" as const }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("crash" as const), node: nodeIndex }) },
+  { weight: 1, arbitrary: fc.constant({ do: "restart" as const }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("freeze" as const), node: nodeIndex }) },
+  { weight: 1, arbitrary: fc.constant({ do: "thaw" as const }) },
   { weight: 1, arbitrary: fc.constant({ do: "trim" as const }) },
   { weight: 1, arbitrary: fc.constant({ do: "finish" as const }) },
 );
@@ -56,10 +63,16 @@ function isPrefix(text: string): boolean {
 
 const countOf = (text: string): number => text.split("–").length - 1;
 
+/** A server that can be frozen: nothing that it appends arrives until it thaws, and nobody asks it for anything. */
+interface Server extends TestNode {
+  frozen: ReturnType<typeof gate> | undefined;
+}
+
 /** What a client has, over all of its connections. */
 class Reader {
   text = "";
   endings = 0;
+  server: Server | undefined;
   lastEventId: string | undefined;
   client: TestClient | undefined;
   readonly #id: string;
@@ -68,7 +81,8 @@ class Reader {
     this.#id = id;
   }
 
-  async connect(node: TestNode): Promise<void> {
+  async connect(node: Server): Promise<void> {
+    this.server = node;
     this.client = await join(node, this.#id, { lastEventId: this.lastEventId });
   }
 
@@ -99,22 +113,22 @@ class Reader {
   }
 }
 
-/** One interleaving: three nodes on one log, readers that come and go, and a producer that is told what to do. */
+/** One interleaving: up to three nodes on one log, readers that come and go, and a producer that is told what to do. */
 class World {
   readonly cluster = new Cluster();
   readonly readers: Reader[] = [];
-  readonly nodes: TestNode[];
+  readonly nodes: Server[];
+  readonly #options: Partial<RunsOptions>;
   readonly #producers: { run: Run; written: number; finish: () => void }[] = [];
-  #crashes = 0;
 
   constructor(takesOver: boolean) {
     const onAbandoned = (_: unknown, text: string): Produce => this.#producer(countOf(text));
-    this.nodes = Array.from({ length: NODES }, () =>
-      this.cluster.node({ keepFor: KEEP_FOR_MS, ...(takesOver && { onAbandoned }) }),
-    );
+    this.#options = { keepFor: KEEP_FOR_MS, ...(takesOver && { onAbandoned }) };
+    this.nodes = Array.from({ length: NODES }, () => this.#boot());
   }
 
-  async begin(): Promise<void> {
+  async begin(stopsFirst: boolean): Promise<void> {
+    if (stopsFirst) await this.#node(1).runs.stop("a");
     await this.#start(0);
   }
 
@@ -152,7 +166,16 @@ class World {
       case "start":
         return this.#start(todo.node);
       case "crash":
-        return this.#crash();
+        return this.#crash(todo.node);
+      case "restart":
+        if (this.nodes.length < NODES) this.nodes.push(this.#boot());
+        return;
+      case "freeze":
+        // One must be left that can be asked.
+        if (this.#awake.length > 1) this.#node(todo.node).frozen = gate();
+        return;
+      case "thaw":
+        return this.#thaw();
       case "trim":
         // Nothing of a run may go before `keepFor` after its end.
         await this.#expire(KEEP_FOR_MS / 2);
@@ -165,6 +188,7 @@ class World {
 
   /** Lets it come to its end, and looks at everything that anybody has. */
   async end(): Promise<void> {
+    this.#thaw();
     for (const { finish } of this.#producers) finish();
     const node = this.#node(0);
     await vi.waitFor(
@@ -202,8 +226,30 @@ class World {
     await connection.close();
   }
 
-  #node(index: number): TestNode {
-    return this.nodes[index % this.nodes.length] as TestNode;
+  #boot(): Server {
+    const log = remoteLog(this.cluster.log, {
+      onCall: (call, moment) =>
+        call === "append" && moment === "before" ? server.frozen?.promise : undefined,
+    });
+    const server: Server = { ...this.cluster.node(this.#options, log), frozen: undefined };
+    return server;
+  }
+
+  #thaw(): void {
+    for (const node of this.nodes) {
+      node.frozen?.open();
+      node.frozen = undefined;
+    }
+  }
+
+  get #awake(): Server[] {
+    return this.nodes.filter(({ frozen }) => frozen === undefined);
+  }
+
+  /** One of those that can be asked. */
+  #node(index: number): Server {
+    const awake = this.#awake;
+    return awake[index % awake.length] as Server;
   }
 
   async #start(index: number): Promise<void> {
@@ -217,12 +263,13 @@ class World {
       });
   }
 
-  /** The node that has the run dies; its readers come back at another one. */
-  async #crash(): Promise<void> {
-    if (++this.#crashes >= NODES) return;
-    const crashed = this.nodes.shift() as TestNode;
+  /** A node dies, with the run or without it; its readers come back at another one. */
+  async #crash(index: number): Promise<void> {
+    if (this.#awake.length < 2) return;
+    const crashed = this.#node(index);
+    this.nodes.splice(this.nodes.indexOf(crashed), 1);
     for (const reader of this.readers) {
-      if (reader.client === undefined) continue;
+      if (reader.client === undefined || reader.server !== crashed) continue;
       reader.leave();
       if (reader.endings === 0) await reader.connect(this.#node(0));
     }
@@ -237,12 +284,16 @@ it.each([
   "any interleaving of start, write, stop, crash, join and trim leaves every reader with an exact text and one ending, %s",
   async (_, takesOver) => {
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 40 }), async (steps) => {
-        const world = new World(takesOver);
-        await world.begin();
-        for (const todo of steps) await world.take(todo);
-        await world.end();
-      }),
+      fc.asyncProperty(
+        fc.nat(9),
+        fc.array(step, { minLength: 1, maxLength: 40 }),
+        async (stopsFirst, steps) => {
+          const world = new World(takesOver);
+          await world.begin(stopsFirst === 0);
+          for (const todo of steps) await world.take(todo);
+          await world.end();
+        },
+      ),
       { numRuns: 60, interruptAfterTimeLimit: 60_000, markInterruptAsFailure: false },
     );
   },
