@@ -171,9 +171,13 @@ describe("an upload", () => {
     await step("Optimizing").waitFor();
     const before = Number(await bar().getAttribute("value"));
     await page.reload();
-    await panel("Upload").getByText("sample.log").waitFor();
+    await panel("Upload").getByText("sample.log", { exact: true }).waitFor();
     await expect.poll(async () => Number(await bar().getAttribute("value"))).toBeGreaterThanOrEqual(before);
     await panel("Upload").getByText("SHA-256").waitFor();
+    const wire = await panel("Upload")
+      .getByRole("list", { name: /events as they arrive/ })
+      .innerText();
+    expect(wire).toMatch(/^GET \/api\/runs\/upload-/);
   });
 
   test("that is cancelled is stopped on the server", async () => {
@@ -182,7 +186,7 @@ describe("an upload", () => {
     await panel("Upload").getByRole("button", { name: "Cancel" }).click();
     const runs = panel("Runs");
     await runs.scrollIntoViewIfNeeded();
-    await runs.getByRole("listitem").filter({ hasText: "upload" }).getByText("stopped").waitFor();
+    await runs.getByText("stopped", { exact: true }).waitFor();
   });
 });
 

@@ -89,6 +89,23 @@ describe("answers", () => {
     raw.destroy();
   });
 
+  test("are told of as JSON, too, with the position from which the stream goes on", async () => {
+    await serveChat((exchange) => exchange.finish());
+    await ask("r1", "first");
+    await read("r1");
+    const path = `/chat/${CONVERSATION}`;
+    const known = await demo.api(path, { headers: { accept: "application/json" } });
+    const { events, position } = (await known.json()) as { events: unknown[]; position: string };
+    expect(events[0]).toEqual({ type: "asked", data: { run: "r1", question: "first" } });
+    await ask("r2", "second");
+    const headers = { ...EVENTS.headers, "Last-Event-ID": position };
+    const raw = await rawRequest(demo, `/api${path}`, { headers });
+    await raw.until('"r2"');
+    const asked = raw.events.filter(({ event }) => event === "asked");
+    expect(asked.map(({ data }) => JSON.parse(data) as unknown)).toEqual([{ run: "r2", question: "second" }]);
+    raw.destroy();
+  });
+
   test("go on without a reader, and stop when told to, at the provider too", async () => {
     await serveChat((exchange) => exchange.text("Once upon"));
     await ask("r1", "A story");
