@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { expect, it, vi } from "vitest";
 import type { TestClient } from "../hub/client.ts";
 import { remoteLog } from "../hub/remote-log.ts";
-import { Cluster, ended, endingsOf, gate, join, statusOf, type TestNode, textOf } from "./nodes.ts";
+import { Cluster, ended, endingsOf, gate, join, LEASE_MS, statusOf, type TestNode, textOf } from "./nodes.ts";
 
 type Step =
   | { readonly do: "write"; readonly pieces: number }
@@ -20,6 +20,7 @@ type Step =
   | { readonly do: "restart" }
   | { readonly do: "freeze"; readonly node: number }
   | { readonly do: "thaw" }
+  | { readonly do: "outlast" }
   | { readonly do: "trim" }
   | { readonly do: "finish" };
 
@@ -45,6 +46,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ do: "restart" as const }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("freeze" as const), node: nodeIndex }) },
   { weight: 1, arbitrary: fc.constant({ do: "thaw" as const }) },
+  { weight: 2, arbitrary: fc.constant({ do: "outlast" as const }) },
   { weight: 1, arbitrary: fc.constant({ do: "trim" as const }) },
   { weight: 1, arbitrary: fc.constant({ do: "finish" as const }) },
 );
@@ -119,6 +121,7 @@ class World {
   readonly readers: Reader[] = [];
   readonly nodes: Server[];
   readonly #options: Partial<RunsOptions>;
+  #someAreSilent = false;
   readonly #producers: { run: Run; written: number; finish: () => void }[] = [];
 
   constructor(takesOver: boolean) {
@@ -172,10 +175,17 @@ class World {
         return;
       case "freeze":
         // One must be left that can be asked.
-        if (this.#awake.length > 1) this.#node(todo.node).frozen = gate();
+        if (this.#awake.length < 2) return;
+        this.#node(todo.node).frozen = gate();
+        this.#someAreSilent = true;
         return;
       case "thaw":
         return this.#thaw();
+      case "outlast":
+        // Who is silent loses its lease, and thaws, as it may be, when another one has its run.
+        if (this.#someAreSilent) await new Promise((resolve) => setTimeout(resolve, LEASE_MS * 1.7));
+        this.#someAreSilent = false;
+        return;
       case "trim":
         // Nothing of a run may go before `keepFor` after its end.
         await this.#expire(KEEP_FOR_MS / 2);
@@ -274,6 +284,7 @@ class World {
       if (reader.endings === 0) await reader.connect(this.#node(0));
     }
     await crashed.crash();
+    this.#someAreSilent = true;
   }
 }
 
@@ -294,7 +305,7 @@ it.each([
           await world.end();
         },
       ),
-      { numRuns: 60, interruptAfterTimeLimit: 60_000, markInterruptAsFailure: false },
+      { numRuns: 150, interruptAfterTimeLimit: 60_000, markInterruptAsFailure: false },
     );
   },
   120_000,
