@@ -271,7 +271,7 @@ describe("for everybody", () => {
     await noticesOf("Grace").getByText("by keyboard").waitFor();
   });
 
-  const looks = [1280, 375].flatMap((width) =>
+  const looks = [1280, 390].flatMap((width) =>
     (["light", "dark"] as const).map((scheme) => ({ width, scheme })),
   );
   test.each(looks)("it fits $width px, $scheme", async ({ width, scheme }) => {

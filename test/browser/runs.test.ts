@@ -176,7 +176,7 @@ describe("an upload", () => {
     await panel("Upload").getByText("SHA-256").waitFor();
     const wire = await panel("Upload")
       .getByRole("list", { name: /events as they arrive/ })
-      .innerText();
+      .textContent();
     expect(wire).toMatch(/^GET \/api\/runs\/upload-/);
   });
 
