@@ -1,6 +1,6 @@
 // Whatever happens in whatever order, a reader has a prefix of the text, and in the end all of it and one ending.
 
-import type { Produce, Run, RunsOptions } from "everstream";
+import type { Produce, Run } from "everstream";
 import fc from "fast-check";
 import { expect, it, vi } from "vitest";
 import type { TestClient } from "../hub/client.ts";
@@ -18,7 +18,7 @@ type Step =
   | { readonly do: "start"; readonly node: number }
   | { readonly do: "crash"; readonly node: number }
   | { readonly do: "restart" }
-  | { readonly do: "freeze"; readonly node: number }
+  | { readonly do: "freeze"; readonly pieces: number }
   | { readonly do: "thaw" }
   | { readonly do: "outlast" }
   | { readonly do: "trim" }
@@ -44,7 +44,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant("start" as const), node: nodeIndex }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("crash" as const), node: nodeIndex }) },
   { weight: 1, arbitrary: fc.constant({ do: "restart" as const }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("freeze" as const), node: nodeIndex }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant("freeze" as const), pieces: fc.integer({ min: 1, max: 40 }) }),
+  },
   { weight: 1, arbitrary: fc.constant({ do: "thaw" as const }) },
   { weight: 2, arbitrary: fc.constant({ do: "outlast" as const }) },
   { weight: 1, arbitrary: fc.constant({ do: "trim" as const }) },
@@ -120,13 +123,12 @@ class World {
   readonly cluster = new Cluster();
   readonly readers: Reader[] = [];
   readonly nodes: Server[];
-  readonly #options: Partial<RunsOptions>;
+  readonly #takesOver: boolean;
   #someAreSilent = false;
-  readonly #producers: { run: Run; written: number; finish: () => void }[] = [];
+  readonly #producers: { run: Run; written: number; server: Server; finish: () => void }[] = [];
 
   constructor(takesOver: boolean) {
-    const onAbandoned = (_: unknown, text: string): Produce => this.#producer(countOf(text));
-    this.#options = { keepFor: KEEP_FOR_MS, ...(takesOver && { onAbandoned }) };
+    this.#takesOver = takesOver;
     this.nodes = Array.from({ length: NODES }, () => this.#boot());
   }
 
@@ -139,10 +141,7 @@ class World {
     const producer = this.#producers.at(-1);
     switch (todo.do) {
       case "write":
-        for (let left = todo.pieces; left > 0 && producer !== undefined; left--) {
-          void producer.run.text(piece(producer.written++));
-        }
-        return;
+        return this.#write(todo.pieces);
       case "send":
         void producer?.run.send("other", { n: 1 });
         return;
@@ -174,11 +173,11 @@ class World {
         if (this.nodes.length < NODES) this.nodes.push(this.#boot());
         return;
       case "freeze":
-        // One must be left that can be asked.
-        if (this.#awake.length < 2) return;
-        this.#node(todo.node).frozen = gate();
+        // In the middle of its writing. One must be left that can be asked.
+        if (this.#awake.length < 2 || producer === undefined || producer.server.frozen) return;
+        producer.server.frozen = gate();
         this.#someAreSilent = true;
-        return;
+        return this.#write(todo.pieces);
       case "thaw":
         return this.#thaw();
       case "outlast":
@@ -241,7 +240,9 @@ class World {
       onCall: (call, moment) =>
         call === "append" && moment === "before" ? server.frozen?.promise : undefined,
     });
-    const server: Server = { ...this.cluster.node(this.#options, log), frozen: undefined };
+    const onAbandoned = (_: unknown, text: string): Produce => this.#producer(countOf(text), () => server);
+    const options = { keepFor: KEEP_FOR_MS, ...(this.#takesOver && { onAbandoned }) };
+    const server: Server = { ...this.cluster.node(options, log), frozen: undefined };
     return server;
   }
 
@@ -262,14 +263,22 @@ class World {
     return awake[index % awake.length] as Server;
   }
 
-  async #start(index: number): Promise<void> {
-    await this.#node(index).runs.start({ id: "a", produce: this.#producer(0) });
+  #write(pieces: number): void {
+    const producer = this.#producers.at(-1);
+    for (let left = pieces; left > 0 && producer !== undefined; left--) {
+      void producer.run.text(piece(producer.written++));
+    }
   }
 
-  #producer(written: number): Produce {
+  async #start(index: number): Promise<void> {
+    const server = this.#node(index);
+    await server.runs.start({ id: "a", produce: this.#producer(0, () => server) });
+  }
+
+  #producer(written: number, server: () => Server): Produce {
     return (run) =>
       new Promise<void>((resolve) => {
-        this.#producers.push({ run, written, finish: resolve });
+        this.#producers.push({ run, written, server: server(), finish: resolve });
       });
   }
 
