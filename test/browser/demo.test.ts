@@ -291,6 +291,8 @@ describe("for everybody", () => {
       .click();
     await wireOf("Chat").getByText("event: done").waitFor();
     await upload.getByText("SHA-256").waitFor();
+    await comeTo("Runs");
+    await expect.poll(() => panel("Runs").getByText("done", { exact: true }).count()).toBe(2);
 
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(width);
     mkdirSync(ARTIFACTS, { recursive: true });
