@@ -1,4 +1,5 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
@@ -160,18 +161,20 @@ describe("an answer", () => {
 
 describe("an upload", () => {
   const bar = (): Locator => panel("Upload").getByRole("progressbar");
-  const sample = (): Promise<void> =>
-    panel("Upload")
-      .getByRole("button", { name: /sample/ })
-      .click();
+  /** Sends a file that can't be compressed, which takes some seconds. */
+  const send = async (): Promise<void> => {
+    const file = join(dataDir, "noise.bin");
+    await writeFile(file, randomBytes(100 * 1024 * 1024));
+    await panel("Upload").locator("input[type=file]").setInputFiles(file);
+  };
   const step = (name: string): Locator => panel("Upload").locator("li[aria-current=step]", { hasText: name });
 
   test("is processed on when its page is reloaded", async () => {
-    await sample();
+    await send();
     await step("Optimizing").waitFor();
     const before = Number(await bar().getAttribute("value"));
     await page.reload();
-    await panel("Upload").getByText("sample.log", { exact: true }).waitFor();
+    await panel("Upload").getByText("noise.bin", { exact: true }).waitFor();
     await expect.poll(async () => Number(await bar().getAttribute("value"))).toBeGreaterThanOrEqual(before);
     await panel("Upload").getByText("SHA-256").waitFor();
     const wire = await panel("Upload")
@@ -181,7 +184,7 @@ describe("an upload", () => {
   });
 
   test("that is cancelled is stopped on the server", async () => {
-    await sample();
+    await send();
     await step("Optimizing").waitFor();
     await panel("Upload").getByRole("button", { name: "Cancel" }).click();
     const runs = panel("Runs");
