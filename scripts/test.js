@@ -14,7 +14,7 @@ const CHECKS = [
 const PROJECTS = [
   { project: "source", limitMs: 360_000 },
   { project: "package", limitMs: 120_000 },
-  { project: "browser", limitMs: 240_000 },
+  { project: "browser", limitMs: 480_000 },
 ];
 
 const inCi = !["", "0", "false"].includes(process.env.CI ?? "");
