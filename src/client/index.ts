@@ -27,6 +27,8 @@ export type { EventStreamOptions, PerAttempt } from "./options.ts";
 export {
   createLeasedStore,
   createStreamRegistry,
+  type LeasedStore,
+  type LeaseTerms,
   type StoreSource,
   type StreamLease,
   type StreamRegistry,

@@ -1,6 +1,6 @@
 import type { EventStream } from "./event-stream.ts";
 import { createListeners } from "./listeners.ts";
-import { IDLE } from "./machine.ts";
+import { IDLE, isFinal } from "./machine.ts";
 import type { StreamSnapshot, StreamStore } from "./store.ts";
 
 /** A share in a stream that others may use, too. */
@@ -10,19 +10,41 @@ export interface StreamLease {
   release(): void;
 }
 
-/** The streams of an application, one for each key. */
+/** Which of a key's streams will do. */
+export interface LeaseTerms {
+  /**
+   * The id of the last event that the caller has. A stream that is elsewhere would not bring what came in between, so
+   * one that is will not do. Default: none, any stream will do.
+   */
+  readonly lastEventId?: string | undefined;
+  /** Whether a stream that has ended will not do. Default `false`; one that failed never does. */
+  readonly reopen?: boolean | undefined;
+}
+
+/** The streams of an application: one for each key, and more only while some have yet to catch up. */
 export interface StreamRegistry {
-  /** Joins the stream of that key, whatever became of it, or opens one. */
-  acquire(key: string, open: () => EventStream): StreamLease;
+  /** Joins a stream of that key, or opens one where none will do. */
+  acquire(key: string, open: () => EventStream, terms?: LeaseTerms): StreamLease;
+}
+
+interface Entry {
+  readonly key: string;
+  readonly stream: EventStream;
+  leases: number;
 }
 
 /** Creates a registry without streams. */
 export function createStreamRegistry(): StreamRegistry {
-  const entries = new Map<string, { readonly stream: EventStream; leases: number }>();
+  const entries = new Set<Entry>();
   return {
-    acquire(key, open) {
-      const entry = entries.get(key) ?? { stream: open(), leases: 0 };
-      entries.set(key, entry);
+    acquire(key, open, { lastEventId, reopen } = {}) {
+      const suits = ({ key: other, stream }: Entry): boolean =>
+        other === key &&
+        stream.status.state !== "failed" &&
+        !(reopen && isFinal(stream.status)) &&
+        (!lastEventId || stream.lastEventId === lastEventId);
+      const entry = [...entries].find(suits) ?? { key, stream: open(), leases: 0 };
+      entries.add(entry);
       entry.leases++;
       let held = true;
       return {
@@ -31,7 +53,7 @@ export function createStreamRegistry(): StreamRegistry {
           if (!held) return;
           held = false;
           if (--entry.leases > 0) return;
-          entries.delete(key);
+          entries.delete(entry);
           entry.stream.close();
         },
       };
@@ -41,10 +63,16 @@ export function createStreamRegistry(): StreamRegistry {
 
 /** How a leased store gets its stream. */
 export interface StoreSource<S> {
-  /** @param lastEventId The id to resume after, if the stream has to be opened and this store had another before. */
-  acquire(lastEventId: string): StreamLease;
+  /** @param terms With the id to resume after, where this store had a stream before. */
+  acquire(terms: LeaseTerms): StreamLease;
   /** @param data What the store showed last, or its initial value. */
   createStore(stream: EventStream, data: S): StreamStore<S>;
+}
+
+/** A store that gets and gives back its stream by itself. */
+export interface LeasedStore<S> extends StreamStore<S> {
+  /** Opens a stream that has failed or ended again, after the last event. Does nothing with any other, or without listeners. */
+  reopen(): void;
 }
 
 /**
@@ -55,9 +83,10 @@ const RELEASE_DELAY_MS = 250;
 
 /**
  * Creates a store that leases its stream while it has listeners, and a moment longer. Creating one has no side
- * effect. With listeners again it goes on from the value and the last event ID it had.
+ * effect. With listeners again it goes on from the value and the last event ID it had: over a stream of its own, if the
+ * others' has moved on meanwhile. Where the server gives no ids it goes on from now.
  */
-export function createLeasedStore<S>(initial: S, source: StoreSource<S>): StreamStore<S> {
+export function createLeasedStore<S>(initial: S, source: StoreSource<S>): LeasedStore<S> {
   const listeners = createListeners<undefined>();
   let snapshot: StreamSnapshot<S> = { data: initial, status: IDLE };
   let lastEventId = "";
@@ -65,8 +94,8 @@ export function createLeasedStore<S>(initial: S, source: StoreSource<S>): Stream
   let timer: ReturnType<typeof setTimeout> | undefined;
   let held: { readonly store: StreamStore<S>; letGo(): void } | undefined;
 
-  const take = (): void => {
-    const lease = source.acquire(lastEventId);
+  const take = (reopen = false): void => {
+    const lease = source.acquire({ lastEventId, reopen });
     const store = source.createStore(lease.stream, snapshot.data);
     const unsubscribe = store.subscribe(() => listeners.emit(undefined));
     held = {
@@ -95,6 +124,12 @@ export function createLeasedStore<S>(initial: S, source: StoreSource<S>): Stream
         remove();
         if (--count === 0) timer = setTimeout(() => held?.letGo(), RELEASE_DELAY_MS);
       };
+    },
+    reopen() {
+      if (count === 0 || held === undefined || !isFinal(held.store.getSnapshot().status)) return;
+      held.letGo();
+      take(true);
+      listeners.emit(undefined);
     },
   };
 }

@@ -8,5 +8,6 @@ export {
   useEventStream,
   useEventStreamStatus,
 } from "./use-event-stream.ts";
+export { type UseEventStreamEventOptions, useEventStreamEvent } from "./use-event-stream-event.ts";
 export { type RunResult, type UseRunOptions, useRun } from "./use-run.ts";
-export { type SSEResult, useSSE } from "./use-sse.ts";
+export { type SSEResult, type UseSSEOptions, useSSE } from "./use-sse.ts";

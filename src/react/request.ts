@@ -1,6 +1,7 @@
 import {
   createStreamRegistry,
   type EventStreamOptions,
+  type LeaseTerms,
   openEventStream,
   type StreamLease,
 } from "../client/index.ts";
@@ -28,20 +29,27 @@ export function toOptions(request: StreamRequest): StreamRequestOptions {
   return typeof request === "string" || request instanceof URL ? { url: request } : request;
 }
 
-/** What tells streams apart: URL, method, headers, body and every other option that is no function. */
+/**
+ * What tells streams apart: URL, method, headers, body and every other option that is no function, in whatever order they
+ * were written.
+ */
 export function keyOf(request: StreamRequest): string {
-  return JSON.stringify(toOptions(request));
+  return JSON.stringify(toOptions(request), (_name, value: unknown) =>
+    typeof value === "object" && value !== null
+      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : value,
+  );
 }
 
 /**
  * A share in the application's one stream for a request, which is opened where there is none.
  *
  * @param latest Gives the request as of the last render.
- * @param lastEventId The id to resume after, before what the request says; the empty string for none.
+ * @param terms With the id to resume after, before what the request says.
  */
-export function leaseStream(latest: () => StreamRequestOptions, lastEventId: string): StreamLease {
+export function leaseStream(latest: () => StreamRequestOptions, terms: LeaseTerms): StreamLease {
   const { url, ...options } = latest();
-  return registry.acquire(keyOf(latest()), () =>
+  const open = () =>
     openEventStream(url, {
       ...options,
       // Values are among what tells streams apart, here and, where they are given as such, between tabs that share.
@@ -53,7 +61,7 @@ export function leaseStream(latest: () => StreamRequestOptions, lastEventId: str
             }
           : options.headers,
       shouldRetry: (failure) => latest().shouldRetry?.(failure),
-      initialLastEventId: lastEventId || options.initialLastEventId,
-    }),
-  );
+      initialLastEventId: terms.lastEventId || options.initialLastEventId,
+    });
+  return registry.acquire(keyOf(latest()), open, terms);
 }

@@ -12,7 +12,7 @@ import type { StreamRequest } from "./request.ts";
 import { useLeasedStore } from "./use-leased-store.ts";
 
 /** How a component takes events. Functions may be written in place; the latest are used. */
-export interface UseEventStreamOptions<S, E extends EventSchemas | undefined = undefined> {
+export interface UseEventStreamOptions<S, E extends EventSchemas | undefined = undefined, R = S> {
   /**
    * What the events are, made by `defineEvents`: their data is parsed and validated, and only the types that are defined
    * are handed out. Default: all events, with their data as text. Read when the stream is opened.
@@ -24,6 +24,10 @@ export interface UseEventStreamOptions<S, E extends EventSchemas | undefined = u
   readonly initial: S;
   /** Makes the next value of the last one and an event. Called once for every event, outside of rendering. */
   readonly reduce: (data: S, event: StreamEventOf<E>) => S;
+  /** What of the value is shown: the component renders for changes of that alone, and of the status. Default: all of it. */
+  readonly select?: ((data: S) => R) | undefined;
+  /** Whether two of what `select` gives are the same, so that there is nothing to render. Default `Object.is`. */
+  readonly equals?: ((a: R, b: R) => boolean) | undefined;
   /** Called with every event besides. */
   readonly onEvent?: ((event: StreamEventOf<E>) => void) | undefined;
   /** `false` gives the stream back and keeps what was received; with `true` it goes on from there. Default `true`. */
@@ -35,6 +39,8 @@ export interface EventStreamResult<S> {
   readonly data: S;
   /** Where the connection stands; `failure` says why there is none. */
   readonly status: StreamStatus;
+  /** Opens a stream that has failed or ended again, after the last event. Does nothing with any other. */
+  readonly reopen: () => void;
 }
 
 const IDLE: StreamStatus = /* @__PURE__ */ Object.freeze({ state: "idle" satisfies StreamState, attempt: 0 });
@@ -44,11 +50,12 @@ const IDLE: StreamStatus = /* @__PURE__ */ Object.freeze({ state: "idle" satisfi
  * none. Components with an equal request share one connection; each has its own value, of the events since it was
  * mounted. `null` opens no stream.
  */
-export function useEventStream<S, E extends EventSchemas | undefined = undefined>(
+export function useEventStream<S, E extends EventSchemas | undefined = undefined, R = S>(
   request: StreamRequest | null,
-  options: UseEventStreamOptions<S, E>,
-): EventStreamResult<S> {
-  const { initial, enabled = true } = options;
+  options: UseEventStreamOptions<S, E, R>,
+): EventStreamResult<R> {
+  // Without `select`, what is shown is the value.
+  const { initial, enabled = true, select = identity as (data: S) => R, equals = Object.is } = options;
   const latest = useRef(options);
   // Before the subscription, an effect too, so that no event meets the functions of an earlier render.
   useEffect(() => {
@@ -64,13 +71,20 @@ export function useEventStream<S, E extends EventSchemas | undefined = undefined
       reduce: (value, event) => latest.current.reduce(value, event),
       onEvent: (event) => latest.current.onEvent?.(event),
     });
-  const { data, status } = useLeasedStore(request, { initial, createStore }, enabled);
-  return useMemo(() => ({ data, status: enabled ? status : IDLE }), [data, status, enabled]);
+  const hook = { initial, createStore };
+  const { snapshot, reopen } = useLeasedStore(request, hook, enabled, { select, equals });
+  const { data, status } = snapshot;
+  return useMemo(() => ({ data, status: enabled ? status : IDLE, reopen }), [data, status, enabled, reopen]);
 }
 
 /** Where a stream's connection stands, without its events: renders only when that changes. It opens the stream, too. */
 export function useEventStreamStatus(request: StreamRequest | null): StreamStatus {
   return useEventStream(request, STATUS_ONLY).status;
+}
+
+/** Shows a value as it is. */
+export function identity<T>(value: T): T {
+  return value;
 }
 
 const STATUS_ONLY: UseEventStreamOptions<null> = { initial: null, reduce: () => null };

@@ -8,7 +8,14 @@ import {
   type StreamSnapshot,
   type StreamStore,
 } from "../client/index.ts";
-import { useLeasedStore } from "./use-leased-store.ts";
+import { identity } from "./use-event-stream.ts";
+import { type HookStore, type Selection, useLeasedStore } from "./use-leased-store.ts";
+
+/** Options of `useSSE`. */
+export interface UseSSEOptions {
+  /** `false` leaves it at one connection, whatever becomes of it. Default `true`. */
+  readonly reconnect?: boolean | undefined;
+}
 
 /** What `useSSE` gives. */
 export interface SSEResult<T> {
@@ -35,13 +42,17 @@ const stores = /* @__PURE__ */ new WeakMap<EventStream, StreamStore<Latest>>();
 const errors = /* @__PURE__ */ new WeakMap<ConnectionFailure, Error>();
 
 /**
- * The last message of an event stream of JSON. It reconnects by itself; all components with the same URL share one
- * connection. `null` opens none.
+ * The last message of an event stream of JSON. It reconnects by itself, unless `reconnect` is `false`; all components
+ * with the same URL and options share one connection. `null` opens none.
  */
-export function useSSE<T>(url: string | null): SSEResult<T> {
-  const snapshot = useLeasedStore(url, { initial: NOTHING, createStore: latestOf });
+export function useSSE<T>(url: string | null, { reconnect = true }: UseSSEOptions = {}): SSEResult<T> {
+  const request = url === null || reconnect ? url : ({ url, resume: "never" } as const);
+  const { snapshot } = useLeasedStore(request, HOOK, true, WHOLE);
   return useMemo(() => toResult<T>(snapshot), [snapshot]);
 }
+
+const HOOK: HookStore<Latest> = { initial: NOTHING, createStore: latestOf };
+const WHOLE: Selection<Latest, Latest> = { select: identity, equals: Object.is };
 
 function latestOf(stream: EventStream, initial: Latest): StreamStore<Latest> {
   const store = stores.get(stream) ?? createStreamStore(stream, { initial, reduce });

@@ -110,13 +110,30 @@ describe("useSSE", () => {
     expect(complaints).toEqual([]);
   });
 
-  test("says that a request was refused, and leaves it at that", async () => {
+  test("says that a request was refused, and leaves it at that until another component asks", async () => {
     const { page, streams } = await open({ answer: ({ response }) => response.writeHead(403).end() });
     await show(page, "clock");
     await shows(page, "clock", { data: null, error: "SSE connection error", isConnected: false });
+    expect(streams).toHaveLength(1);
     await show(page, "clock", "status");
     await shows(page, "status", "failed");
-    expect(streams).toHaveLength(1);
+    expect(streams).toHaveLength(2);
+  });
+
+  test("leaves it at one connection where it is not to reconnect", async () => {
+    const { page, stream, streams } = await open();
+    await show(page, "once");
+    const { open: answer, cut } = await stream(0);
+    answer("retry: 1\nid: 1\ndata: 1\n\n");
+    await shows(page, "once", { data: 1, isConnected: true });
+    cut();
+    await shows(page, "once", { data: 1, isConnected: false });
+    // Another component is a request of its own, and comes after any attempt that would have been made at once.
+    await show(page, "once", "clock");
+    (await stream(1)).open("data: 2\n\n");
+    await shows(page, "clock", { data: 2, error: null, isConnected: true });
+    await shows(page, "once", { data: 1, isConnected: false });
+    expect(streams).toHaveLength(2);
   });
 
   test("takes up what the server rendered, without a mismatch", async () => {
@@ -208,5 +225,98 @@ describe("useEventStream", () => {
     expect(second.request.headers["last-event-id"]).toBe("1");
     second.open("id: 2\ndata: b\n\n");
     await expect.poll(() => button.textContent()).toBe("ab open");
+  });
+
+  test("misses nothing while it is disabled and another component keeps the stream open", async () => {
+    const { page, stream, streams } = await open();
+    await show(page, "switch", "clock");
+    const first = await stream(0);
+    first.open("id: 1\ndata: 1\n\n");
+    const button = page.locator("#switch");
+    await expect.poll(() => button.textContent()).toBe("1 open");
+    await button.click();
+    // The stream is held for 250 ms more. A page's timers end in order, so that this one ends after that.
+    await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 300)));
+    first.response.write("id: 2\ndata: 2\n\n");
+    await shows(page, "clock", { data: 2, error: null, isConnected: true });
+    await button.click();
+    const second = await stream(1);
+    expect(second.request.headers["last-event-id"]).toBe("1");
+    second.open("id: 2\ndata: 2\n\n");
+    await expect.poll(() => button.textContent()).toBe("12 open");
+    expect(streams).toHaveLength(2);
+  });
+
+  test("opens one connection for equal requests, in whatever order they are written", async () => {
+    const { page, stream, streams } = await open();
+    await show(page, "orders");
+    (await stream(0)).open();
+    await shows(page, "orders", ["open", "open"]);
+    expect(streams).toHaveLength(1);
+  });
+
+  test("reopens a stream that failed or ended, after the last event", async () => {
+    const { page, stream, streams } = await open();
+    await show(page, "reopen");
+    (await stream(0)).response.writeHead(401).end();
+    const button = page.locator("#reopen");
+    await expect.poll(() => button.textContent()).toBe(" failed");
+    await button.click();
+    (await stream(1)).open("id: 1\ndata: a\n\n");
+    await expect.poll(() => button.textContent()).toBe("a open");
+    await button.click();
+    (await stream(1)).response.end("id: 2\nevent: sse:end\ndata: {}\n\n");
+    await expect.poll(() => button.textContent()).toBe("a closed");
+    await button.click();
+    const third = await stream(2);
+    expect(third.request.headers["last-event-id"]).toBe("2");
+    third.open("id: 3\ndata: b\n\n");
+    await expect.poll(() => button.textContent()).toBe("ab open");
+    expect(streams).toHaveLength(3);
+  });
+
+  test("renders for what it selects alone", async () => {
+    const { page, stream } = await open();
+    await show(page, "selected", "burst");
+    const { open: answer, response } = await stream(0);
+    answer();
+    await shows(page, "selected", { tens: 0, state: "open" });
+    const before = await page.evaluate(() => app.selectedCommits);
+    for (let n = 1; n <= 20; n++) {
+      response.write("data: x\n\n");
+      // One at a time, so that each could be rendered.
+      await shows(page, "burst", n);
+    }
+    await shows(page, "selected", { tens: 2, state: "open" });
+    expect((await page.evaluate(() => app.selectedCommits)) - before).toBe(2);
+  });
+});
+
+describe("useEventStreamEvent", () => {
+  test("calls the latest listener with each event, shares the stream, and renders nothing", async () => {
+    const { page, stream, streams, complaints } = await open();
+    await show(page, "listener", "burst");
+    const { open: answer, response, gone } = await stream(0);
+    answer("event: tick\ndata: 1\n\n");
+    await shows(page, "burst", 1);
+    const before = await page.evaluate(() => app.listenerCommits);
+    response.write("data: 2\n\n");
+    await shows(page, "burst", 2);
+    expect(await page.evaluate(() => app.listenerCommits)).toBe(before);
+    await page.evaluate(() => app.rerender());
+    await shows(page, "listener", 1);
+    response.write("event: tick\ndata: 3\n\n");
+    await shows(page, "burst", 3);
+    expect(await page.evaluate(() => app.heard)).toEqual([
+      "all tick 1 0",
+      "tick 1 0",
+      "all message 2 0",
+      "all tick 3 1",
+      "tick 3 1",
+    ]);
+    await show(page);
+    await gone;
+    expect(streams).toHaveLength(1);
+    expect(complaints).toEqual([]);
   });
 });

@@ -211,6 +211,42 @@ describe("createStreamRegistry", () => {
     expect(registry.acquire("a", open).stream).not.toBe(first.stream);
     expect(opened).toHaveLength(3);
   });
+
+  test("opens another stream for whoever would miss what came in between", () => {
+    const registry = createStreamRegistry();
+    const shared = new FakeStream();
+    const open = (): EventStream => asStream(new FakeStream());
+    registry.acquire("a", () => asStream(shared));
+    shared.emit("1");
+    expect(registry.acquire("a", open, { lastEventId: "1" }).stream).toBe(shared);
+    shared.emit("2");
+    const late = registry.acquire("a", open, { lastEventId: "1" });
+    expect(late.stream).not.toBe(shared);
+    expect(registry.acquire("a", open).stream).toBe(shared);
+    late.release();
+    expect(registry.acquire("a", open, { lastEventId: "2" }).stream).toBe(shared);
+    expect(shared.closed).not.toHaveBeenCalled();
+  });
+
+  test("replaces a stream that failed; one that ended stays, unless it is to be reopened", () => {
+    const registry = createStreamRegistry();
+    const fakes: FakeStream[] = [];
+    const open = (): EventStream => {
+      fakes.push(new FakeStream());
+      return asStream(fakes.at(-1) as FakeStream);
+    };
+    const first = registry.acquire("a", open);
+    fakes[0]?.become({ state: "failed", attempt: 1 });
+    const second = registry.acquire("a", open);
+    expect(second.stream).not.toBe(first.stream);
+    first.release();
+    expect(registry.acquire("a", open).stream).toBe(second.stream);
+    fakes[1]?.become({ state: "closed", attempt: 1 });
+    expect(registry.acquire("a", open).stream).toBe(second.stream);
+    const third = registry.acquire("a", open, { reopen: true });
+    expect(third.stream).not.toBe(second.stream);
+    expect(registry.acquire("a", open, { reopen: true }).stream).toBe(third.stream);
+  });
 });
 
 describe("createLeasedStore", () => {
@@ -223,7 +259,7 @@ describe("createLeasedStore", () => {
     const opened: FakeStream[] = [];
     const cursors: string[] = [];
     const store = createLeasedStore("", {
-      acquire(lastEventId) {
+      acquire({ lastEventId = "" }) {
         const fake = new FakeStream();
         opened.push(fake);
         cursors.push(lastEventId);
@@ -269,6 +305,66 @@ describe("createLeasedStore", () => {
     opened[1]?.become({ state: "closed", attempt: 1 });
     expect(store.getSnapshot().data).toBe("abc");
     expect(cursors).toEqual(["", "b"]);
+  });
+
+  test("loses nothing that came while it had no listeners and others kept the stream open", () => {
+    const registry = createStreamRegistry();
+    const opened: { readonly after: string; readonly fake: FakeStream }[] = [];
+    const create = () =>
+      createLeasedStore("", {
+        acquire: (terms) =>
+          registry.acquire(
+            "a",
+            () => {
+              const fake = new FakeStream();
+              opened.push({ after: terms.lastEventId ?? "", fake });
+              return asStream(fake);
+            },
+            terms,
+          ),
+        createStore: (stream, initial) => createStreamStore(stream, { ...join, initial }),
+      });
+    const [stays, leaves] = [create(), create()];
+    stays.subscribe(() => undefined);
+    const leave = leaves.subscribe(() => undefined);
+    opened[0]?.fake.emit("a");
+    leave();
+    vi.advanceTimersByTime(1000);
+    opened[0]?.fake.emit("b");
+    leaves.subscribe(() => undefined);
+    expect(opened.map(({ after }) => after)).toEqual(["", "a"]);
+    opened[1]?.fake.emit("b", "c");
+    opened[0]?.fake.emit("c");
+    vi.advanceTimersByTime(1000);
+    expect(stays.getSnapshot().data).toBe("abc");
+    expect(leaves.getSnapshot().data).toBe("abc");
+  });
+
+  test("reopens what failed or ended after the last event, and nothing else", () => {
+    const { store, opened, cursors } = leased();
+    store.reopen();
+    expect(opened).toEqual([]);
+    const listener = vi.fn();
+    const unsubscribe = store.subscribe(listener);
+    opened[0]?.become(OPEN);
+    store.reopen();
+    expect(opened).toHaveLength(1);
+    opened[0]?.emit("a");
+    opened[0]?.become({ state: "failed", attempt: 1 });
+    listener.mockClear();
+    store.reopen();
+    expect(listener).toHaveBeenCalledTimes(1);
+    expect(store.getSnapshot()).toEqual({ data: "a", status: { state: "idle", attempt: 0 } });
+    expect(opened[0]?.closed).toHaveBeenCalledTimes(1);
+    opened[1]?.emit("b");
+    opened[1]?.become({ state: "closed", attempt: 1 });
+    store.reopen();
+    expect(cursors).toEqual(["", "a", "b"]);
+    opened[2]?.become({ state: "failed", attempt: 1 });
+    unsubscribe();
+    store.reopen();
+    expect(store.getSnapshot().data).toBe("ab");
+    expect(opened).toHaveLength(3);
   });
 });
 

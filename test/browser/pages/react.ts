@@ -1,4 +1,4 @@
-import { useEventStream, useEventStreamStatus, useSSE } from "everstream/react";
+import { useEventStream, useEventStreamEvent, useEventStreamStatus, useSSE } from "everstream/react";
 import { createElement, type FunctionComponent, StrictMode, useEffect, useState } from "react";
 import { createRoot, hydrateRoot, type Root } from "react-dom/client";
 
@@ -14,6 +14,11 @@ export interface TestApp {
   reduced: string[];
   seen: string[];
   rerender(): void;
+  /** What listeners heard, and how often their component was committed. */
+  heard: string[];
+  listenerCommits: number;
+  /** How often the component with a selection was committed. */
+  selectedCommits: number;
 }
 
 declare global {
@@ -63,6 +68,56 @@ function Inline() {
   return show("inline", { data, round, state: status.state });
 }
 
+function Once() {
+  const { data, isConnected } = useSSE<unknown>("/stream", { reconnect: false });
+  return show("once", { data, isConnected });
+}
+
+function Listener() {
+  const [round, setRound] = useState(0);
+  useEventStreamEvent("/stream", ({ type, data }) => app.heard.push(`all ${type} ${data} ${round}`));
+  useEventStreamEvent("/stream", "tick", ({ data }) => app.heard.push(`tick ${data} ${round}`));
+  useEventStreamEvent("/stream", () => app.heard.push("disabled"), { enabled: false });
+  useEffect(() => {
+    app.listenerCommits++;
+    app.rerender = () => setRound((before) => before + 1);
+  });
+  return show("listener", round);
+}
+
+/** How many have come, in tens: new objects each time, equal by value. */
+function Selected() {
+  const { data, status } = useEventStream("/stream", {
+    initial: 0,
+    reduce: (count) => count + 1,
+    select: (count) => ({ tens: Math.floor(count / 10) }),
+    equals: (a, b) => a.tens === b.tens,
+  });
+  useEffect(() => {
+    app.selectedCommits++;
+  });
+  return show("selected", { tens: data.tens, state: status.state });
+}
+
+/** The same request in two orders. */
+function Orders() {
+  const a = useEventStreamStatus({ url: "/stream", headers: { "x-a": "1", "x-b": "2" } });
+  const b = useEventStreamStatus({ headers: { "x-b": "2", "x-a": "1" }, url: "/stream", body: undefined });
+  return show("orders", [a.state, b.state]);
+}
+
+function Reopen() {
+  const { data, status, reopen } = useEventStream("/stream", {
+    initial: "",
+    reduce: (all, { data }) => all + data,
+  });
+  return createElement(
+    "button",
+    { id: "reopen", type: "button", onClick: reopen },
+    `${data} ${status.state}`,
+  );
+}
+
 function Switch() {
   const [enabled, setEnabled] = useState(true);
   const { data, status } = useEventStream("/stream", {
@@ -90,6 +145,11 @@ const views: Readonly<Record<string, FunctionComponent>> = {
   burst: Burst,
   inline: Inline,
   switch: Switch,
+  once: Once,
+  listener: Listener,
+  selected: Selected,
+  orders: Orders,
+  reopen: Reopen,
   route: Route,
 };
 
@@ -114,6 +174,9 @@ globalThis.app = {
   reduced: [],
   seen: [],
   rerender: () => undefined,
+  heard: [],
+  listenerCommits: 0,
+  selectedCommits: 0,
 };
 
 const count = (): void => {

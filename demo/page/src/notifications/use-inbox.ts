@@ -53,14 +53,17 @@ export function useInbox(user: string, log: WireLog, enabled: boolean): Inbox {
     setProblem(await post(route, { type, payload: { text } }));
   };
 
-  // A stream that was refused stays so. The fragment, which is never sent, makes that of the next sign-in another one.
-  const request = { url: `${route}#${signedIn}`, fetch: log.fetch, pauseWhenHidden: true, share: true };
-  const { data, status } = useEventStream<Box>(signedIn > 0 ? request : null, {
+  const request = { url: route, fetch: log.fetch, pauseWhenHidden: true, share: true };
+  const { data, status, reopen } = useEventStream<Box>(signedIn > 0 ? request : null, {
     initial: { notices: [], heartbeats: 0 },
     reduce: receive,
     onEvent: (event) => log.addShared(route, event),
     enabled,
   });
+  // A stream that was refused stays so until the next sign-in.
+  useEffect(() => {
+    if (signedIn > 0) reopen();
+  }, [signedIn, reopen]);
   return {
     ...data,
     status,
