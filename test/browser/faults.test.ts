@@ -17,14 +17,11 @@ afterAll(() => browser.close());
 
 const ONE = "id: 1\ndata: 🙂\n\n";
 const BOTH = `${ONE}id: 2\ndata: two\n\n`;
-const CUT = Buffer.byteLength(ONE);
 const REST: Fault = { body: "id: 2\ndata: two\n\n", ending: "stall" };
 const WHOLE: Fault = { body: BOTH, ending: "stall" };
 
 describe("a stream gets everything in spite of", () => {
   test.each<[name: string, faults: [Fault, ...Fault[]]]>([
-    ["a cut between events", [{ body: BOTH, bytes: CUT, ending: "cut" }, REST]],
-    ["a cut inside of an event", [{ body: BOTH, bytes: CUT + 9, ending: "cut" }, REST]],
     [
       "a reset in the middle of a character",
       [{ body: ONE, bytes: ONE.indexOf("🙂") + 2, ending: "reset" }, WHOLE],
