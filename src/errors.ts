@@ -17,6 +17,8 @@
  * - `INVALID_POSITION`: a cursor that this hub never gave out.
  * - `HUB_CLOSED`, `LOG_CLOSED`: it was used after `close()`.
  * - `LOG_FAILED`: the log could not store or read; the `cause` says why.
+ * - `LOG_UNSUITABLE`: the log's server can be reached and can't be used as it is: the message says what to change.
+ * - `NOT_REPLICATED`: the log has stored the event, and may have shown it, but not on as many servers as was asked for.
  * - `LOG_LOCKED`: the log's folder is open already, in another process or through another log.
  * - `NOT_SERIALIZABLE`: `data` has no JSON form.
  * - `UNKNOWN_TYPE`: the hub's `events` do not define this event type.
@@ -50,6 +52,8 @@ export type EverstreamErrorCode =
   | "HUB_CLOSED"
   | "LOG_CLOSED"
   | "LOG_FAILED"
+  | "LOG_UNSUITABLE"
+  | "NOT_REPLICATED"
   | "LOG_LOCKED"
   | "NOT_SERIALIZABLE"
   | "UNKNOWN_TYPE"

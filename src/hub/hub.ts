@@ -1,4 +1,5 @@
 import { EverstreamError } from "../errors.ts";
+import { formatPosition } from "../protocol/index.ts";
 import type { Defined } from "../schema/index.ts";
 import type { CloseReason } from "../session/close-reason.ts";
 import { joinPulse, leavePulse, PulseMember } from "../session/pulse.ts";
@@ -87,7 +88,7 @@ class LogHub implements Hub, OpeningHost {
     const checking = unchecked ? undefined : this.#check?.(events);
     if (checking !== undefined) await checking;
     const live = this.#live ?? (await this.live());
-    const sequences = await this.#append(live, topic, {
+    const ids = await this.#append(live, topic, {
       events,
       mark: finish ? "finish" : undefined,
       expectLast: sequenceExpected(live, topic, expectLast),
@@ -97,15 +98,13 @@ class LogHub implements Hub, OpeningHost {
     });
     const held = live.pressure(topic);
     if (held !== undefined) await held;
-    const ids = sequences.slice(0, events.length).map((sequence) => live.epochs.format(sequence));
-    return inputs === undefined ? (ids[0] as string) : ids;
+    return inputs === undefined ? (ids[0] as string) : ids.slice(0, events.length);
   }
 
   async finish(topic: string): Promise<string> {
     assertTopic(topic);
-    const live = await this.live();
-    const sequences = await this.#append(live, topic, { mark: "finish" });
-    return live.epochs.format(sequences.at(-1) as number);
+    const ids = await this.#append(await this.live(), topic, { mark: "finish" });
+    return ids.at(-1) as string;
   }
 
   async delete(topic: string): Promise<void> {
@@ -168,9 +167,9 @@ class LogHub implements Hub, OpeningHost {
   }
 
   async position(): Promise<string> {
-    const live = await this.live();
-    const { head } = await live.connection.read({ topics: [], after: 0, maxEntries: 0, maxBytes: 0 });
-    return live.epochs.format(head);
+    const { connection, epochs } = await this.live();
+    const { head } = await connection.read({ topics: [], after: 0, maxEntries: 0, maxBytes: 0 });
+    return epochs.format(head);
   }
 
   async outlived(position: string): Promise<boolean> {
@@ -217,11 +216,12 @@ class LogHub implements Hub, OpeningHost {
     }
   }
 
+  /** Resolves to the positions of the events, then the mark's. */
   async #append(
     live: Live,
     topic: string,
     request: Partial<AppendRequest> & { events?: readonly StoredEvent[] },
-  ): Promise<readonly number[]> {
+  ): Promise<string[]> {
     if (live.closed) throw closedError();
     const start = this.meter.appendStart;
     const result = await live.connection.append({
@@ -237,7 +237,10 @@ class LogHub implements Hub, OpeningHost {
     });
     if (!result.accepted) throw refusal(topic, result.reason);
     if (!result.repeated) this.meter.published(topic, request.events ?? [], start);
-    return result.sequences;
+    const { sequences, epoch } = result;
+    return sequences.map((sequence) =>
+      epoch === undefined ? live.epochs.format(sequence) : formatPosition(epoch, sequence),
+    );
   }
 
   #begin(

@@ -12,7 +12,7 @@ import type { SlowPolicies } from "./slow.ts";
 interface LiveTopic {
   readonly name: string;
   /** The sequence after which the feed brings all of its entries. */
-  readonly completeAfter: number | Promise<number>;
+  completeAfter: number | Promise<number>;
   readonly audiences: Set<Audience>;
   /** How many audiences need it, the ones that are only being made among them. */
   users: number;
@@ -69,6 +69,10 @@ export class Live implements AudienceHost {
     this.epochs = new Epochs(epochs);
     this.pages = new Pages(this.connection, this.epochs);
     this.through = head;
+    // A sequence of the epoch before says nothing here. Where the log is still being asked, its answer will.
+    for (const topic of this.#topics.values()) {
+      if (typeof topic.completeAfter === "number") topic.completeAfter = head;
+    }
     for (const audience of this.#audiences.values()) audience.changeEpoch(head, before);
     this.pump.kick();
   }
@@ -173,12 +177,21 @@ export class Live implements AudienceHost {
   #follow(name: string): number | Promise<number> {
     let topic = this.#topics.get(name);
     if (topic === undefined) {
-      const completeAfter = this.connection.follow(name);
-      topic = { name, completeAfter, audiences: new Set(), users: 0, unsent: 0 };
+      topic = { name, completeAfter: 0, audiences: new Set(), users: 0, unsent: 0 };
+      topic.completeAfter = this.#ask(topic);
       this.#topics.set(name, topic);
     }
     topic.users++;
     return topic.completeAfter;
+  }
+
+  #ask(topic: LiveTopic): number | Promise<number> {
+    const completeAfter = this.connection.follow(topic.name);
+    if (typeof completeAfter === "number") return completeAfter;
+    return completeAfter.then((sequence) => {
+      topic.completeAfter = sequence;
+      return sequence;
+    });
   }
 
   #unfollow(name: string): void {
@@ -196,17 +209,18 @@ export async function openLive(
   meter: Meter,
 ): Promise<Live> {
   let live: Live | undefined;
-  // What the log hands over before we have its connection in hands.
-  const early: Delivery[] = [];
+  // What the log tells before we have its connection in hands.
+  const early: ((live: Live) => void)[] = [];
+  const tell = (news: (live: Live) => void): void => {
+    if (live === undefined) early.push(news);
+    else news(live);
+  };
   const connection = await log.open({
-    onEntries(delivery) {
-      if (live === undefined) early.push(delivery);
-      else live.onEntries(delivery);
-    },
-    onEpoch: (epochs, head) => live?.onEpoch(epochs, head),
+    onEntries: (delivery) => tell((opened) => opened.onEntries(delivery)),
+    onEpoch: (epochs, head) => tell((opened) => opened.onEpoch(epochs, head)),
   });
   live = new Live(connection, slowPolicies, meter);
-  for (const delivery of early) live.onEntries(delivery);
+  for (const news of early) news(live);
   return live;
 }
 

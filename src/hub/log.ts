@@ -6,8 +6,15 @@
  * Sequences: a log numbers entries with one rising sequence for all topics, safe integers from 1. They need not rise by
  * one. 0 stands before everything.
  *
- * No method throws; those that answer with a promise reject with an `EverstreamError`, `LOG_CLOSED` after
- * {@link LogConnection.close}, else `LOG_FAILED` with the `cause`.
+ * No method throws; those that answer with a promise reject with an `EverstreamError`: `LOG_CLOSED` after
+ * {@link LogConnection.close}; `NOT_REPLICATED` where an append was stored, but not yet on as many servers as was asked
+ * for; `LOG_UNSUITABLE` where what the log stands on can't be used as it is set up; else `LOG_FAILED` with the `cause`.
+ * An append that fails so may have been stored all the same: with its `publishId` it can be repeated.
+ *
+ * What a log answers speaks of the epochs that its feed has told of by then, {@link AppendResult} aside, which names its
+ * own. Where a call meets another epoch than that, the feed is told first, in a turn of the event loop in which no call was
+ * answered before; a `read` or `follow` that was under way is then rejected, an `append` is done in the new epoch, its
+ * `expectLast` being a conflict where it names a sequence that the epoch of the call's time did not keep.
  */
 export interface EventLog {
   /**
@@ -46,7 +53,7 @@ export interface LogConnection {
 
   /**
    * Has the feed hand over this topic's entries from now on. Answers with a sequence S, at or over the head of this
-   * moment: every entry after S will come. Logs that feed everything anyway may answer at once.
+   * moment: every entry after S will come, and all of later epochs. Logs that feed everything anyway may answer at once.
    */
   follow(topic: string): number | Promise<number>;
   /** Takes a `follow` back. Entries may still come for a while. */
@@ -68,7 +75,7 @@ export interface LogFeed {
   onEntries(delivery: Delivery): void;
   /**
    * The log's data is no longer what it was: restored, or taken over from a copy that may lack something. What was
-   * delivered after the new epoch's start is void.
+   * delivered after the new epoch's start is void. The feed goes on behind `head`, with all topics that are followed.
    */
   onEpoch(epochs: readonly Epoch[], head: number): void;
 }
@@ -171,6 +178,8 @@ export type AppendResult =
       readonly sequences: readonly number[];
       /** The result of an earlier append: nothing was stored by this one. */
       readonly repeated: boolean;
+      /** The epoch of the sequences. Left out by logs whose epochs never change while they are open. */
+      readonly epoch?: number;
     }
   | { readonly accepted: false; readonly reason: "finished" | "conflict" };
 

@@ -1,4 +1,5 @@
 import { EverstreamError } from "../errors.ts";
+import type { Epochs } from "./epochs.ts";
 import { type HubEvent, hubEvent } from "./event.ts";
 import type { Live } from "./live.ts";
 import { MAX_BATCH } from "./log.ts";
@@ -26,24 +27,25 @@ export async function readTopic(
   topic: string,
   { after, last, limit = MAX_BATCH }: ReadOptions = {},
 ): Promise<TopicPage> {
-  const page = await live.connection.read({
+  const { connection, epochs } = live;
+  const page = await connection.read({
     topics: [topic],
-    after: after === undefined ? { last: last ?? Number.MAX_SAFE_INTEGER } : sequenceOf(live, after),
+    after: after === undefined ? { last: last ?? Number.MAX_SAFE_INTEGER } : sequenceOf(epochs, after),
     maxEntries: Math.min(limit, MAX_BATCH),
     maxBytes: PAGE_BYTES,
   });
   const state = page.topics[0];
   return {
-    events: page.entries.map((entry) => hubEvent(entry, live.epochs.format(entry.sequence))),
-    position: live.epochs.format(page.through),
+    events: page.entries.map((entry) => hubEvent(entry, epochs.format(entry.sequence))),
+    position: epochs.format(page.through),
     complete: page.through >= page.head,
     known: state !== undefined && (state.last > 0 || state.finishedAt > 0),
     finished: state !== undefined && state.finishedAt > 0,
   };
 }
 
-function sequenceOf(live: Live, after: string): number {
-  const cursor = live.epochs.resolve(after);
+function sequenceOf(epochs: Epochs, after: string): number {
+  const cursor = epochs.resolve(after);
   if (typeof cursor === "number") return cursor;
   throw new EverstreamError(
     "INVALID_POSITION",

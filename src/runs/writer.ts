@@ -250,7 +250,7 @@ export class RunWriter {
       try {
         return await hub.publish(topic, events, options);
       } catch (error) {
-        if (!isEverstreamError(error, "LOG_FAILED") || performance.now() > giveUpAt) throw error;
+        if (!isPassing(error) || performance.now() > giveUpAt) throw error;
         await new Promise((resolve) => setTimeout(resolve, delayMs));
       }
     }
@@ -307,6 +307,11 @@ function piecesOf(text: string): string[] {
 
 function isProgress({ events }: Item): boolean {
   return events[0]?.type === PROGRESS_EVENT;
+}
+
+/** Whether the same append may succeed later. */
+function isPassing(error: unknown): boolean {
+  return isEverstreamError(error, "LOG_FAILED") || isEverstreamError(error, "NOT_REPLICATED");
 }
 
 function isFaultOfEvent(error: unknown): boolean {

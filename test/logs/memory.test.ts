@@ -10,6 +10,7 @@ const create = async (): Promise<LogFixture> => ({
 });
 
 describeLog("memoryLog", create);
+describeLog("memoryLog, far away", remote(create));
 describeHubOver("memoryLog", create);
 describeHubOver("memoryLog, far away", remote(create));
 
