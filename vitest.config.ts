@@ -11,6 +11,9 @@ const alias = [
   { find: /^everstream\/(protocol|client|react|llm|testing)$/, replacement: src("$1/index.ts") },
 ];
 
+/** Tests that need a redis-server or a nats-server. */
+const BROKERS = ["test/{brokers,redis,nats,cluster}/**/*.test.ts"];
+
 const common = { testTimeout: 30_000, hookTimeout: 60_000 };
 
 export default defineConfig({
@@ -28,8 +31,13 @@ export default defineConfig({
           ...common,
           name: "source",
           include: ["test/**/*.test.{ts,tsx}"],
-          exclude: ["test/package/**", "test/crash/**", "test/browser/**"],
+          exclude: [...BROKERS, "test/package/**", "test/crash/**", "test/browser/**"],
         },
+      },
+      // Logs on servers that the tests start and do harm to.
+      {
+        resolve: { alias },
+        test: { ...common, name: "brokers", include: BROKERS, testTimeout: 60_000 },
       },
       // The repository as a whole: what is shipped (built, packed, installed), its documents, who imports whom, and what
       // becomes of processes that run it and are killed.

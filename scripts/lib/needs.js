@@ -25,14 +25,14 @@ export const needs = [
     variable: "REDIS_SERVER_PATH",
     commands: ["redis-server"],
     aptPackage: "redis-server",
-    suites: /^test\/redis\/.*\.test\.tsx?$/,
+    suites: /^test\/(brokers|redis|cluster)\/.*\.test\.tsx?$/,
   },
   {
     name: "nats-server",
     variable: "NATS_SERVER_PATH",
     commands: ["nats-server"],
     aptPackage: "nats-server",
-    suites: /^test\/nats\/.*\.test\.tsx?$/,
+    suites: /^test\/(brokers|nats|cluster)\/.*\.test\.tsx?$/,
   },
   {
     name: "strace",

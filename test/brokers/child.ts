@@ -1,0 +1,91 @@
+// A server program that a test starts, and does to it what befalls servers.
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:net";
+
+/** How long a server may take until it listens, on a machine that has other work. */
+const START_LIMIT_MS = 20_000;
+
+export interface BrokerChild {
+  readonly child: ChildProcess;
+  /** What it has printed. */
+  output(): string;
+  /** Ends it at once, as a crash does. */
+  kill(): Promise<void>;
+  /** Ends it in good order. */
+  stop(): Promise<void>;
+  /** Stops it in the middle of whatever it does; its sockets stay open. */
+  pause(): void;
+  resume(): void;
+}
+
+const children = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of children) child.kill("SIGKILL");
+});
+
+/** Starts a program, and resolves when `isReady` says so of what it has printed. */
+export async function startChild(
+  program: string,
+  args: readonly string[],
+  isReady: (output: string) => boolean,
+): Promise<BrokerChild> {
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+  children.add(child);
+  const exited = new Promise<void>((resolve) => {
+    child.once("close", () => {
+      children.delete(child);
+      resolve();
+    });
+  });
+  let output = "";
+  await new Promise<void>((resolve, reject) => {
+    const fail = (why: string): void => reject(new Error(`${program} ${why}:\n${output}`));
+    const timer = setTimeout(() => {
+      child.kill("SIGKILL");
+      fail("did not start in time");
+    }, START_LIMIT_MS);
+    const take = (chunk: Buffer): void => {
+      // A server that runs for long may print much: what matters is how it began and how it ended.
+      output = output.length > 100_000 ? output.slice(-50_000) + String(chunk) : output + String(chunk);
+      if (!isReady(output)) return;
+      clearTimeout(timer);
+      resolve();
+    };
+    child.stdout.on("data", take);
+    child.stderr.on("data", take);
+    child.once("error", (error) => {
+      clearTimeout(timer);
+      reject(error);
+    });
+    void exited.then(() => {
+      clearTimeout(timer);
+      fail("ended");
+    });
+  });
+  const end = (signal: NodeJS.Signals): Promise<void> => {
+    // One that is paused takes no other signal.
+    child.kill("SIGCONT");
+    child.kill(signal);
+    return exited;
+  };
+  return {
+    child,
+    output: () => output,
+    kill: () => end("SIGKILL"),
+    stop: () => end("SIGTERM"),
+    pause: () => void child.kill("SIGSTOP"),
+    resume: () => void child.kill("SIGCONT"),
+  };
+}
+
+/** A port that nobody listens on at the moment. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  server.close();
+  await once(server, "close");
+  return address.port;
+}
