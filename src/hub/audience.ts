@@ -232,17 +232,27 @@ export class Audience implements Work {
     for (const reader of readers) reader.wake();
   }
 
-  /** Goes over to a new epoch; `before` formats positions of the old one. */
+  /**
+   * Goes over to a new epoch; `before` formats positions of the old one. Who had come no further than what the new epoch
+   * kept of the old one has lost nothing, and goes on from there.
+   */
   changeEpoch(head: number, before: Epochs): void {
+    const { epochs } = this.#host;
     const readers = [...this.#readers];
     const positions = readers.map((reader) => before.format(reader.position));
     const next = this.format(head);
     this.#ends = undefined;
     this.finishedAt = 0;
+    const isKept = positions.map((position) => typeof epochs.resolve(position) === "number");
+    readers.forEach((reader, index) => {
+      if (isKept[index]) reader.onHole();
+    });
     this.ring.jump(head);
     readers.forEach((reader, index) => {
-      reader.onEpoch({ reason: "epoch", after: positions[index] as string, next }, head);
+      if (isKept[index]) reader.onKept();
+      else reader.onEpoch({ reason: "epoch", after: positions[index] as string, next }, head);
     });
+    void this.learnEnds();
   }
 
   #move(from: number, to: number): void {

@@ -116,7 +116,9 @@ export class Reader implements Work {
         this.#fromLog = true;
         this.index = PASSED;
         this.#follow();
-        return;
+        // A policy may have taken it back to the ring at once, and this pass is the only one that comes to it.
+        if (this.#fromLog || this.#left) return;
+        continue;
       }
       // The log may have been ahead of the feed.
       if ((ring.at(this.index) as Frame).sequence <= this.cursor) {
@@ -142,6 +144,12 @@ export class Reader implements Work {
     this.cursor = this.position;
     this.#fromLog = true;
     this.index = 0;
+  }
+
+  /** The log's data is not what it was, but holds everything through the position: the rest is read, and read anew. */
+  onKept(): void {
+    this.#epoch++;
+    this.wake();
   }
 
   /** The log's data is not what it was: what comes is as at a first opening. */

@@ -1,0 +1,194 @@
+// What a hub makes of a log whose data changes hands while it is in use: a broker that was restarted, restored, or failed over.
+import {
+  type AppendResult,
+  createHub,
+  type Delivery,
+  type Epoch,
+  type EventLog,
+  type Hub,
+  type LogConnection,
+  type LogFeed,
+  memoryLog,
+} from "everstream";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { connect, numbered, numbers } from "./client.ts";
+
+const hubs: Hub[] = [];
+afterEach(() => Promise.all(hubs.splice(0).map((hub) => hub.close())));
+
+const OLD = { epoch: 10, first: 1 };
+
+/** A log in whose place another one can be put. */
+class Broker {
+  /** Called before `open` answers. */
+  onOpen: (feed: LogFeed) => void = () => undefined;
+  /** How many appends may be answered yet. */
+  answers = Number.POSITIVE_INFINITY;
+  #store = memoryLog();
+  #epochs: readonly Epoch[] = [OLD];
+  #switches = new Set<(head: number) => Promise<void>>();
+  #held: (() => void)[] = [];
+
+  get log(): EventLog {
+    return { open: (feed) => this.#open(feed) };
+  }
+
+  /** Puts a copy in the log's place that holds what stood through `head`, and tells everybody. */
+  async failOver(topics: readonly string[], head: number): Promise<void> {
+    const writer = await this.#store.open({ onEntries: () => undefined, onEpoch: () => undefined });
+    const { entries } = await writer.read({ topics, after: 0, maxEntries: 1e6, maxBytes: 1e9 });
+    this.#store = memoryLog();
+    const copy = await this.#store.open({ onEntries: () => undefined, onEpoch: () => undefined });
+    for (const { topic, event, sequence } of entries) {
+      if (sequence <= head) await copy.append({ ...REQUEST, topic, events: [event] });
+    }
+    this.#epochs = [...this.#epochs, { epoch: 10 + this.#epochs.length, first: head + 1 }];
+    for (const change of this.#switches) await change(head);
+  }
+
+  release(): void {
+    this.answers = Number.POSITIVE_INFINITY;
+    for (const answer of this.#held.splice(0)) answer();
+  }
+
+  async #open(feed: LogFeed): Promise<LogConnection> {
+    let epochs = this.#epochs;
+    const epochOf = (sequence: number): number =>
+      epochs.findLast(({ first }) => first <= sequence)?.epoch ?? OLD.epoch;
+    let inner = await this.#store.open(feed);
+    const { head } = inner;
+    this.#switches.add(async (newHead) => {
+      await inner.close();
+      inner = await this.#store.open({
+        onEntries: (delivery: Delivery) => feed.onEntries(delivery),
+        onEpoch: () => undefined,
+      });
+      await new Promise((resolve) => setImmediate(resolve));
+      epochs = this.#epochs;
+      feed.onEpoch(epochs, newHead);
+    });
+    this.onOpen(feed);
+    return {
+      epochs: [OLD],
+      head,
+      append: async (request): Promise<AppendResult> => {
+        const result = await inner.append(request);
+        const epoch = result.accepted ? epochOf(result.sequences[0] ?? 1) : 0;
+        if (--this.answers < 0) await new Promise<void>((resolve) => this.#held.push(resolve));
+        return result.accepted ? { ...result, epoch } : result;
+      },
+      read: (query) => inner.read(query),
+      follow: async (topic) => inner.follow(topic),
+      unfollow: (topic) => inner.unfollow(topic),
+      expire: (now) => inner.expire(now),
+      close: () => inner.close(),
+    };
+  }
+}
+
+const REQUEST = {
+  mark: undefined,
+  expectLast: undefined,
+  publishId: undefined,
+  publishIdWindowMs: 1000,
+  retention: { maxEvents: 1e9, maxBytes: 1e12, maxAgeMs: Number.POSITIVE_INFINITY },
+  now: Date.now(),
+};
+
+function hubOn(broker: Broker): Hub {
+  const hub = createHub({ log: broker.log });
+  hubs.push(hub);
+  return hub;
+}
+
+describe("a log whose data changes hands", () => {
+  it("who had come no further than what was kept is told of no gap, and misses nothing", async () => {
+    const broker = new Broker();
+    const hub = hubOn(broker);
+    const client = await connect(hub, { topics: ["t", "u"] });
+    const heard: unknown[] = [];
+    await hub.subscribe("t", ({ data }) => heard.push(data)).ready;
+    await hub.publish("t", numbered(5));
+    await client.until(({ data }) => data.length === 5);
+    await broker.failOver(["t"], 5);
+    const id = await hub.publish("t", { data: 5 });
+    await client.until(({ data }) => data.length === 6);
+    expect(client.data).toEqual(numbers(6));
+    expect(client.gaps).toEqual([]);
+    expect(client.lastEventId).toBe(id);
+    expect(id).toBe("b-6");
+    await vi.waitUntil(() => heard.length === 6, { interval: 1 });
+    expect(heard).toEqual([0, 1, 2, 3, 4, 5]);
+  });
+
+  it("who had seen what is lost is told so, and gets what comes in its place", async () => {
+    const broker = new Broker();
+    const hub = hubOn(broker);
+    const client = await connect(hub, { topics: "t" });
+    const ids = await hub.publish("t", numbered(5));
+    await client.until(({ data }) => data.length === 5);
+    await broker.failOver(["t"], 3);
+    await hub.publish("t", { data: "new" });
+    await client.until(({ data }) => data.length === 6);
+    expect(client.gaps).toEqual([{ reason: "epoch", after: ids[4], next: "a-3" }]);
+    expect(client.data.at(-1)).toBe('"new"');
+    const back = await connect(hub, { topics: "t", lastEventId: ids[4] });
+    expect(back.gaps).toMatchObject([{ reason: "epoch", after: ids[4] }]);
+    const kept = await connect(hub, { topics: "t", lastEventId: ids[1] });
+    await kept.until(({ data }) => data.length === 2);
+    expect(kept.gaps).toEqual([]);
+    expect(kept.data).toEqual(["2", '"new"']);
+  });
+
+  it("an id is of the epoch that stored the event, whatever has begun until its publisher hears of it", async () => {
+    const broker = new Broker();
+    const hub = hubOn(broker);
+    await hub.publish("t", numbered(2));
+    broker.answers = 0;
+    const late = hub.publish("t", { data: 2 });
+    await new Promise((resolve) => setImmediate(resolve));
+    await broker.failOver(["t"], 2);
+    broker.release();
+    expect(await late).toBe("a-3");
+    expect(await hub.publish("t", { data: "new" })).toBe("b-3");
+    await expect(hub.publish("t", { data: 3 }, { expectLast: await late })).rejects.toMatchObject({
+      code: "CONFLICT",
+    });
+  });
+
+  it("readers that come afterwards begin where the new epoch does", async () => {
+    const broker = new Broker();
+    const hub = hubOn(broker);
+    await connect(hub, { topics: "t" });
+    await hub.publish("t", numbered(50));
+    await broker.failOver(["t"], 3);
+    // Another set of topics, one of which was followed before.
+    const client = await connect(hub, { topics: ["t", "u"] });
+    await hub.publish("t", { data: "new" });
+    await client.until(({ data }) => data.length === 1);
+    expect(client.lastEventId).toBe("b-4");
+  });
+
+  it("an epoch that begins before the log is open is not forgotten", async () => {
+    const broker = new Broker();
+    broker.onOpen = (feed) => feed.onEpoch([OLD, { epoch: 99, first: 1 }], 0);
+    const hub = hubOn(broker);
+    const client = await connect(hub, { topics: "t" });
+    await hub.publish("t", { data: 1 });
+    await client.until(({ data }) => data.length === 1);
+    expect(client.lastEventId).toBe("2r-1");
+  });
+
+  it("a topic's end that came with the copy ends its readers", async () => {
+    const broker = new Broker();
+    const hub = hubOn(broker);
+    const client = await connect(hub, { topics: "t" });
+    await hub.publish("t", { data: 1 });
+    await client.until(({ data }) => data.length === 1);
+    const other = await broker.log.open({ onEntries: () => undefined, onEpoch: () => undefined });
+    await broker.failOver(["t"], 1);
+    await other.append({ ...REQUEST, topic: "t", events: [], mark: "finish" });
+    await vi.waitUntil(() => client.sink.ended, { interval: 1 });
+    expect(client.gaps).toEqual([]);
+  });
+});
