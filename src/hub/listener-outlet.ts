@@ -3,8 +3,9 @@ import { report } from "../session/report.ts";
 import { gapEvent, type HubEvent, hubEvent } from "./event.ts";
 import type { Frame } from "./frame.ts";
 import type { LogEntry } from "./log.ts";
-import { type Outlet, type Taken, taken } from "./outlet.ts";
+import { type Outlet, skipped, type Taken, taken } from "./outlet.ts";
 import type { SharedPage } from "./pages.ts";
+import { floorsAfter, NO_FLOORS } from "./rights.ts";
 import type { Ring } from "./ring.ts";
 
 /** A listener in this process. What it returns is not waited for. */
@@ -15,6 +16,8 @@ export class ListenerOutlet implements Outlet {
   readonly full = false;
   readonly #listener: Listener;
   readonly #onFinish: () => void;
+  /** What it was told to be missing is not handed over after all. */
+  #floors = NO_FLOORS;
   #ended = false;
 
   constructor(listener: Listener, onFinish: () => void) {
@@ -29,6 +32,7 @@ export class ListenerOutlet implements Outlet {
 
   take(ring: Ring, from: number): Taken {
     const frame = ring.at(from) as Frame;
+    if (this.#floors.hides(frame.entry)) return skipped(frame, from);
     if (frame.gap === undefined) this.#call(() => hubEvent(frame.entry, frame.id));
     else this.tellGap(frame.gap);
     return taken(frame, from);
@@ -38,6 +42,7 @@ export class ListenerOutlet implements Outlet {
     let called = 0;
     for (const entry of shared.page.entries) {
       if (this.#ended) break;
+      if (this.#floors.hides(entry)) continue;
       this.#callFor(entry, shared);
       called++;
     }
@@ -45,6 +50,7 @@ export class ListenerOutlet implements Outlet {
   }
 
   tellGap(gap: GapData): void {
+    this.#floors = floorsAfter(gap, this.#floors);
     this.#call(() => gapEvent(gap));
   }
 

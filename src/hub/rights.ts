@@ -123,5 +123,10 @@ export class Floors {
   }
 }
 
+/** The floors of a reader that is live and is told of a gap: in a new epoch, sequences begin anew. */
+export function floorsAfter(gap: GapData, floors: Floors): Floors {
+  return gap.reason === "epoch" ? NO_FLOORS : floors.raisedBy(gap);
+}
+
 /** Everything may be seen. */
 export const NO_FLOORS: Floors = /* @__PURE__ */ new Floors(/* @__PURE__ */ new Map());

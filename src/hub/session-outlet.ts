@@ -8,7 +8,7 @@ import type { Compaction } from "./options.ts";
 import { type Outlet, skipped, type Taken, taken } from "./outlet.ts";
 import type { SharedPage } from "./pages.ts";
 import type { Reader } from "./reader.ts";
-import { type Floors, NO_FLOORS } from "./rights.ts";
+import { type Floors, floorsAfter } from "./rights.ts";
 import type { Ring } from "./ring.ts";
 
 /** Times are kept as whole milliseconds after this one: V8 holds small integers in the object itself. */
@@ -118,8 +118,7 @@ export class SessionOutlet implements Outlet, SessionOwner {
   }
 
   tellGap(gap: GapData): void {
-    // Sequences begin anew.
-    this.#floors = gap.reason === "epoch" ? NO_FLOORS : this.#floors.raisedBy(gap);
+    this.#floors = floorsAfter(gap, this.#floors);
     this.session.write(gapBlock(gap));
   }
 

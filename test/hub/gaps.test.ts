@@ -53,6 +53,29 @@ describe("trimmed", () => {
     expect(client.data).toEqual(numbers(39, 1).filter((n) => Number(n) % 2 === 0 || Number(n) >= 37));
   });
 
+  it("a listener and a loop get nothing either of what a gap has said to be missing, be it in memory still", async () => {
+    const hub = hubOf({ retention: (topic) => ({ maxEvents: topic === "few" ? 2 : 100 }) });
+    const after = await hub.publish("many", { data: "first" });
+    await hub.publish("few", numbered(2));
+    const early: unknown[] = [];
+    await hub.subscribe(["few", "many"], ({ data }) => early.push(data), { after }).ready;
+    await vi.waitUntil(() => early.length === 2, { interval: 1 });
+    await hub.publish("few", numbered(2, 2));
+    await hub.publish("many", { data: "last" });
+    const heard: unknown[] = [];
+    const note = (type: string, data: unknown): void => {
+      heard.push(type === "sse:gap" ? type : data);
+    };
+    await hub.subscribe(["few", "many"], ({ type, data }) => note(type, data), { after }).ready;
+    for await (const { type, data } of hub.events(["few", "many"], { after })) {
+      note(type, data);
+      if (data === "last") break;
+    }
+    await vi.waitUntil(() => heard.length >= 8, { interval: 1 });
+    expect(heard).toEqual(["sse:gap", 2, 3, "last", "sse:gap", 2, 3, "last"]);
+    expect(early).toEqual([0, 1, 2, 3, "last"]);
+  });
+
   it("tells of what is trimmed while the client is being replayed to", async () => {
     const hub = hubOf({ retention: { maxEvents: 10 } });
     const text = "x".repeat(20_000);
