@@ -257,9 +257,7 @@ export class Reader implements Work {
       this.#goOver();
       return true;
     }
-    const keyed = lost.filter((topic) => slow.of(topic) === "latestByKey");
-    if (keyed.length === 0) return false;
-    for (const topic of keyed) audience.meter.dropped(topic, "latestByKey");
+    if (!lost.some((topic) => slow.of(topic) === "latestByKey")) return false;
     await this.#takeLatest(slow);
     return true;
   }
@@ -286,6 +284,7 @@ export class Reader implements Work {
       for (const entry of this.#withoutDropped(shared).page.entries) latest.add(entry);
       after = shared.page.through;
     } while (after < audience.ring.base && !latest.isFull);
+    for (const topic of latest.thinned) audience.meter.dropped(topic, "latestByKey");
     this.#handOver(shared.with(latest.entries));
     this.cursor = after;
     if (!this.#left && after >= audience.ring.base) this.#goOver();

@@ -120,6 +120,8 @@ export class SlowPolicies {
 export class LatestByKey {
   readonly #policies: SlowPolicies;
   readonly #entries = new Map<string | number, LogEntry>();
+  /** The topics of which something was left out. */
+  readonly thinned = new Set<string>();
   #bytes = 0;
   #read = 0;
 
@@ -145,6 +147,7 @@ export class LatestByKey {
     const size = sizeOf(event);
     this.#read += size;
     this.#bytes += size - (before === undefined ? 0 : sizeOf(before.event));
+    if (before !== undefined) this.thinned.add(topic);
     // Set anew, it stands where the newest belongs.
     this.#entries.delete(key);
     this.#entries.set(key, entry);

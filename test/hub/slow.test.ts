@@ -163,6 +163,16 @@ describe("latestByKey", () => {
     await hub.publish("t", { data: 301, key: "k0" });
     await client.until(({ data }) => data.at(-1) === "301");
     expect(client.data.slice(-2)).toEqual(["300", "301"]);
+    expect(hub.stats().dropped).toBeGreaterThan(0);
+  });
+
+  it("counts nothing as dropped where each event has a key of its own", async () => {
+    const hub = makeHub("latestByKey");
+    const client = await stalledClient(hub, { topics: "t" });
+    for (let index = 0; index < 300; index++) await hub.publish("t", { data: index, key: `k${index}` });
+    goOn(client);
+    await client.until(({ data }) => data.length === 303);
+    expect(hub.stats().dropped).toBe(0);
   });
 
   it("tells of no gap where the log has let go of what was replaced", async () => {
