@@ -1,3 +1,4 @@
+import { stopRun } from "everstream/client";
 import { useRun } from "everstream/react";
 import { useEffect, useRef, useState } from "react";
 import { postJson } from "../api/json.ts";
@@ -41,6 +42,7 @@ export interface Upload {
 }
 
 const KEY = "upload";
+const RUNS = "/api/runs";
 const IDLE: UploadState = { phase: "idle", name: "", step: "", progress: 0 };
 
 /** Sends a file and follows what the server does with it. */
@@ -48,7 +50,7 @@ export function useUpload(fetchStream: typeof fetch): Upload {
   const [sending, setSending] = useState<Sending>();
   const [processing, setProcessing] = useState(stored);
   const id = processing?.run ?? null;
-  const { run, stop: stopRun } = useRun("/api/runs", { id, fetch: fetchStream, pauseWhenHidden: true });
+  const { run } = useRun(RUNS, { id, fetch: fetchStream, pauseWhenHidden: true });
   const controller = useRef<AbortController>(undefined);
   useEffect(() => () => controller.current?.abort(), []);
 
@@ -78,7 +80,8 @@ export function useUpload(fetchStream: typeof fetch): Upload {
   const stop = (): void => {
     controller.current?.abort();
     if (sending?.phase === "sending") setSending({ ...sending, phase: "stopped" });
-    else void stopRun();
+    // By its name: it may not have been joined yet.
+    else if (processing !== undefined) stopRun(RUNS, processing.run).catch(() => undefined);
   };
 
   if (sending !== undefined) return { state: { ...sending, step: "Uploading" }, start, stop };
