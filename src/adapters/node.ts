@@ -109,12 +109,23 @@ function send(
     res.end(opening.body ?? "");
     return;
   }
-  if (!sendHead(req, res, opening.headers)) {
-    opening.session.end("finished");
-    return;
-  }
-  opening.session.attach(new NodeSink(opening.session, res));
+  const { session, headers } = opening;
+  asOneWrite(res, () => {
+    if (sendHead(req, res, headers)) session.attach(new NodeSink(session, res));
+    else session.end("finished");
+  });
   if (freeRequestHeaders) freeHeaders(req);
+}
+
+/** The headers and what opens the stream leave together, in one system call. HTTP/2 joins its frames itself. */
+function asOneWrite(res: NodeResponse, write: () => void): void {
+  const socket = "chunkedEncoding" in res ? res.socket : null;
+  socket?.cork();
+  try {
+    write();
+  } finally {
+    socket?.uncork();
+  }
 }
 
 /** Sends the headers at once, the user's own among them. Returns whether a body follows. */

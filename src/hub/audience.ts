@@ -164,7 +164,7 @@ export class Audience implements Work {
     return true;
   }
 
-  readPage(after: number, compaction?: Compaction): Promise<SharedPage> {
+  readPage(after: number, compaction?: Compaction): SharedPage | Promise<SharedPage> {
     return this.#host.pages.read(this, after, compaction);
   }
 

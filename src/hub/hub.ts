@@ -14,6 +14,7 @@ import { type Listener, ListenerOutlet } from "./listener-outlet.ts";
 import { type Live, openLive } from "./live.ts";
 import type { AppendRequest, EventLog, StoredEvent } from "./log.ts";
 import { Meter } from "./meter.ts";
+import { Openings } from "./openings.ts";
 import {
   assertFrom,
   assertPublishId,
@@ -47,6 +48,7 @@ export function hubOver<E extends Defined>(log: EventLog, options?: Omit<HubOpti
 class LogHub implements Hub, OpeningHost {
   readonly meter = new Meter(this);
   readonly sessions: Sessions;
+  readonly openings = new Openings();
   closing = false;
 
   readonly #log: EventLog;

@@ -181,12 +181,17 @@ export class Reader implements Work {
 
   async #readLog(): Promise<void> {
     this.#reading = true;
+    let waited = false;
     try {
       while (this.#fromLog && !this.#left && !this.outlet.full) {
         const epoch = this.#epoch;
         const slow = this.#slowPolicies();
         if (slow !== undefined && (await this.#fallBehind(slow))) continue;
-        const page = await this.audience.readPage(this.cursor, this.outlet.compaction);
+        const found = this.audience.readPage(this.cursor, this.outlet.compaction);
+        // A page that is at hand leaves together with what opens the stream.
+        const isFirst = !waited && this.outlet.joins === true;
+        const page = found instanceof Promise || !isFirst ? await found : found;
+        waited = true;
         if (this.#left || epoch !== this.#epoch) continue;
         this.#takePage(page);
         if (this.#left) return;

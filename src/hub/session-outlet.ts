@@ -45,6 +45,7 @@ export interface SessionStart {
  * One object is all that a hub has of a session beside its reader: the end of the one is the end of the other.
  */
 export class SessionOutlet implements Outlet, SessionOwner {
+  readonly joins = true;
   readonly session: Session;
   readonly key: string | undefined;
   readonly compaction: Compaction | undefined;
@@ -149,7 +150,15 @@ export class SessionOutlet implements Outlet, SessionOwner {
   }
 }
 
-/** The block that hands a client its position and that nobody listens for. */
+let last = { position: "", block: "" };
+
+/**
+ * The block that hands a client its position and that nobody listens for. Where many come at once, or are idle together,
+ * it is the same one for all of them.
+ */
 export function checkpointBlock(position: string): string {
-  return encodeEvent({ event: LIVE_EVENT, data: "", id: position });
+  if (position !== last.position) {
+    last = { position, block: encodeEvent({ event: LIVE_EVENT, data: "", id: position }) };
+  }
+  return last.block;
 }

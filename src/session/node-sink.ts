@@ -255,7 +255,9 @@ function directSocket(response: NodeResponse): Socket | undefined {
   if (socket === null || !response.chunkedEncoding || !response.headersSent || response.writableEnded) {
     return undefined;
   }
-  return response.writableCorked === 0 && response.writableLength === socket.writableLength
+  // Node counts what the socket holds, and whether it is corked, as the response's.
+  const { writableCorked, writableLength } = socket;
+  return response.writableCorked === writableCorked && response.writableLength === writableLength
     ? socket
     : undefined;
 }

@@ -11,8 +11,13 @@ let schedule: Schedule | undefined;
 /** Calls `member.onTurnEnd()` once this turn's code has run, when I/O has its chance. One schedule for all members. */
 export function atTurnEnd(member: TurnMember): void {
   if (waiting.push(member) > 1) return;
+  asTask(endTurn);
+}
+
+/** Calls `task` at the turn's end, or, where that is being handled, at the next one's; as a task of its own. */
+export function asTask(task: () => void): void {
   schedule ??= pickSchedule();
-  schedule(endTurn);
+  schedule(task);
 }
 
 function endTurn(): void {
@@ -84,10 +89,10 @@ function pickSchedule(): Schedule {
   if (immediate !== undefined) return (task) => immediate(task);
   if (Channel === undefined) return (task) => setTimeout(task, 0);
   const channel = new Channel();
-  let next: (() => void) | undefined;
-  channel.port1.onmessage = () => next?.();
+  const tasks: (() => void)[] = [];
+  channel.port1.onmessage = () => tasks.shift()?.();
   return (task) => {
-    next = task;
+    tasks.push(task);
     channel.port2.postMessage(0);
   };
 }
