@@ -110,19 +110,30 @@ function send(
     return;
   }
   const { session, headers } = opening;
-  asOneWrite(res, () => {
-    if (sendHead(req, res, headers)) session.attach(new NodeSink(session, res));
-    else session.end("finished");
-  });
+  attach(req, res, session, headers);
   if (freeRequestHeaders) freeHeaders(req);
 }
 
-/** The headers and what opens the stream leave together, in one system call. HTTP/2 joins its frames itself. */
-function asOneWrite(res: NodeResponse, write: () => void): void {
+/**
+ * The headers, what opens the stream and what the client has missed leave in one system call, as far as they are at hand:
+ * everybody may come at once. HTTP/2 joins its frames itself.
+ */
+function attach(
+  req: NodeRequest,
+  res: NodeResponse,
+  session: Session,
+  headers: Readonly<Record<string, string>>,
+): void {
   const socket = "chunkedEncoding" in res ? res.socket : null;
   socket?.cork();
   try {
-    write();
+    if (!sendHead(req, res, headers)) {
+      session.end("finished");
+      return;
+    }
+    const sink = new NodeSink(session, res, socket !== null);
+    session.attach(sink);
+    sink.opened();
   } finally {
     socket?.uncork();
   }

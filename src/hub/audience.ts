@@ -164,8 +164,11 @@ export class Audience implements Work {
     return true;
   }
 
+  /** The page after a position, when it is the reader's turn. */
   readPage(after: number, compaction?: Compaction): SharedPage | Promise<SharedPage> {
-    return this.#host.pages.read(this, after, compaction);
+    const others = this.#host.pages.turns.enter();
+    if (others === undefined) return this.#host.pages.read(this, after, compaction);
+    return others.then(() => this.#host.pages.read(this, after, compaction));
   }
 
   format(sequence: number): string {

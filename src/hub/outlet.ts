@@ -20,8 +20,6 @@ export interface Taken {
 export interface Outlet {
   /** It wants no more for now; {@link Reader.wake} follows when it does. */
   readonly full: boolean;
-  /** What it is given while its reader is being woken leaves at once, together with what came before. */
-  readonly joins?: boolean;
   /** How it wants what is read from the log. */
   readonly compaction?: Compaction | undefined;
   /** Takes frames from the ring, from index `from` on, at least one. */

@@ -4,6 +4,7 @@ import type { Epochs } from "./epochs.ts";
 import { eventBlock } from "./frame.ts";
 import { type LogConnection, type LogEntry, type Page, sizeOf } from "./log.ts";
 import type { Compaction } from "./options.ts";
+import { TurnShare } from "./turn-share.ts";
 
 /** A page is what one write takes well. */
 const PAGE_BYTES = 32 * 1024;
@@ -70,6 +71,8 @@ export interface PageReaders {
  * said of a stretch stays true, even if it was trimmed since.
  */
 export class Pages implements TurnMember {
+  /** Pages are read, and written, in turns. */
+  readonly turns = new TurnShare();
   readonly #connection: LogConnection;
   readonly #epochs: Epochs;
   /** Read, or being read. */

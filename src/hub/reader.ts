@@ -181,7 +181,6 @@ export class Reader implements Work {
 
   async #readLog(): Promise<void> {
     this.#reading = true;
-    let waited = false;
     try {
       while (this.#fromLog && !this.#left && !this.outlet.full) {
         const epoch = this.#epoch;
@@ -189,9 +188,7 @@ export class Reader implements Work {
         if (slow !== undefined && (await this.#fallBehind(slow))) continue;
         const found = this.audience.readPage(this.cursor, this.outlet.compaction);
         // A page that is at hand leaves together with what opens the stream.
-        const isFirst = !waited && this.outlet.joins === true;
-        const page = found instanceof Promise || !isFirst ? await found : found;
-        waited = true;
+        const page = found instanceof Promise ? await found : found;
         if (this.#left || epoch !== this.#epoch) continue;
         this.#takePage(page);
         if (this.#left) return;

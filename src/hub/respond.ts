@@ -11,7 +11,6 @@ import { endOfAge } from "./deadline.ts";
 import { gapBlock } from "./frame.ts";
 import type { Live } from "./live.ts";
 import type { Meter } from "./meter.ts";
-import type { Openings } from "./openings.ts";
 import { assertFrom, maxAgeOf, type RespondOptions, retryOf } from "./options.ts";
 import type { Outlet } from "./outlet.ts";
 import { Reader } from "./reader.ts";
@@ -19,6 +18,7 @@ import { closing, full, fullForKey, type Refused } from "./refusal.ts";
 import { checkpointBlock, SessionOutlet } from "./session-outlet.ts";
 import type { Sessions } from "./sessions.ts";
 import { findStart, type Start } from "./start.ts";
+import type { TurnShare } from "./turn-share.ts";
 
 /** What a hub needs of a request, whatever server it came to. */
 export interface RequestHead {
@@ -46,7 +46,8 @@ export type Opening =
 export interface OpeningHost {
   readonly closing: boolean;
   readonly sessions: Sessions;
-  readonly openings: Openings;
+  /** Each is let in when it is its turn. */
+  readonly openings: TurnShare;
   readonly maxTopics: number;
   readonly meter: Meter;
   live(): Promise<Live>;

@@ -45,7 +45,6 @@ export interface SessionStart {
  * One object is all that a hub has of a session beside its reader: the end of the one is the end of the other.
  */
 export class SessionOutlet implements Outlet, SessionOwner {
-  readonly joins = true;
   readonly session: Session;
   readonly key: string | undefined;
   readonly compaction: Compaction | undefined;

@@ -26,10 +26,12 @@ export class NodeSink implements Sink {
   readonly #socket: Socket | undefined;
   /** What the transport has not been handed yet, if it ever was busy. */
   #held: ByteQueue | undefined;
-  #state: "open" | "ending" | "ended" | "closed" = "open";
+  #state: "opening" | "open" | "ending" | "ended" | "closed";
 
-  constructor(owner: SinkOwner, response: NodeResponse) {
+  /** @param isOpening Whether the socket is corked for now: {@link NodeSink.opened} follows. */
+  constructor(owner: SinkOwner, response: NodeResponse, isOpening = false) {
     this.#owner = owner;
+    this.#state = isOpening ? "opening" : "open";
     this.#response = response;
     this.#socket = directSocket(response);
     (response as Marked)[SINK] = this;
@@ -40,12 +42,18 @@ export class NodeSink implements Sink {
     if (isGone(response)) queueMicrotask(() => this.closed("disconnected"));
   }
 
+  /** The first bytes have been handed over, which does not show before: corked, the socket holds them all. */
+  opened(): void {
+    if (this.#state === "opening") this.#state = "open";
+  }
+
   get pending(): number {
+    if (this.#state === "opening") return 0;
     return this.#heldLength + (this.#socket ?? this.#response).writableLength;
   }
 
   get full(): boolean {
-    return this.#heldLength > 0 || this.#needsDrain;
+    return this.#heldLength > 0 || this.#busy;
   }
 
   get serverClosing(): boolean {
@@ -113,18 +121,14 @@ export class NodeSink implements Sink {
     return this.#socket ?? ("chunkedEncoding" in response ? response : response.stream);
   }
 
-  /** The transport holds bytes, and will say when it has taken them. */
-  get #busy(): boolean {
-    return this.#needsDrain && this.#drainSource.writableLength > 0;
-  }
-
   /**
-   * The transport says `drain` before it takes more without complaint. Who waits for that has asked here first, and only
+   * The transport holds bytes, and says `drain` when it has taken them. Who waits for that has asked here first, and only
    * then a listener is hung up: most sessions are never held up, and are spared its memory.
    */
-  get #needsDrain(): boolean {
+  get #busy(): boolean {
     const source: Writable & Marked = this.#drainSource;
-    if (!source.writableNeedDrain) return false;
+    // A large write asks for patience also where the kernel took all of it at once.
+    if (!source.writableNeedDrain || source.writableLength === 0 || this.#state === "opening") return false;
     if (source[AWAITING] !== this) {
       source[AWAITING] = this;
       source.on("drain", onDrain);

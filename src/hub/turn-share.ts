@@ -1,18 +1,18 @@
 import { asTask } from "../session/turn.ts";
 import { Deque } from "./deque.ts";
 
-/** How long one turn of the event loop may be used for openings, in milliseconds. */
+/** How long one turn of the event loop may be used, in milliseconds. */
 const SLICE_MS = 1;
-/** More openings than this don't fit into a slice, however little they do. */
+/** More pieces of work than this don't fit into a slice, however small they are. */
 const MAX_TASKS = 64;
 
 /**
- * Lets openings in, in slices of a millisecond. Everybody may come at once, after a deploy or when a network is back, and
- * one turn of the event loop may bring a thousand requests. What the server itself does for each can't be put off; what a
- * hub does, who may read what, the start, the headers and the past, waits for its turn, so that live events and
- * everything else of the process get theirs in between.
+ * A share of each turn of the event loop, for work that comes in crowds. Everybody may come at once, after a deploy or when
+ * a network is back: one turn may bring a thousand requests, and each of them may want pages of the past. What the server
+ * itself does for a request can't be put off. What a hub does comes in slices, first come, first served, so that live
+ * events and everything else in the process get their turns in between.
  */
-export class Openings {
+export class TurnShare {
   readonly #waiting = new Deque<() => void>();
   /** Until when this turn may be used. */
   #until = 0;
@@ -21,7 +21,7 @@ export class Openings {
   /** Whether the next of them is the first of its turn. */
   #begins = false;
 
-  /** What an opening has to wait for, if anything. */
+  /** What has to be waited for before a piece of work is begun, if anything. */
   enter(): Promise<void> | undefined {
     const now = performance.now();
     if (this.#tasks === 0) {
@@ -34,7 +34,7 @@ export class Openings {
     });
   }
 
-  /** An opening goes on in what follows the task that lets it in: so there is one for each, and all look at the clock. */
+  /** Work is done in what follows the task that lets it in: so there is one for each piece, and all look at the clock. */
   #schedule(tasks: number): void {
     this.#tasks = tasks;
     this.#begins = true;
