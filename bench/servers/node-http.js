@@ -20,13 +20,13 @@ const listen = listenWith((_req, res, url) => {
     ).then(() => res.end());
     return;
   }
-  const topics = topicsAsked(url.searchParams);
-  for (const topic of topics) {
+  for (const topic of topicsAsked(url.searchParams)) {
     if (!responses.has(topic)) responses.set(topic, new Set());
     responses.get(topic)?.add(res);
   }
+  // Asked of all topics: to keep which ones would cost each connection memory.
   res.once("close", () => {
-    for (const topic of topics) responses.get(topic)?.delete(res);
+    for (const subscribed of responses.values()) subscribed.delete(res);
   });
 });
 

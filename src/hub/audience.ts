@@ -81,6 +81,10 @@ export class Audience implements Work {
     return this.#host.through;
   }
 
+  get epochs(): Epochs {
+    return this.#host.epochs;
+  }
+
   get pump(): Pump {
     return this.#host.pump;
   }
@@ -137,6 +141,7 @@ export class Audience implements Work {
     // Where the last one is already in the hole, it is who leaves: moving it would give it a place that is no longer one.
     if (hole !== last) this.#move(last, hole);
     this.#readers.pop();
+    reader.slot = -1;
     this.release();
   }
 
