@@ -14,6 +14,12 @@ import type { SlowPolicies } from "./slow.ts";
 /** After how long a read of the log that failed is tried again. */
 export const RETRY_READ_MS = 1000;
 
+/**
+ * So many readers are looked at before the first of them is written to. Ten thousand sessions do not fit into a processor's
+ * caches: what it has to fetch for several at once, it does not wait for one by one. Measured: 0.5 µs of 11 for each.
+ */
+const LOOK_AHEAD = 8;
+
 /** What an audience needs of the hub's live side. */
 export interface AudienceHost {
   /** The sequence through which the feed has handed over everything. */
@@ -46,6 +52,8 @@ export class Audience implements Work {
   queued = false;
   /** The sequence of the last mark by which all topics are finished, or 0. */
   finishedAt = 0;
+  /** How many of the readers that come next have no room. A look whose outcome nobody could see would be left out. */
+  fullAhead = 0;
 
   readonly #host: AudienceHost;
   readonly #readers: Reader[] = [];
@@ -159,6 +167,7 @@ export class Audience implements Work {
     }
     while (this.#at < this.#readers.length) {
       if (slice.spent) return false;
+      if (this.#at % LOOK_AHEAD === 0) this.#lookAhead();
       const reader = this.#readers[this.#at++] as Reader;
       reader.advance(slice);
       this.#low = Math.min(this.#low, reader.fromLog ? 0 : reader.index);
@@ -261,6 +270,12 @@ export class Audience implements Work {
       else reader.onEpoch({ reason: "epoch", after: positions[index] as string, next }, head);
     });
     void this.learnEnds();
+  }
+
+  #lookAhead(): void {
+    const end = Math.min(this.#at + LOOK_AHEAD, this.#readers.length);
+    this.fullAhead = 0;
+    for (let at = this.#at; at < end; at++) if ((this.#readers[at] as Reader).outlet.full) this.fullAhead++;
   }
 
   #move(from: number, to: number): void {
