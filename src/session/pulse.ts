@@ -1,3 +1,5 @@
+import { asTask } from "./turn.ts";
+
 /**
  * One timer for all sessions. Heartbeats and stall checks hang on a timing wheel, so that ten thousand idle sessions
  * cost one timer, and joining, leaving and moving are O(1). Due times are met to about {@link TICK_MS}.
@@ -5,6 +7,9 @@
 
 export const TICK_MS = 100;
 const SLOTS = 512;
+/** How long a turn of the event loop may be used, in milliseconds, and after how many calls that is looked at. */
+const SLICE_MS = 0.5;
+const CALLS_PER_LOOK = 32;
 
 /** A link of one slot's circular list. Sessions extend it, so that being on the wheel allocates nothing. */
 abstract class PulseLink {
@@ -101,22 +106,32 @@ function tick(): void {
   const first = Math.max(current + 1, target - SLOTS + 1);
   for (let at = first; at <= target; at++) {
     current = at;
-    visit(wheel[at % SLOTS] as Slot, now);
+    visit(wheel[at % SLOTS] as Slot);
   }
 }
 
-function visit(slot: Slot, now: number): void {
+function visit(slot: Slot): void {
+  if (slot.pulseNext === slot) return;
   // Members may leave, or end others, while they are called: work on a list of what was there at the start.
   const due = new Slot();
-  if (slot.pulseNext !== slot) {
-    due.pulseNext = slot.pulseNext;
-    due.pulsePrevious = slot.pulsePrevious;
-    (due.pulseNext as PulseLink).pulsePrevious = due;
-    (due.pulsePrevious as PulseLink).pulseNext = due;
-    slot.pulseNext = slot;
-    slot.pulsePrevious = slot;
-  }
+  due.pulseNext = slot.pulseNext;
+  due.pulsePrevious = slot.pulsePrevious;
+  (due.pulseNext as PulseLink).pulsePrevious = due;
+  (due.pulsePrevious as PulseLink).pulseNext = due;
+  slot.pulseNext = slot;
+  slot.pulsePrevious = slot;
+  callDue(due);
+}
+
+/** In slices: sessions that were opened together are due together. */
+function callDue(due: Slot): void {
+  const now = performance.now();
+  let calls = 0;
   for (let member = due.pulseNext; member !== due; member = due.pulseNext) {
+    if (++calls % CALLS_PER_LOOK === 0 && performance.now() - now >= SLICE_MS) {
+      asTask(() => callDue(due));
+      return;
+    }
     call(member as PulseMember, now);
   }
 }
