@@ -10,6 +10,8 @@ export interface TcpProxy {
   refuses: boolean;
   /** What every chunk waits before it goes on, in milliseconds. */
   delayMs: number;
+  /** Whether to lose this chunk of what a server sends. Servers that have nothing else to say send a message in one. */
+  loses: ((chunk: Buffer) => boolean) | undefined;
   /** Cuts all connections. */
   cut(): void;
   /** Keeps all connections open, old and new, and lets nothing through: what is sent meanwhile is gone with `cut`, or comes with `mend`. */
@@ -39,6 +41,7 @@ export async function tcpProxy(serverPort: number): Promise<TcpProxy> {
   const join = (from: Socket, to: Socket, direction: Direction): void => {
     sockets.add(from);
     from.on("data", (chunk) => {
+      if (direction === "down" && proxy.loses?.(chunk) === true) return;
       if (stalled.has(direction)) held.push({ to, chunk, direction });
       else if (proxy.delayMs > 0) setTimeout(() => to.write(chunk), proxy.delayMs);
       else to.write(chunk);
@@ -49,10 +52,11 @@ export async function tcpProxy(serverPort: number): Promise<TcpProxy> {
       to.destroy();
     });
   };
-  const proxy = {
+  const proxy: TcpProxy & { port: number } = {
     port: 0,
     refuses: false,
     delayMs: 0,
+    loses: undefined,
     get connections(): number {
       return sockets.size / 2;
     },

@@ -134,8 +134,14 @@ export class RedisLogConnection implements LogConnection {
   async expire(now: number): Promise<void> {
     for (let calls = 0; calls < MAX_EXPIRE_CALLS; calls++) {
       const { epoch } = this.#mailbox;
-      const [more] = await this.#call("expire events", EXPIRE, epoch, [String(now)]);
-      if (more !== "1") return;
+      try {
+        const [more] = await this.#call("expire events", EXPIRE, epoch, [String(now)]);
+        if (more !== "1") return;
+      } catch (error) {
+        // In a new epoch it is called again soon.
+        if (epoch === this.#mailbox.epoch) throw error;
+        return;
+      }
     }
   }
 
