@@ -18,7 +18,7 @@ export interface RedisConnectionEvents {
   onReady(): void;
   onError(error: unknown): void;
   /** It will not come back by itself. */
-  onEnd(): void;
+  onEnd(error: unknown): void;
 }
 
 /** The shortest and the longest pause before connecting again. */
@@ -58,7 +58,10 @@ export function newConnection(settings: RedisSettings, events: RedisConnectionEv
   const client = newClient(settings, kind);
   client.on("error", events.onError);
   client.on("ready", events.onReady);
-  client.on("terminated", events.onEnd);
+  client.on("terminated", (error) => {
+    // The strategy's own error, where it gave one, is what ended it.
+    events.onEnd((error as { originalError?: unknown } | undefined)?.originalError ?? error);
+  });
   return {
     get isReady() {
       return client.isReady;

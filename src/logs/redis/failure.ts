@@ -6,7 +6,8 @@ import { EverstreamError, isEverstreamError } from "../../errors.ts";
  */
 const PASSING =
   /\b(LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|MOVED|ASK|BUSY|NOREPLICAS|UNBLOCKED|max number of clients)\b/;
-const NO_RIGHTS = /\b(NOPERM|NOAUTH|WRONGPASS)\b|invalid password|can't run this command|no permissions to/i;
+const NO_LOGIN = /\b(NOAUTH|WRONGPASS)\b|invalid password/;
+const NO_RIGHTS = /\bNOPERM\b|The user executing the script can't|no permissions to/i;
 
 /** Whether an error is an answer of the server's, and not a lost connection. */
 function isAnswer(error: unknown): error is Error {
@@ -24,7 +25,7 @@ export function isNoScript(error: unknown): boolean {
 }
 
 export function isForbidden(error: unknown): error is Error {
-  return isAnswer(error) && NO_RIGHTS.test(error.message);
+  return isAnswer(error) && (NO_LOGIN.test(error.message) || NO_RIGHTS.test(error.message));
 }
 
 /** An error of the log's for one of the client library's. */
@@ -32,7 +33,7 @@ export function redisError(work: string, error: unknown): EverstreamError {
   if (isEverstreamError(error)) return error;
   const text = error instanceof Error ? error.message : String(error);
   if (isForbidden(error)) {
-    const message = /NOPERM|can't run|no permissions/i.test(text)
+    const message = NO_RIGHTS.test(text)
       ? `Redis lets this user not do what the log needs (${text}). Give it the log's keys and channels, and the commands that docs/logs.md lists.`
       : `Redis refuses the user or password (${text}). Check \`url\`, or what \`client\` was made with.`;
     return new EverstreamError("LOG_UNSUITABLE", message, { cause: error });

@@ -111,8 +111,11 @@ export class Lane {
         this.#lastError = error;
         this.#tell();
       },
-      onEnd: () => {
-        if (isCurrent()) this.reset();
+      onEnd: (error) => {
+        if (!isCurrent()) return;
+        this.#lastError = error;
+        this.reset();
+        this.#tell();
       },
     });
     this.#connection = connection;

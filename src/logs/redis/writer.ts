@@ -262,7 +262,7 @@ export class Writer {
     const isOffline = settings.failsOffline && !lane.isReady;
     for (const { appends } of this.#calls) {
       for (const append of appends) {
-        if (append.deadline <= now) this.#fail(append, this.#lateError(true));
+        if (isOffline || append.deadline <= now) this.#fail(append, this.#lateError(true));
       }
     }
     while (this.#queue[0] !== undefined && (isOffline || this.#queue[0].deadline <= now)) {
@@ -278,8 +278,8 @@ export class Writer {
     return redisError(
       "store the event",
       wasSent
-        ? `no answer within ${timeoutMs} ms, so that it may be stored or not; a repeat with the same \`publishId\` is stored once`
-        : `it can't be reached; nothing was stored`,
+        ? `no answer within ${timeoutMs} ms, or the connection was lost, so that it may be stored or not; a repeat with the same \`publishId\` is stored once`
+        : "it can't be reached; nothing was stored",
     );
   }
 
