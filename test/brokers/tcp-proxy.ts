@@ -4,6 +4,8 @@ import { connect, createServer, type Socket } from "node:net";
 
 export interface TcpProxy {
   readonly port: number;
+  /** The port of the server to which new connections go. */
+  target: number;
   /** How many connections are open. */
   readonly connections: number;
   /** Whether new connections are refused, as where nobody listens. */
@@ -33,7 +35,7 @@ export async function tcpProxy(serverPort: number): Promise<TcpProxy> {
       client.resetAndDestroy();
       return;
     }
-    const upstream = connect({ port: serverPort, host: "127.0.0.1", noDelay: true });
+    const upstream = connect({ port: proxy.target, host: "127.0.0.1", noDelay: true });
     client.setNoDelay(true);
     join(client, upstream, "up");
     join(upstream, client, "down");
@@ -54,6 +56,7 @@ export async function tcpProxy(serverPort: number): Promise<TcpProxy> {
   };
   const proxy: TcpProxy & { port: number } = {
     port: 0,
+    target: serverPort,
     refuses: false,
     delayMs: 0,
     loses: undefined,
