@@ -1,6 +1,6 @@
 // A Redis Cluster of the tests' own: three primaries, and replicas where they are asked for.
 import { createClient } from "@redis/client";
-import { expect } from "vitest";
+import { vi } from "vitest";
 import { type RedisServer, startRedis } from "./redis-server.ts";
 
 export interface RedisCluster {
@@ -45,11 +45,14 @@ export async function startRedisCluster({
     return info.includes("cluster_state:ok") && info.includes(`cluster_known_nodes:${all.length}`);
   };
   const wait = { timeout: 30_000, interval: 50 };
-  await expect.poll(async () => (await Promise.all(all.map(isWhole))).every(Boolean), wait).toBe(true);
+  await vi.waitUntil(async () => (await Promise.all(all.map(isWhole))).every(Boolean), wait);
   for (const [index, replica] of others.entries()) {
     const id = await command(primaries[index] as RedisServer, "CLUSTER", "MYID");
     await command(replica, "CLUSTER", "REPLICATE", id);
-    await expect.poll(() => command(replica, "INFO", "replication"), wait).toContain("master_link_status:up");
+    await vi.waitUntil(
+      async () => (await command(replica, "INFO", "replication")).includes("master_link_status:up"),
+      wait,
+    );
   }
   return {
     primaries,
