@@ -1,13 +1,13 @@
 // What Redis pushes can get lost without anybody noticing. Nothing may follow from that but a short wait.
 import { describe, expect, it } from "vitest";
 import { connect, numbered, numbers } from "../hub/client.ts";
-import { startWorld } from "./world.ts";
+import { isPush, startWorld } from "./world.ts";
 
 /** Loses the next push that holds this text, and tells whether it has. */
 function loseOne(proxy: { loses: ((chunk: Buffer) => boolean) | undefined }, text: string): () => boolean {
   let lost = false;
   proxy.loses = (chunk) => {
-    if (lost || !chunk.includes("message") || !chunk.includes(text)) return false;
+    if (lost || !isPush(chunk) || !chunk.includes(text)) return false;
     lost = true;
     return true;
   };
@@ -59,7 +59,7 @@ describe("a push that is lost", () => {
     const client = await connect(far, { topics: "t" });
     let lost = 0;
     // The first new connections fare no better.
-    proxy.loses = (chunk) => chunk.includes("message") && ++lost <= 5;
+    proxy.loses = (chunk) => isPush(chunk) && ++lost <= 5;
     await near.publish("t", { data: 1 });
     await client.until(({ data }) => data.length === 1);
     expect(lost).toBeGreaterThan(5);

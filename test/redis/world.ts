@@ -44,3 +44,10 @@ export async function startWorld(args: readonly string[] = []): Promise<RedisWor
     nearHub: (options) => hubAt(redis.url, options),
   };
 }
+
+/** Whether a chunk of what Redis sends is one push and nothing else, so that it can get lost as a push can: all of it. */
+export function isPush(chunk: Buffer): boolean {
+  const text = chunk.toString("latin1");
+  const head = /^>3\r\n\$7\r\nmessage\r\n\$\d+\r\n[^\r]+\r\n\$(\d+)\r\n/.exec(text);
+  return head !== null && text.length === head[0].length + Number(head[1]) + 2;
+}

@@ -8,15 +8,15 @@ import type {
   ReadQuery,
   TopicState,
 } from "../../hub/log.ts";
-import { kindOf, retryDelay } from "./client.ts";
-import { closedError, isPassing, redisError } from "./failure.ts";
+import { kindOf } from "./client.ts";
+import { closedError, redisError } from "./failure.ts";
 import { hashesOf, Lane } from "./lane.ts";
 import { Mailbox } from "./mailbox.ts";
 import type { RedisSettings } from "./options.ts";
 import { parseEntries } from "./record.ts";
 import { APPEND, CHECK, EXPIRE, FOLLOW, JOIN, LEAVE, PROBE, READ, type Script } from "./scripts.ts";
 import { assertSuitable } from "./suitable.ts";
-import { pause } from "./timing.ts";
+import { persist } from "./timing.ts";
 import { Writer } from "./writer.ts";
 
 const SCRIPTS = [APPEND, CHECK, EXPIRE, FOLLOW, JOIN, LEAVE, PROBE, READ];
@@ -43,8 +43,10 @@ export class RedisLogConnection implements LogConnection {
     try {
       const { timeoutMs } = settings;
       await Promise.all(lanes.map((lane) => lane.ready(timeoutMs)));
-      const isSharded = await assertSuitable(settings, lanes[0], kindOf(settings.client));
-      const connection = new RedisLogConnection(settings, feed, lanes, isSharded);
+      const mode = await persist(timeoutMs, never, () =>
+        assertSuitable(settings, lanes[0], kindOf(settings.client)),
+      );
+      const connection = new RedisLogConnection(settings, feed, lanes, mode);
       connection.#head = await connection.#mailbox.open();
       connection.#openedWith = connection.#mailbox.epochs;
       return connection;
@@ -158,30 +160,27 @@ export class RedisLogConnection implements LogConnection {
   /** Runs a script that goes by an epoch, again where that helps, until the time is over. */
   async #call(work: string, script: Script, epoch: string, args: readonly string[]): Promise<string[]> {
     const { timeoutMs } = this.#settings;
-    const end = Date.now() + timeoutMs;
-    const changed = "another epoch of the log has begun meanwhile; ask again";
-    for (let tries = 0; ; tries++) {
-      if (this.#closing !== undefined) throw closedError();
-      try {
-        const left = Math.max(1, end - Date.now());
-        if (!this.#lane.isReady) await this.#lane.ready(left);
-        const patience = Math.max(1, Math.floor(timeoutMs / 2));
-        const [status, ...answer] = await this.#lane.run(script, [epoch, offer(), ...args], patience);
-        if (status === "EPOCH") {
+    const patienceMs = Math.max(1, Math.floor(timeoutMs / 2));
+    const isClosed = (): boolean => this.#closing !== undefined;
+    try {
+      return await persist(timeoutMs, isClosed, async (leftMs) => {
+        if (isClosed()) throw closedError();
+        if (!this.#lane.isReady) await this.#lane.ready(leftMs);
+        const [status, ...answer] = await this.#lane.run(script, [epoch, offer(), ...args], patienceMs);
+        if (status === "OK" && epoch === this.#mailbox.epoch) return answer;
+        if (status !== "OK") {
           this.#mailbox.lost();
-          await this.#mailbox.told(epoch, Math.max(1, end - Date.now()));
-        } else if (epoch === this.#mailbox.epoch) {
-          return answer;
+          await this.#mailbox.told(epoch, leftMs);
         }
-        throw redisError(work, changed);
-      } catch (error) {
-        if (this.#closing !== undefined) throw closedError();
-        if (!isPassing(error) || Date.now() >= end) throw redisError(work, error);
-        await pause(Math.min(retryDelay(tries), end - Date.now()), () => this.#closing !== undefined);
-      }
+        throw redisError(work, "another epoch of the log has begun meanwhile; ask again");
+      });
+    } catch (error) {
+      throw isClosed() ? closedError() : redisError(work, error);
     }
   }
 }
+
+const never = (): boolean => false;
 
 function parseState(line: string): TopicState {
   const [first, last, trimmedThrough, deleted, finishedAt] = line.split(" ").map(Number) as [

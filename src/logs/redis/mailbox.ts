@@ -4,7 +4,7 @@ import type { Lane } from "./lane.ts";
 import type { RedisSettings } from "./options.ts";
 import { type Message, parseMessage } from "./record.ts";
 import { CHECK, FOLLOW, JOIN, LEAVE } from "./scripts.ts";
-import { pause, soon } from "./timing.ts";
+import { pause, persist, soon } from "./timing.ts";
 
 /** What a mailbox asks of its connection. */
 export interface MailboxHost {
@@ -67,7 +67,11 @@ export class Mailbox {
 
   /** Begins. Answers with the head behind which the feed begins. */
   async open(): Promise<number> {
-    const head = await this.#sync();
+    const head = await persist(
+      this.#host.settings.timeoutMs,
+      () => this.#closed,
+      () => this.#sync(),
+    );
     this.#working = this.#work();
     return head;
   }
