@@ -4,13 +4,17 @@ import { redisLog } from "everstream/redis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { freePort } from "../brokers/child.ts";
 import { type RedisServer, startRedis } from "../brokers/redis-server.ts";
+import { readText } from "../setup/repository.ts";
+
+/** As docs/logs.md has them. */
+const RIGHTS = (/&everstream:\* (.*)/.exec(readText("docs/logs.md"))?.[1] ?? "").split(" ");
 
 let redis: RedisServer;
 beforeAll(async () => {
   const args = [
     ["--requirepass", "secret"],
     ["--user", "default", "on", ">secret", "~*", "&*", "+@all"],
-    ["--user", "app", "on", ">app", "~everstream:*", "&everstream:*", "+@all", "-@dangerous", "+info"],
+    ["--user", "app", "on", ">app", "~everstream:*", "&everstream:*", ...RIGHTS],
     ["--user", "poor", "on", ">poor", "~everstream:*", "&everstream:*", "+@all", "-xadd"],
     ["--user", "elsewhere", "on", ">elsewhere", "~other:*", "&*", "+@all"],
     ["--user", "deaf", "on", ">deaf", "~*", "&other:*", "+@all"],

@@ -1,7 +1,7 @@
 import { newConnection, type RedisConnection, retryDelay } from "./client.ts";
 import { closedError, isForbidden, isNoScript, redisError } from "./failure.ts";
 import type { RedisSettings } from "./options.ts";
-import type { Script } from "./scripts.ts";
+import type { Script } from "./script-parts.ts";
 
 /**
  * A connection that is there again whenever it can be: one that is lost comes back, one that gives no answer is replaced.

@@ -2,7 +2,7 @@ import type { Delivery, Epoch, LogFeed } from "../../hub/log.ts";
 import { Follows } from "./follows.ts";
 import type { Lane } from "./lane.ts";
 import type { RedisSettings } from "./options.ts";
-import { type Message, parseMessage } from "./record.ts";
+import { type Message, parseEpochs, parseMessage } from "./record.ts";
 import { CHECK, FOLLOW, JOIN, LEAVE } from "./scripts.ts";
 import { pause, persist, soon } from "./timing.ts";
 
@@ -309,10 +309,3 @@ export class Mailbox {
 
 /** How long leaving may take. */
 const LEAVE_MS = 300;
-
-function parseEpochs(text: string): Epoch[] {
-  return text.split(" ").map((pair) => {
-    const [epoch, first] = pair.split(":");
-    return { epoch: Number(epoch), first: Number(first) };
-  });
-}

@@ -1,5 +1,5 @@
 import { EverstreamError } from "../../errors.ts";
-import { type LogEntry, NO_EVENT, type StoredEvent } from "../../hub/log.ts";
+import { type Epoch, type LogEntry, NO_EVENT, type StoredEvent } from "../../hub/log.ts";
 
 // How events lie in Redis and travel from it: a line for each, so that scripts can join them without looking inside. What
 // comes before the first tab is JSON, the rest is the data.
@@ -105,4 +105,12 @@ export function parseEntries(text: string, topics: readonly string[]): LogEntry[
     entries.push({ sequence: Number(place.slice(space + 1)), topic, kind: "event", event });
   }
   return entries;
+}
+
+/** The epochs as scripts answer with them: `<epoch>:<first>`, the oldest first. */
+export function parseEpochs(text: string): Epoch[] {
+  return text.split(" ").map((pair) => {
+    const [epoch, first] = pair.split(":");
+    return { epoch: Number(epoch), first: Number(first) };
+  });
 }

@@ -5,7 +5,7 @@ import { retryDelay } from "./client.ts";
 import { closedError, isPassing, redisError } from "./failure.ts";
 import type { Lane } from "./lane.ts";
 import type { RedisSettings } from "./options.ts";
-import { APPEND } from "./scripts.ts";
+import { APPEND } from "./script-append.ts";
 import { pause, soon } from "./timing.ts";
 
 /** How many calls are under way at once: while Redis does one, the next one is made. */
