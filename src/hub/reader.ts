@@ -172,9 +172,10 @@ export class Reader implements Work {
 
   async #readLog(): Promise<void> {
     this.#reading = true;
+    let { epochs } = this.audience;
     try {
       while (this.fromLog && !this.left && !this.outlet.full) {
-        const { epochs } = this.audience;
+        epochs = this.audience.epochs;
         const slow = this.#slowPolicies();
         if (slow !== undefined && (await this.#fallBehind(slow))) continue;
         const found = this.audience.readPage(this.cursor, this.outlet.compaction);
@@ -187,10 +188,12 @@ export class Reader implements Work {
         if (this.cursor >= this.audience.ring.base) this.#goOver();
       }
     } catch (error) {
-      this.#onReadError(error);
+      // What an epoch cut into is read anew in the next one.
+      if (epochs === this.audience.epochs) this.#onReadError(error);
     } finally {
       this.#reading = false;
     }
+    if (epochs !== this.audience.epochs) this.wake();
   }
 
   #takePage(shared: SharedPage): void {

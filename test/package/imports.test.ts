@@ -43,6 +43,7 @@ const PEER_FILES: Readonly<Record<string, readonly RegExp[]>> = {
   hono: [/^src\/adapters\/hono[./-]/],
   lmdb: [/^src\/logs\/lmdb[./-]/],
   react: [/^src\/react\//],
+  "@redis/client": [/^src\/logs\/redis[./-]/],
   "@langchain/core": [/^src\/llm\//],
 };
 

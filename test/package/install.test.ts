@@ -14,13 +14,22 @@ const NEEDS: Readonly<Record<string, string>> = {
   "everstream/hono": "hono",
   "everstream/lmdb": "lmdb",
   "everstream/react": "react",
+  "everstream/redis": "@redis/client",
 };
 
 /** Entries whose types mention Node's own. All others must be usable where `@types/node` is not installed. */
 const NODE_TYPES = ["everstream/hono", "everstream/lmdb", "everstream/node", "everstream/testing"];
 
 /** What a user of all entries has installed. */
-const LIBRARIES = ["hono", "lmdb", "react", "@langchain/core", "@types/react", "@types/node"];
+const LIBRARIES = [
+  "hono",
+  "lmdb",
+  "react",
+  "@redis/client",
+  "@langchain/core",
+  "@types/react",
+  "@types/node",
+];
 
 let folder = "";
 /** The consumer again, with the libraries beside the package. */
