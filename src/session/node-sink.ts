@@ -53,7 +53,7 @@ export class NodeSink implements Sink {
   }
 
   get full(): boolean {
-    return this.#heldLength > 0 || this.#busy;
+    return this.#heldLength > 0 || this.#needsDrain;
   }
 
   get serverClosing(): boolean {
@@ -121,14 +121,18 @@ export class NodeSink implements Sink {
     return this.#socket ?? ("chunkedEncoding" in response ? response : response.stream);
   }
 
+  /** The transport holds bytes, and will say when it has taken them. */
+  get #busy(): boolean {
+    return this.#needsDrain && this.#drainSource.writableLength > 0;
+  }
+
   /**
-   * The transport holds bytes, and says `drain` when it has taken them. Who waits for that has asked here first, and only
+   * The transport says `drain` before it takes more without complaint. Who waits for that has asked here first, and only
    * then a listener is hung up: most sessions are never held up, and are spared its memory.
    */
-  get #busy(): boolean {
+  get #needsDrain(): boolean {
     const source: Writable & Marked = this.#drainSource;
-    // A large write asks for patience also where the kernel took all of it at once.
-    if (!source.writableNeedDrain || source.writableLength === 0 || this.#state === "opening") return false;
+    if (!source.writableNeedDrain || this.#state === "opening") return false;
     if (source[AWAITING] !== this) {
       source[AWAITING] = this;
       source.on("drain", onDrain);

@@ -6,7 +6,7 @@ import type { SessionSettings } from "./options.ts";
 import { joinPulse, leavePulse, PulseMember, pulseSize } from "./pulse.ts";
 import { type CloseListener, deferred, SessionExtras } from "./session-extras.ts";
 import type { SharedBytes, Sink, SinkCloseReason, SinkOwner } from "./sink.ts";
-import { atTurnEnd, breathe, turnTime } from "./turn.ts";
+import { atTurnEnd, breathe } from "./turn.ts";
 
 /** Joined text is handed to the sink before the turn ends when it has grown to this many characters. */
 const JOIN_LIMIT = 16 * 1024;
@@ -54,7 +54,7 @@ export class Session extends PulseMember implements SinkOwner {
   constructor(settings: SessionSettings) {
     super();
     this.settings = settings;
-    this.#lastWriteAt = turnTime();
+    this.#lastWriteAt = nowMs();
   }
 
   /** Connects the transport. What was written before leaves now or at the end of the turn. */
@@ -223,7 +223,7 @@ export class Session extends PulseMember implements SinkOwner {
   }
 
   #wrote(length: number, sink: Sink): void {
-    this.#lastWriteAt = turnTime();
+    this.#lastWriteAt = nowMs();
     const held = this.#extras?.held;
     if (held !== undefined) held.written += length;
     else if (sink.pending > 0) this.#hold(this.#lastWriteAt, sink);
@@ -282,6 +282,11 @@ export class Session extends PulseMember implements SinkOwner {
     this.#extras ??= new SessionExtras();
     return this.#extras;
   }
+}
+
+/** Whole milliseconds: V8 keeps small integers in the object itself, and any other number beside it. */
+function nowMs(): number {
+  return Math.floor(performance.now());
 }
 
 function latePause(): Promise<void> {

@@ -26,27 +26,6 @@ function endTurn(): void {
   for (const member of members) member.onTurnEnd();
 }
 
-let turnsTime = 0;
-
-const clock: TurnMember = {
-  onTurnEnd() {
-    turnsTime = 0;
-  },
-};
-
-/**
- * The time of this turn, in whole milliseconds of `performance.now()`, which is asked once a turn: fine enough for heartbeats
- * and stalls, and one call less for each of ten thousand writes.
- */
-export function turnTime(): number {
-  if (turnsTime === 0) {
-    // V8 keeps small integers in an object itself, and any other number beside it.
-    turnsTime = Math.floor(performance.now());
-    atTurnEnd(clock);
-  }
-  return turnsTime;
-}
-
 /** How long writers may keep one turn to themselves, in milliseconds, and after how many writes that is looked at. */
 const BUDGET_MS = 1;
 const CALLS_PER_LOOK = 16;
