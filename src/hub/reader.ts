@@ -187,6 +187,8 @@ export class Reader implements Work {
         if (this.left) return;
         if (this.cursor >= this.audience.ring.base) this.#goOver();
       }
+      // Nobody may be publishing any more, and no pass come by to see it.
+      if (!this.left && this.audience.slow !== undefined) this.#onFull(this.audience.slow);
     } catch (error) {
       // What an epoch cut into is read anew in the next one.
       if (epochs === this.audience.epochs) this.#onReadError(error);
