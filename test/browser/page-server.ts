@@ -24,8 +24,16 @@ export interface PageOptions {
 
 const source = (path: string): string => fileURLToPath(new URL(`../../src/${path}`, import.meta.url));
 
-/** A script of `pages/` with everything that it imports, React's development build included. */
-export async function bundle(name: string): Promise<string> {
+/** Where the major versions of React are found that tests run with. */
+const REACT = {
+  19: new URL("../../node_modules/", import.meta.url),
+  18: new URL("../react-18/node_modules/", import.meta.url),
+};
+export type ReactVersion = keyof typeof REACT;
+
+/** A script of `pages/` with everything that it imports, development builds of frameworks included. */
+export async function bundle(name: string, react: ReactVersion = 19): Promise<string> {
+  const frameworkPath = (path: string) => fileURLToPath(new URL(path, REACT[react]));
   const bundled = await rolldown({
     input: fileURLToPath(new URL(`./pages/${name}`, import.meta.url)),
     platform: "browser",
@@ -35,6 +43,8 @@ export async function bundle(name: string): Promise<string> {
       alias: {
         "everstream/client": source("client/index.ts"),
         "everstream/react": source("react/index.ts"),
+        react: frameworkPath("react"),
+        "react-dom": frameworkPath("react-dom"),
       },
     },
     transform: { define: { "process.env.NODE_ENV": '"development"' } },
