@@ -37,12 +37,19 @@ export interface RunResult extends Pick<RunStore, "start" | "stop"> {
  * @param url Where the runs' routes are, as `/runs`.
  */
 export function useRun(url: string | URL, options: UseRunOptions = {}): RunResult {
-  const { defaults } = useContext(ScopeContext);
-  const { id, baseUrl, ...request } = toOptions({ ...options, url } as Asked, defaults) as Asked;
+  const scope = useContext(ScopeContext);
+  // Defaults may have changed since the rendering.
+  const ask = () => toOptions({ ...options, url } as Asked, scope.defaults) as Asked;
+  const { id, baseUrl } = ask();
   const key = String(baseUrl ? new URL(url, baseUrl) : url);
   // Before the effects below, which may open a connection.
-  const latest = useLatest<RunRequestOptions>(request);
-  const store = useKept(key, null, () => createRunStore(key, () => latest.current));
+  const latest = useLatest(ask);
+  const store = useKept(key, null, () =>
+    createRunStore(key, () => {
+      const { id: _, ...request } = latest.current();
+      return request;
+    }),
+  );
   const view = useSyncExternalStore(store.subscribe, store.getSnapshot, store.getSnapshot);
   useEffect(() => {
     // Without an id it is `start` that says what is followed.
