@@ -8,7 +8,7 @@ const alias = [
   { find: /^everstream$/, replacement: src("index.ts") },
   { find: /^everstream\/(hono|node)$/, replacement: src("adapters/$1.ts") },
   { find: /^everstream\/(lmdb|redis)$/, replacement: src("logs/$1.ts") },
-  { find: /^everstream\/(protocol|client|react|llm|testing)$/, replacement: src("$1/index.ts") },
+  { find: /^everstream\/(protocol|client|react|vue|svelte|llm|testing)$/, replacement: src("$1/index.ts") },
 ];
 
 /** Tests that need a redis-server or a nats-server. */

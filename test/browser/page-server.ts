@@ -31,6 +31,23 @@ const REACT = {
 };
 export type ReactVersion = keyof typeof REACT;
 
+/** What Vue's build for bundlers leaves to them. */
+const VUE_FLAGS = {
+  __VUE_OPTIONS_API__: "false",
+  __VUE_PROD_DEVTOOLS__: "false",
+  __VUE_PROD_HYDRATION_MISMATCH_DETAILS__: "false",
+};
+
+/** Compiles components as any bundler with Svelte's plugin does. */
+const svelte = {
+  name: "svelte",
+  async transform(code: string, id: string) {
+    if (!id.endsWith(".svelte")) return null;
+    const { compile } = await import("svelte/compiler");
+    return { code: compile(code, { filename: id, generate: "client" }).js.code };
+  },
+};
+
 /** A script of `pages/` with everything that it imports, development builds of frameworks included. */
 export async function bundle(name: string, react: ReactVersion = 19): Promise<string> {
   const frameworkPath = (path: string) => fileURLToPath(new URL(path, REACT[react]));
@@ -43,11 +60,14 @@ export async function bundle(name: string, react: ReactVersion = 19): Promise<st
       alias: {
         "everstream/client": source("client/index.ts"),
         "everstream/react": source("react/index.ts"),
+        "everstream/vue": source("vue/index.ts"),
+        "everstream/svelte": source("svelte/index.ts"),
         react: frameworkPath("react"),
         "react-dom": frameworkPath("react-dom"),
       },
     },
-    transform: { define: { "process.env.NODE_ENV": '"development"' } },
+    plugins: [svelte],
+    transform: { define: { "process.env.NODE_ENV": '"development"', ...VUE_FLAGS } },
   });
   const { output } = await bundled.generate({ format: "esm", codeSplitting: false });
   await bundled.close();
