@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Browser, Page } from "playwright-core";
 import { rolldown } from "rolldown";
@@ -19,6 +20,8 @@ export interface StreamPage {
 export interface PageOptions {
   /** The server's rendering inside of `#root`. */
   readonly html?: string;
+  /** The paths of its streams. Default: those that begin with `/stream`. */
+  readonly paths?: RegExp;
   readonly answer?: (exchange: Exchange, index: number) => void;
 }
 
@@ -48,11 +51,11 @@ const svelte = {
   },
 };
 
-/** A script of `pages/` with everything that it imports, development builds of frameworks included. */
+/** A script, in `pages/` or with its whole path, with everything that it imports, development builds of frameworks included. */
 export async function bundle(name: string, react: ReactVersion = 19): Promise<string> {
   const frameworkPath = (path: string) => fileURLToPath(new URL(path, REACT[react]));
   const bundled = await rolldown({
-    input: fileURLToPath(new URL(`./pages/${name}`, import.meta.url)),
+    input: resolve(fileURLToPath(new URL("./pages/", import.meta.url)), name),
     platform: "browser",
     // Directives for servers that render React mean nothing here.
     checks: { moduleLevelDirective: false },
@@ -80,12 +83,12 @@ export async function openPage(
   script: string,
   options: PageOptions = {},
 ): Promise<StreamPage> {
-  const { html = "", answer } = options;
+  const { html = "", paths = /^\/stream/, answer } = options;
   const streams: Exchange[] = [];
   const waiting: (() => void)[] = [];
   const server = await startServer((exchange) => {
     const { request, response } = exchange;
-    if (request.url?.startsWith("/stream")) {
+    if (paths.test(request.url ?? "")) {
       streams.push(exchange);
       for (const resume of waiting.splice(0)) resume();
       answer?.(exchange, streams.length - 1);
