@@ -1,3 +1,4 @@
+"use client";
 /**
  * React hooks for event streams. They can be imported and rendered on a server, where they open nothing.
  */

@@ -117,6 +117,32 @@ describe.each([19, 18] as const)("React %i: Suspense", (version) => {
     await shows(page, "quote", [null, "closed"]);
   });
 
+  test("waits anew where the request changes: by the fallback, or in a transition by what was shown", async () => {
+    const { page, stream, streams, complaints } = await open();
+    await show(page, "route");
+    const first = await stream(0);
+    first.open("data: a\n\n");
+    await shows(page, "quote", ["a", "open"]);
+    await page.evaluate(() => tree.go("/stream?2", false));
+    const second = await stream(1);
+    await shows(page, "fallback", "waiting");
+    second.open("data: b\n\n");
+    await first.gone;
+    await expect.poll(() => page.locator("#quote").isVisible()).toBe(true);
+    await shows(page, "quote", ["b", "open"]);
+    await page.evaluate(() => tree.go("/stream?3", true));
+    const third = await stream(2);
+    second.response.write("data: c\n\n");
+    await shows(page, "quote", ["bc", "open"]);
+    expect(await page.locator("#fallback").count()).toBe(0);
+    third.open("data: d\n\n");
+    await second.gone;
+    await shows(page, "quote", ["d", "open"]);
+    expect(await read(page, "seen")).toEqual(["a", "b", "c", "d"]);
+    expect(streams.map(({ request }) => request.url)).toEqual(["/stream?1", "/stream?2", "/stream?3"]);
+    expect(complaints).toEqual([]);
+  });
+
   test("leaves no connection behind where the tree is thrown away before its first event", async () => {
     const { page, stream, streams } = await open();
     await show(page, "quote");
@@ -246,6 +272,22 @@ describe.each([19, 18] as const)("React %i: EverstreamProvider", (version) => {
     await show(page, "nested");
     const { request } = await stream(0);
     expect(request.headers).toMatchObject({ "x-outer": "outer", "x-inner": "inner", "x-own": "own" });
+  });
+
+  test("gives its fetch to streams, and none of them to components outside", async () => {
+    const { page, stream, streams } = await open();
+    await page.evaluate(() => {
+      tree.provided = {
+        linger: 0,
+        fetch: async () =>
+          new Response("data: made here\n\n", { headers: { "content-type": "text/event-stream" } }),
+      };
+    });
+    await show(page, "provided", "quote");
+    await shows(page, "plain", ["made here", "waiting"]);
+    (await stream(0)).open("data: a\n\n");
+    await shows(page, "quote", ["a", "open"]);
+    expect(streams).toHaveLength(1);
   });
 
   test("has streams of its own", async () => {

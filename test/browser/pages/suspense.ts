@@ -7,6 +7,8 @@ import {
   type ReactNode,
   StrictMode,
   Suspense,
+  startTransition,
+  useState,
 } from "react";
 import { createRoot, hydrateRoot, type Root } from "react-dom/client";
 
@@ -24,6 +26,8 @@ export interface TestTree {
   /** What the nearest provider is given from the next rendering on. */
   provided: EverstreamProviderProps;
   start(): void;
+  /** Shows another quote in the component that is there, at once or as a transition. */
+  go(url: string, asTransition: boolean): void;
 }
 
 declare global {
@@ -60,6 +64,15 @@ function Job() {
   return text("job", run?.state ?? null);
 }
 
+function Route() {
+  const [url, setUrl] = useState("/stream?1");
+  tree.go = (next, asTransition) => {
+    if (asTransition) startTransition(() => setUrl(next));
+    else setUrl(next);
+  };
+  return createElement(Quote, { url });
+}
+
 class Boundary extends Component<{ readonly children: ReactNode }, { readonly error: unknown }> {
   override state: { readonly error: unknown } = { error: undefined };
 
@@ -85,7 +98,7 @@ const provided = (children: ReactNode) => createElement(EverstreamProvider, tree
 const views: Readonly<Record<string, FunctionComponent>> = {
   quote: () => waiting(createElement(Quote)),
   twice: () => waiting([createElement(Quote, { key: 1 }), createElement(Quote, { key: 2, id: "second" })]),
-  other: () => waiting(createElement(Quote, { url: "/stream?other" })),
+  route: () => waiting(createElement(Route)),
   provided: () => provided([createElement(Plain, { key: 1 }), createElement(Job, { key: 2 })]),
   nested: () =>
     provided(createElement(EverstreamProvider, { headers: { "x-inner": "inner" } }, createElement(Plain))),
@@ -120,4 +133,5 @@ globalThis.tree = {
   shown: [],
   provided: {},
   start: () => undefined,
+  go: () => undefined,
 };
