@@ -101,7 +101,7 @@ export function awaitFirst<S>(
       if (waiting === undefined) return source.acquire(terms);
       const callbacks = waiting;
       waiting = undefined;
-      for (const callback of callbacks) callback();
+      for (const callback of callbacks) safely(callback);
       return first.claim(view) ?? source.acquire({ lastEventId });
     },
     createStore: (stream, data) => (stream === view ? store : source.createStore(stream, data)),
@@ -173,10 +173,23 @@ function mountingOf(scope: HookScope, toError: (failure: ConnectionFailure) => E
       if (scope.isMounted) return;
       const message =
         "A component suspends below an EverstreamProvider that is not mounted: put the provider above <Suspense>, or give it a `registry`.";
-      (globalThis.reportError ?? console.error)(toError({ code: "INVALID_OPTION", message }));
+      report(toError({ code: "INVALID_OPTION", message }));
     }, PATIENCE_MS);
   }
   return mounting;
+}
+
+/** As `safely` of the client, which is not imported for the reason above. */
+function safely(callback: () => void): void {
+  try {
+    callback();
+  } catch (error) {
+    report(error);
+  }
+}
+
+function report(error: unknown): void {
+  (globalThis.reportError ?? console.error)(error);
 }
 
 function doNothing(): void {

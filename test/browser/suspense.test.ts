@@ -63,6 +63,15 @@ describe.each([19, 18] as const)("React %i: Suspense", (version) => {
     expect(complaints).toEqual([]);
   });
 
+  test("reports what onEvent throws, of early events too, and goes on", async () => {
+    const { page, stream, complaints } = await open();
+    await show(page, "quote");
+    (await stream(0)).open("data: bad\n\ndata: a\n\n");
+    await shows(page, "quote", ["bada", "open"]);
+    await expect.poll(() => read(page, "seen")).toEqual(["bad", "a"]);
+    expect(complaints).toEqual(["Error: onEvent failed"]);
+  });
+
   test("each of several components that wait has its own value of the same events", async () => {
     const { page, stream, streams } = await open();
     await show(page, "twice");

@@ -44,7 +44,10 @@ function Quote({ id = "quote", url = "/stream" }: { id?: string; url?: string })
       tree.reduced.push(data);
       return (all ?? "") + data;
     },
-    onEvent: ({ data }) => tree.seen.push(data),
+    onEvent: ({ data }) => {
+      tree.seen.push(data);
+      if (data === "bad") throw new Error("onEvent failed");
+    },
   });
   tree.shown.push(data);
   return text(id, [data, status.state]);
