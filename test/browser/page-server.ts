@@ -20,6 +20,8 @@ export interface StreamPage {
 export interface PageOptions {
   /** The server's rendering inside of `#root`. */
   readonly html?: string;
+  /** What the script loads later, by path. */
+  readonly files?: ReadonlyMap<string, string>;
   /** The paths of its streams. Default: those that begin with `/stream`. */
   readonly paths?: RegExp;
   readonly answer?: (exchange: Exchange, index: number) => void;
@@ -53,6 +55,20 @@ const svelte = {
 
 /** A script, in `pages/` or with its whole path, with everything that it imports, development builds of frameworks included. */
 export async function bundle(name: string, react: ReactVersion = 19): Promise<string> {
+  const [script = ""] = (await bundleFiles(name, react, false)).values();
+  return script;
+}
+
+/** The same as it is shipped: in several files, those that the script loads later under the names by which it asks for them. */
+export function bundleSplit(name: string): Promise<ReadonlyMap<string, string>> {
+  return bundleFiles(name, 19, true);
+}
+
+async function bundleFiles(
+  name: string,
+  react: ReactVersion,
+  codeSplitting: boolean,
+): Promise<ReadonlyMap<string, string>> {
   const frameworkPath = (path: string) => fileURLToPath(new URL(path, REACT[react]));
   const bundled = await rolldown({
     input: resolve(fileURLToPath(new URL("./pages/", import.meta.url)), name),
@@ -72,9 +88,9 @@ export async function bundle(name: string, react: ReactVersion = 19): Promise<st
     plugins: [svelte],
     transform: { define: { "process.env.NODE_ENV": '"development"', ...VUE_FLAGS } },
   });
-  const { output } = await bundled.generate({ format: "esm", codeSplitting: false });
+  const { output } = await bundled.generate({ format: "esm", codeSplitting });
   await bundled.close();
-  return output[0].code;
+  return new Map(output.flatMap((file) => (file.type === "chunk" ? [[`/${file.fileName}`, file.code]] : [])));
 }
 
 /** Opens the page in a context of its own; both end with the test. */
@@ -83,7 +99,7 @@ export async function openPage(
   script: string,
   options: PageOptions = {},
 ): Promise<StreamPage> {
-  const { html = "", paths = /^\/stream/, answer } = options;
+  const { html = "", files, paths = /^\/stream/, answer } = options;
   const streams: Exchange[] = [];
   const waiting: (() => void)[] = [];
   const server = await startServer((exchange) => {
@@ -92,8 +108,9 @@ export async function openPage(
       streams.push(exchange);
       for (const resume of waiting.splice(0)) resume();
       answer?.(exchange, streams.length - 1);
-    } else if (request.url === "/page.js") {
-      response.writeHead(200, { "content-type": "text/javascript" }).end(script);
+    } else if (request.url?.endsWith(".js")) {
+      const code = request.url === "/page.js" ? script : files?.get(request.url);
+      response.writeHead(code === undefined ? 404 : 200, { "content-type": "text/javascript" }).end(code);
     } else if (request.url === "/favicon.ico") {
       response.writeHead(204).end();
     } else {

@@ -2,7 +2,7 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { launchChromium } from "./chromium.ts";
-import { bundle, openPage, type PageOptions, type StreamPage } from "./page-server.ts";
+import { bundle, bundleSplit, openPage, type PageOptions, type StreamPage } from "./page-server.ts";
 import type {} from "./pages/suspense.ts";
 
 let browser: Browser;
@@ -208,6 +208,28 @@ describe.each([19, 18] as const)("React %i: Suspense", (version) => {
       .poll(() => complaints.join(), { timeout: 20_000 })
       .toContain("put the provider above <Suspense>");
     expect(streams).toHaveLength(0);
+  });
+});
+
+describe("the code for Suspense", () => {
+  test("is loaded when the first component asks for it, which shows an error where it can't be", async () => {
+    const files = await bundleSplit("suspense.ts");
+    const [entry = ""] = files.values();
+    const loaded = await openPage(browser, entry, { files });
+    const requested: string[] = [];
+    loaded.page.on("request", (request) => requested.push(new URL(request.url()).pathname));
+    await show(loaded.page, "provided");
+    (await loaded.stream(0)).open();
+    expect(requested.filter((path) => path.endsWith(".js"))).toEqual([]);
+    await show(loaded.page, "quote");
+    (await loaded.stream(1)).open("data: a\n\n");
+    await shows(loaded.page, "quote", ["a", "open"]);
+    expect(requested.filter((path) => path.endsWith(".js"))).toHaveLength(1);
+
+    const without = await openPage(browser, entry);
+    await show(without.page, "quote");
+    await shows(without.page, "error", [null, null]);
+    expect(without.streams).toHaveLength(0);
   });
 });
 
