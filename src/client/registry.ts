@@ -21,42 +21,55 @@ export interface LeaseTerms {
   readonly reopen?: boolean | undefined;
 }
 
-/** The streams of an application: one for each key, and more only while some have yet to catch up. */
-export interface StreamRegistry {
-  /** Joins a stream of that key, or opens one where none will do. */
-  acquire(key: string, open: () => EventStream, terms?: LeaseTerms): StreamLease;
+/**
+ * The streams of an application: one for each key, and more only while some have yet to catch up. `U` is what is known of
+ * their users.
+ */
+export interface StreamRegistry<U = unknown> {
+  /**
+   * Joins a stream of that key, or opens one where none will do.
+   *
+   * @param open Given all users of the stream, as they come and go, the newest last.
+   * @param user What `open` is to know of this one.
+   */
+  acquire(
+    key: string,
+    open: (users: ReadonlySet<U>) => EventStream,
+    terms?: LeaseTerms,
+    user?: U,
+  ): StreamLease;
   /** Closes all its streams at once, whoever has them. It can be used on. */
   close(): void;
 }
 
-interface Entry {
+interface Entry<U> {
   readonly key: string;
   readonly stream: EventStream;
-  leases: number;
+  readonly users: Set<U>;
 }
 
 /** Creates a registry without streams. */
-export function createStreamRegistry(): StreamRegistry {
-  const entries = new Set<Entry>();
+export function createStreamRegistry<U = unknown>(): StreamRegistry<U> {
+  const entries = new Set<Entry<U>>();
   return {
-    acquire(key, open, { lastEventId, reopen } = {}) {
-      const suits = ({ key: other, stream }: Entry): boolean =>
+    acquire(key, open, { lastEventId, reopen } = {}, user = {} as U) {
+      const suits = ({ key: other, stream }: Entry<U>): boolean =>
         other === key &&
         stream.status.state !== "failed" &&
         !(reopen && isFinal(stream.status)) &&
         (!lastEventId || stream.lastEventId === lastEventId);
-      const entry = [...entries].find(suits) ?? { key, stream: open(), leases: 0 };
+      const found = [...entries].find(suits);
+      const users = found ? found.users : new Set<U>();
+      users.add(user);
+      const entry = found ?? { key, stream: open(users), users };
+      const { stream } = entry;
       entries.add(entry);
-      entry.leases++;
-      let held = true;
       return {
-        stream: entry.stream,
+        stream,
         release() {
-          if (!held) return;
-          held = false;
-          if (--entry.leases > 0) return;
+          if (!users.delete(user) || users.size > 0) return;
           entries.delete(entry);
-          entry.stream.close();
+          stream.close();
         },
       };
     },
@@ -113,13 +126,10 @@ export function createLeasedStore<S>(
       },
     };
   };
-  const { subscribe, emit, isEmpty } = createSubscribers(
-    () => {
-      if (held === undefined) take();
-    },
-    () => held?.letGo(),
-    linger,
-  );
+  const { subscribe, emit, isEmpty } = createSubscribers(() => {
+    if (held === undefined) take();
+    return () => held?.letGo();
+  }, linger);
   return {
     getSnapshot: () => held?.store.getSnapshot() ?? snapshot,
     subscribe,

@@ -71,14 +71,13 @@ export function createRunStore(
     else follow(joinRun(url, wanted.id, { ...request(), from: wanted }));
   };
 
-  const subscribers = createSubscribers(
-    attach,
-    () => {
+  const subscribers = createSubscribers(() => {
+    attach();
+    return () => {
       wanted = toGoOnWith(followed) ?? wanted;
       leave();
-    },
-    LINGER_MS,
-  );
+    };
+  }, LINGER_MS);
   return {
     getSnapshot: () => view,
     subscribe: subscribers.subscribe,

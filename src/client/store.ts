@@ -53,7 +53,6 @@ export function createStreamStore<S, E extends Defined = undefined>(
   const read: (event: StreamEvent) => unknown = events?.reader(onInvalid) ?? ((event) => event);
   let data = initial;
   let snapshot: StreamSnapshot<S> = { data, status: stream.status };
-  let detach: Unsubscribe | undefined;
 
   const publish = createFrameTask(() => {
     const { status } = stream;
@@ -86,11 +85,6 @@ export function createStreamStore<S, E extends Defined = undefined>(
     };
   };
 
-  const { subscribe, emit } = createSubscribers(
-    () => {
-      detach = attach();
-    },
-    () => detach?.(),
-  );
+  const { subscribe, emit } = createSubscribers(attach);
   return { getSnapshot: () => snapshot, subscribe };
 }

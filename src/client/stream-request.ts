@@ -67,7 +67,7 @@ export function keyOf(options: StreamDefaults): string {
  * A share in the registry's one stream for a request, which is opened where there is none.
  *
  * @param key That of the request, see `keyOf`.
- * @param latest Gives the request as it is now.
+ * @param latest Gives the request as it is now. Of several users the newest is asked.
  * @param terms With the id to resume after, before what the request says.
  */
 export function leaseStream(
@@ -77,14 +77,15 @@ export function leaseStream(
   terms: LeaseTerms,
 ): StreamLease {
   const { url, baseUrl, ...options } = latest();
-  const open = () =>
-    openEventStream(baseUrl ? () => new URL(url, baseUrl) : url, {
+  const open = (users: ReadonlySet<unknown>) => {
+    const ask = () => ([...users].at(-1) as typeof latest)();
+    return openEventStream(baseUrl ? () => new URL(url, baseUrl) : url, {
       ...options,
       // Values are among what tells streams apart, here and, where they are given as such, between tabs that share.
-      headers:
-        typeof options.headers === "function" ? () => askForHeaders(latest().headers) : options.headers,
-      shouldRetry: (failure) => latest().shouldRetry?.(failure),
+      headers: typeof options.headers === "function" ? () => askForHeaders(ask().headers) : options.headers,
+      shouldRetry: (failure) => ask().shouldRetry?.(failure),
       initialLastEventId: terms.lastEventId || options.initialLastEventId,
     });
-  return registry.acquire(key, open, terms);
+  };
+  return registry.acquire(key, open, terms, latest);
 }

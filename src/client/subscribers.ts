@@ -19,19 +19,20 @@ export const LINGER_MS = 250;
 /**
  * Subscribers whose first and last mean something.
  *
- * @param onFirst Called with the first one, also with one that comes while `onLast` is waited for.
- * @param onLast Called when there are none any more.
+ * @param onFirst Called with the first one. What it returns is called when there are none any more, unless another first one
+ *   has come by then.
  * @param lingerMs How long they have to be gone for that. Default: it is called at once.
  */
-export function createSubscribers(onFirst: () => void, onLast: () => void, lingerMs?: number): Subscribers {
+export function createSubscribers(onFirst: () => () => void, lingerMs?: number): Subscribers {
   const listeners = createListeners<undefined>();
   let count = 0;
+  let onLast: () => void;
   let timer: ReturnType<typeof setTimeout> | undefined;
   return {
     subscribe(listener) {
       clearTimeout(timer);
       const remove = listeners.add(() => listener());
-      if (count++ === 0) onFirst();
+      if (count++ === 0) onLast = onFirst();
       let active = true;
       return () => {
         if (!active) return;

@@ -23,8 +23,8 @@ interface Awaited {
   readonly news: Promise<void>;
   /** Keeps it for that long from now on. */
   keep(ms: number): void;
-  /** A share in the stream, shown as `stream`, while it is kept. */
-  claim(stream: EventStream): StreamLease | undefined;
+  /** A share in the stream, shown as `view`, while it is kept and of use. */
+  claim(view: EventStream, acquire: StoreSource<unknown>["acquire"]): StreamLease | undefined;
 }
 
 /** How a store is made; `tell` calls a callback of the user's once the component is mounted. */
@@ -102,7 +102,7 @@ export function awaitFirst<S>(
       const callbacks = waiting;
       waiting = undefined;
       for (const callback of callbacks) safely(callback);
-      return first.claim(view) ?? source.acquire({ lastEventId });
+      return first.claim(view, source.acquire) ?? source.acquire({ lastEventId });
     },
     createStore: (stream, data) => (stream === view ? store : source.createStore(stream, data)),
   };
@@ -112,11 +112,6 @@ function wait(registry: StreamRegistry, key: string, { stream, release }: Stream
   const events: StreamEvent[] = [];
   let wake = doNothing;
   let timer: ReturnType<typeof setTimeout> | undefined;
-  // This one, until it is over, and everybody who has a share.
-  let users = 1;
-  const letGo = (): void => {
-    if (--users === 0) release();
-  };
   const stopEvents = stream.onEvent((event) => {
     if (events.push(event) > MAX_EVENTS) end();
     wake();
@@ -132,7 +127,7 @@ function wait(registry: StreamRegistry, key: string, { stream, release }: Stream
       timer = undefined;
       stopEvents();
       stopStatus();
-      letGo();
+      release();
     }, LINGER_MS);
   };
   const self: Awaited = {
@@ -148,11 +143,13 @@ function wait(registry: StreamRegistry, key: string, { stream, release }: Stream
       clearTimeout(timer);
       timer = setTimeout(end, ms);
     },
-    claim(stream) {
+    claim(view, acquire) {
       if (timer === undefined) return undefined;
-      users++;
       self.keep(LINGER_MS);
-      return { stream, release: letGo };
+      const lease = acquire({});
+      if (lease.stream === stream) return { ...lease, stream: view };
+      lease.release();
+      return undefined;
     },
   };
   awaited.add(self);

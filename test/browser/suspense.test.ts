@@ -152,6 +152,19 @@ describe.each([19, 18] as const)("React %i: Suspense", (version) => {
     expect(complaints).toEqual([]);
   });
 
+  test("asks the component that is mounted for its headers, not the renderings before", async () => {
+    const { page, stream } = await open();
+    await show(page, "fresh");
+    const first = await stream(0);
+    expect(first.request.headers["x-token"]).toBe("1");
+    first.open("retry: 1\nid: 1\ndata: a\n\n");
+    await shows(page, "fresh", ["a", 1]);
+    await page.evaluate(() => tree.go("", false));
+    await shows(page, "fresh", ["a", 2]);
+    first.cut();
+    expect((await stream(1)).request.headers["x-token"]).toBe("2");
+  });
+
   test("leaves no connection behind where the tree is thrown away before its first event", async () => {
     const { page, stream, streams } = await open();
     await show(page, "quote");

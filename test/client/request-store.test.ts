@@ -61,6 +61,28 @@ test("other URLs, methods, headers, bodies and registries are other streams", as
   expect(server.exchanges).toHaveLength(6);
 });
 
+test("asks its newest user for headers, and when that has left the one before", async () => {
+  const server = await startServer(({ open }) => open("retry: 1\nid: 1\ndata: a\n\n"));
+  const registry = ownStreams();
+  const withToken = (token: string) => ({
+    url: server.url,
+    linger: 0,
+    headers: () => ({ "x-token": token }),
+  });
+  const first = used(withToken("first"), registry);
+  await first.shows("a");
+  const second = used(withToken("second"), registry);
+  (await server.exchange(0)).cut();
+  await second.shows("a");
+  second.leave();
+  // Its stream is given back by a timer of no time, which this one follows.
+  await new Promise((resolve) => setTimeout(resolve));
+  (await server.exchange(1)).cut();
+  await first.shows("aaa");
+  const tokens = server.exchanges.map(({ request }) => request.headers["x-token"]);
+  expect(tokens).toEqual(["first", "second", "first"]);
+});
+
 test("keeps its stream for `linger` after its last subscriber", async () => {
   const server = await startServer();
   const request = { url: server.url, linger: 60_000 };

@@ -76,6 +76,18 @@ function Route() {
   return createElement(Quote, { url });
 }
 
+/** A token that is a new one at each rendering. */
+function Fresh() {
+  const [token, setToken] = useState(1);
+  tree.go = () => setToken(token + 1);
+  const headers = () => ({ "x-token": String(token) });
+  const { data } = useEventStream(
+    { url: "/stream", headers },
+    { suspense: true, initial: "", reduce: (all, { data }) => all + data },
+  );
+  return text("fresh", [data, token]);
+}
+
 class Boundary extends Component<{ readonly children: ReactNode }, { readonly error: unknown }> {
   override state: { readonly error: unknown } = { error: undefined };
 
@@ -101,6 +113,7 @@ const provided = (children: ReactNode) => createElement(EverstreamProvider, tree
 const views: Readonly<Record<string, FunctionComponent>> = {
   quote: () => waiting(createElement(Quote)),
   twice: () => waiting([createElement(Quote, { key: 1 }), createElement(Quote, { key: 2, id: "second" })]),
+  fresh: () => waiting(createElement(Fresh)),
   route: () => waiting(createElement(Route)),
   provided: () => provided([createElement(Plain, { key: 1 }), createElement(Job, { key: 2 })]),
   nested: () =>
