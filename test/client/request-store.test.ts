@@ -21,7 +21,7 @@ function used(request: StreamRequest, registry = ownStreams()) {
   const store = createRequestStore(request, { initial: "", reduce: append, registry });
   const leave = store.subscribe(() => undefined);
   onTestFinished(leave);
-  const shows = (data: string) => expect.poll(() => store.getSnapshot().data).toBe(data);
+  const shows = (data: string) => expect.poll(() => store.getSnapshot().data, { timeout: 10_000 }).toBe(data);
   return { store, leave, shows };
 }
 
