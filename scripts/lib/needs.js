@@ -18,7 +18,7 @@ export const needs = [
     variable: "CHROMIUM_PATH",
     commands: ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"],
     aptPackage: "chromium",
-    suites: /^test\/browser\/.*\.test\.tsx?$/,
+    suites: /^test\/(browser\/.*|docs\/(react|frameworks))\.test\.tsx?$/,
   },
   {
     name: "redis-server",

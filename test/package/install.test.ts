@@ -15,6 +15,7 @@ const NEEDS: Readonly<Record<string, string>> = {
   "everstream/lmdb": "lmdb",
   "everstream/react": "react",
   "everstream/redis": "@redis/client",
+  "everstream/vue": "vue",
 };
 
 /** Entries whose types mention Node's own. All others must be usable where `@types/node` is not installed. */
@@ -25,6 +26,7 @@ const LIBRARIES = [
   "hono",
   "lmdb",
   "react",
+  "vue",
   "@redis/client",
   "@langchain/core",
   "@types/react",
