@@ -34,8 +34,8 @@ export async function runConnection(
   attempt: Attempt,
   handlers: ConnectionHandlers,
 ): Promise<ConnectionFailure | undefined> {
-  const { fetch = globalThis.fetch, maxEventBytes } = options;
-  const { signal, lastEventId } = attempt;
+  const { fetch = globalThis.fetch } = options;
+  const { signal } = attempt;
   // What an error at this point means.
   let code: EverstreamErrorCode = "CALLBACK_FAILED";
   try {
@@ -49,8 +49,9 @@ export async function runConnection(
     // Not every fetch hears of the signal; where it is too late nobody asks for the outcome.
     if (refusal !== undefined || signal.aborted) return refusal;
     handlers.onOpen(response);
-    // The id outlives the connection: a stream that sends none goes on with the one before.
-    const parser = createParser({ ...handlers, lastEventId, maxEventBytes });
+    // Its bound is an option. The last event ID, the attempt's, outlives connections: a stream that sends none goes on
+    // with the one before.
+    const parser = createParser({ ...options, ...attempt, ...handlers });
     await read(response, signal, (bytes) => {
       parser.push(bytes);
       return handlers.onRead();

@@ -124,7 +124,7 @@ export class EventSource extends EventTarget {
       return;
     }
     this.#handlers.set(type, value as Listener);
-    if (relay) return;
+    if (relay || callsHandlers()) return;
     const added = (event: Event): void => this.#handlers.get(type)?.call(this, event as MessageEvent<string>);
     this.#relays.set(type, added);
     this.addEventListener(type, added);
@@ -198,6 +198,22 @@ export class EventSource extends EventTarget {
     const timer = setTimeout(() => void this.#connect(), waitMs);
     this.#end.signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
   }
+}
+
+let callsHandlersItself: boolean | undefined;
+
+/** Whether the runtime's own EventTarget calls what stands in `on…` attributes, as Cloudflare's workers do. */
+function callsHandlers(): boolean {
+  if (callsHandlersItself === undefined) {
+    callsHandlersItself = false;
+    const probe = Object.assign(new EventTarget(), {
+      onprobe: () => {
+        callsHandlersItself = true;
+      },
+    });
+    probe.dispatchEvent(new Event("probe"));
+  }
+  return callsHandlersItself;
 }
 
 function resolve(url: string): string {
