@@ -31,7 +31,7 @@ export default defineConfig({
           ...common,
           name: "source",
           include: ["test/**/*.test.{ts,tsx}"],
-          exclude: [...BROKERS, "test/package/**", "test/crash/**", "test/browser/**"],
+          exclude: [...BROKERS, "test/{package,crash,platforms,browser}/**"],
         },
       },
       // Logs on servers that the tests start and do harm to.
@@ -45,7 +45,7 @@ export default defineConfig({
         test: {
           ...common,
           name: "package",
-          include: ["test/{package,crash}/**/*.test.ts"],
+          include: ["test/{package,crash,platforms}/**/*.test.ts"],
           globalSetup: "test/setup/packed.ts",
         },
       },
