@@ -74,7 +74,7 @@ export function ask<T>(value: PerAttempt<T>): T | Promise<T> {
  * so it is cancelled.
  */
 export async function read(
-  { body }: Response,
+  { body }: Pick<Response, "body">,
   signal: AbortSignal,
   onBytes: (bytes: Uint8Array) => Promise<void> | boolean,
 ): Promise<void> {
