@@ -19,6 +19,18 @@ export interface ConnectionHandlers
   onRead(): Promise<void>;
 }
 
+let host: Pick<typeof globalThis, "fetch"> = globalThis;
+
+/** For a runtime's own entry: what holds the `fetch` that is used unless another is given. Bundles without it lack this. */
+export function setHost(next: typeof host): void {
+  host = next;
+}
+
+/** The `fetch` that is used unless another is given. */
+export function defaultFetch(): typeof globalThis.fetch {
+  return host.fetch;
+}
+
 /** The answer's body that goes into a failure, in bytes. */
 const MAX_BODY_BYTES = 2048;
 /** How long to wait for that part of the body. */
@@ -34,7 +46,7 @@ export async function runConnection(
   attempt: Attempt,
   handlers: ConnectionHandlers,
 ): Promise<ConnectionFailure | undefined> {
-  const { fetch = globalThis.fetch } = options;
+  const { fetch = host.fetch } = options;
   const { signal } = attempt;
   // What an error at this point means.
   let code: EverstreamErrorCode = "CALLBACK_FAILED";

@@ -1,5 +1,5 @@
 import { createParser, type EventParser, encodeLastEventId } from "../protocol/index.ts";
-import { ask, EVENT_STREAM, ignore, read } from "./connection.ts";
+import { ask, defaultFetch, EVENT_STREAM, ignore, read } from "./connection.ts";
 import type { PerAttempt } from "./options.ts";
 import { prepareRequest } from "./request.ts";
 
@@ -205,7 +205,7 @@ export class EventSource extends EventTarget {
   }
 
   async #request(signal: AbortSignal): Promise<Response> {
-    const { fetch = globalThis.fetch, headers } = this.#options;
+    const { fetch = defaultFetch(), headers } = this.#options;
     // An id that no header can carry is not sent at all.
     const lastEventId = encodeLastEventId(this.#lastEventId) === undefined ? "" : this.#lastEventId;
     const credentials = this.withCredentials ? "include" : "same-origin";
