@@ -44,6 +44,7 @@ const PEER_FILES: Readonly<Record<string, readonly RegExp[]>> = {
   lmdb: [/^src\/logs\/lmdb[./-]/],
   react: [/^src\/react\//],
   "@langchain/core": [/^src\/llm\//],
+  "@nats-io/transport-node": [/^src\/logs\/nats[./-]/],
 };
 
 const files = filesBelow("src").filter((path) => /\.tsx?$/.test(path));
