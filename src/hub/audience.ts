@@ -232,25 +232,28 @@ export class Audience implements Work {
     for (const reader of readers) reader.wake();
   }
 
+  /** Takes all readers out of the ring, while its sequences mean what they did. Answers with their positions. */
+  leaveRing(): readonly string[] {
+    return [...this.#readers].map((reader) => {
+      reader.onHole();
+      return this.format(reader.position);
+    });
+  }
+
   /**
-   * Goes over to a new epoch; `before` formats positions of the old one. Who had come no further than what the new epoch
-   * kept of the old one has lost nothing, and goes on from there.
+   * Goes over to a new epoch, all readers having left the ring at these positions of the old one. Who had come no further
+   * than what the new epoch kept of the old one has lost nothing, and goes on from there.
    */
-  changeEpoch(head: number, before: Epochs): void {
+  changeEpoch(head: number, positions: readonly string[]): void {
     const { epochs } = this.#host;
-    const readers = [...this.#readers];
-    const positions = readers.map((reader) => before.format(reader.position));
     const next = this.format(head);
     this.#ends = undefined;
     this.finishedAt = 0;
-    const isKept = positions.map((position) => typeof epochs.resolve(position) === "number");
-    readers.forEach((reader, index) => {
-      if (isKept[index]) reader.onHole();
-    });
     this.ring.jump(head);
-    readers.forEach((reader, index) => {
-      if (isKept[index]) reader.onKept();
-      else reader.onEpoch({ reason: "epoch", after: positions[index] as string, next }, head);
+    [...this.#readers].forEach((reader, index) => {
+      const after = positions[index] as string;
+      if (typeof epochs.resolve(after) === "number") reader.onKept();
+      else reader.onEpoch({ reason: "epoch", after, next }, head);
     });
     void this.learnEnds();
   }

@@ -114,7 +114,8 @@ class LogHub implements Hub, OpeningHost {
 
   async read(topic: string, options?: ReadOptions): Promise<TopicPage> {
     assertTopic(topic);
-    return readTopic(await this.live(), topic, options);
+    const live = await this.live();
+    return live.inOneEpoch(() => readTopic(live, topic, options));
   }
 
   subscribe(topics: string | readonly string[], listener: Listener, options?: SubscribeOptions): Unsubscribe {

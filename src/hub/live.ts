@@ -8,6 +8,9 @@ import { Pump } from "./pump.ts";
 import { Ring } from "./ring.ts";
 import type { SlowPolicies } from "./slow.ts";
 
+/** How many changes of epoch one piece of work outlasts: more than one in its time is a log that can't be used. */
+const MAX_EPOCHS_MET = 3;
+
 /** A topic that somebody here reads. */
 interface LiveTopic {
   readonly name: string;
@@ -65,7 +68,9 @@ export class Live implements AudienceHost {
   }
 
   onEpoch(epochs: readonly Epoch[], head: number): void {
-    const before = this.epochs;
+    // While `through` is still the old epoch's: what was not delivered of it has not been seen.
+    const audiences = [...this.#audiences.values()];
+    const positions = audiences.map((audience) => audience.leaveRing());
     this.epochs = new Epochs(epochs);
     this.pages = new Pages(this.connection, this.epochs);
     this.through = head;
@@ -73,7 +78,9 @@ export class Live implements AudienceHost {
     for (const topic of this.#topics.values()) {
       if (typeof topic.completeAfter === "number") topic.completeAfter = head;
     }
-    for (const audience of this.#audiences.values()) audience.changeEpoch(head, before);
+    audiences.forEach((audience, index) => {
+      audience.changeEpoch(head, positions[index] as readonly string[]);
+    });
     this.pump.kick();
   }
 
@@ -93,6 +100,21 @@ export class Live implements AudienceHost {
       return this.#newAudience(key, topics, followed);
     }
     return this.#joinLater(key, topics, followed);
+  }
+
+  /**
+   * Does what asks the log several things, and does it anew where another epoch has begun meanwhile: the log then rejects
+   * what is under way, since what it answered before means something else.
+   */
+  async inOneEpoch<Result>(work: () => Result | Promise<Result>): Promise<Result> {
+    for (let left = MAX_EPOCHS_MET; ; left--) {
+      const { epochs } = this;
+      try {
+        return await work();
+      } catch (error) {
+        if (this.epochs === epochs || this.closed || left === 0) throw error;
+      }
+    }
   }
 
   /** What publishing to `topic` has to wait for, if anything. */

@@ -88,9 +88,11 @@ async function decide(
   let audience: Audience | undefined;
   try {
     const live = await host.live();
-    audience = await live.join(leave.rights.topics);
     const after = lastEventIdOf(head.header("last-event-id"), head.url);
-    const start = await findStart(live, audience, after, options.from, leave.rights.notBefore);
+    const { topics, notBefore } = leave.rights;
+    audience = await live.inOneEpoch(() => live.join(topics));
+    const joined = audience;
+    const start = await live.inOneEpoch(() => findStart(live, joined, after, options.from, notBefore));
     const refused = turnedAway(host, head, headers) ?? expired(leave);
     if (refused !== undefined) return refused;
     if (start.isOver) return { kind: "response", status: 204, headers: {}, body: null };

@@ -28,7 +28,7 @@ export class Subscription {
     options: SubscribeOptions | undefined,
   ): Promise<void> | undefined {
     const audience = live.join(topics);
-    if (audience instanceof Promise) return audience.then((joined) => this.#beginAt(live, joined, options));
+    if (audience instanceof Promise) return this.#beginLater(live, topics, audience, options);
     return this.#beginAt(live, audience, options);
   }
 
@@ -46,6 +46,21 @@ export class Subscription {
     this.#onEnd(this);
   }
 
+  async #beginLater(
+    live: Live,
+    topics: readonly string[],
+    first: Promise<Audience>,
+    options: SubscribeOptions | undefined,
+  ): Promise<void> {
+    let joining: Promise<Audience> | undefined = first;
+    const audience = await live.inOneEpoch(() => {
+      const joined = joining ?? live.join(topics);
+      joining = undefined;
+      return joined;
+    });
+    await this.#beginAt(live, audience, options);
+  }
+
   #beginAt(
     live: Live,
     audience: Audience,
@@ -61,7 +76,7 @@ export class Subscription {
   async #beginInPast(live: Live, audience: Audience, { after, from }: SubscribeOptions): Promise<void> {
     let start: Awaited<ReturnType<typeof findStart>>;
     try {
-      start = await findStart(live, audience, after, from);
+      start = await live.inOneEpoch(() => findStart(live, audience, after, from));
     } catch (error) {
       audience.release();
       throw error;

@@ -4,12 +4,16 @@ import { connect, createServer, type Socket } from "node:net";
 
 export interface TcpProxy {
   readonly port: number;
+  /** The port of the server to which new connections go. */
+  target: number;
   /** How many connections are open. */
   readonly connections: number;
   /** Whether new connections are refused, as where nobody listens. */
   refuses: boolean;
   /** What every chunk waits before it goes on, in milliseconds. */
   delayMs: number;
+  /** Whether to lose this chunk of what a server sends. Servers that have nothing else to say send a message in one. */
+  loses: ((chunk: Buffer) => boolean) | undefined;
   /** Cuts all connections. */
   cut(): void;
   /** Keeps all connections open, old and new, and lets nothing through: what is sent meanwhile is gone with `cut`, or comes with `mend`. */
@@ -31,7 +35,7 @@ export async function tcpProxy(serverPort: number): Promise<TcpProxy> {
       client.resetAndDestroy();
       return;
     }
-    const upstream = connect({ port: serverPort, host: "127.0.0.1", noDelay: true });
+    const upstream = connect({ port: proxy.target, host: "127.0.0.1", noDelay: true });
     client.setNoDelay(true);
     join(client, upstream, "up");
     join(upstream, client, "down");
@@ -39,6 +43,7 @@ export async function tcpProxy(serverPort: number): Promise<TcpProxy> {
   const join = (from: Socket, to: Socket, direction: Direction): void => {
     sockets.add(from);
     from.on("data", (chunk) => {
+      if (direction === "down" && proxy.loses?.(chunk) === true) return;
       if (stalled.has(direction)) held.push({ to, chunk, direction });
       else if (proxy.delayMs > 0) setTimeout(() => to.write(chunk), proxy.delayMs);
       else to.write(chunk);
@@ -49,10 +54,12 @@ export async function tcpProxy(serverPort: number): Promise<TcpProxy> {
       to.destroy();
     });
   };
-  const proxy = {
+  const proxy: TcpProxy & { port: number } = {
     port: 0,
+    target: serverPort,
     refuses: false,
     delayMs: 0,
+    loses: undefined,
     get connections(): number {
       return sockets.size / 2;
     },

@@ -22,6 +22,8 @@ const OLD = { epoch: 10, first: 1 };
 class Broker {
   /** Called before `open` answers. */
   onOpen: (feed: LogFeed) => void = () => undefined;
+  /** Whether deliveries get lost. */
+  losing = false;
   /** How many appends may be answered yet. */
   answers = Number.POSITIVE_INFINITY;
   #store = memoryLog();
@@ -55,12 +57,15 @@ class Broker {
     let epochs = this.#epochs;
     const epochOf = (sequence: number): number =>
       epochs.findLast(({ first }) => first <= sequence)?.epoch ?? OLD.epoch;
-    let inner = await this.#store.open(feed);
+    const onEntries = (delivery: Delivery): void => {
+      if (!this.losing) feed.onEntries(delivery);
+    };
+    let inner = await this.#store.open({ ...feed, onEntries });
     const { head } = inner;
     this.#switches.add(async (newHead) => {
       await inner.close();
       inner = await this.#store.open({
-        onEntries: (delivery: Delivery) => feed.onEntries(delivery),
+        onEntries,
         onEpoch: () => undefined,
       });
       await new Promise((resolve) => setImmediate(resolve));
@@ -119,6 +124,22 @@ describe("a log whose data changes hands", () => {
     expect(id).toBe("b-6");
     await vi.waitUntil(() => heard.length === 6, { interval: 1 });
     expect(heard).toEqual([0, 1, 2, 3, 4, 5]);
+  });
+
+  it("what was stored and not delivered any more is read from the log", async () => {
+    const broker = new Broker();
+    const hub = hubOn(broker);
+    const client = await connect(hub, { topics: "t" });
+    await hub.publish("t", numbered(2));
+    await client.until(({ data }) => data.length === 2);
+    broker.losing = true;
+    await hub.publish("t", numbered(3, 2));
+    broker.losing = false;
+    await broker.failOver(["t"], 5);
+    await hub.publish("t", { data: 5 });
+    await client.until(({ data }) => data.length >= 6);
+    expect(client.data).toEqual(numbers(6));
+    expect(client.gaps).toEqual([]);
   });
 
   it("who had seen what is lost is told so, and gets what comes in its place", async () => {
