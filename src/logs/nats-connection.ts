@@ -162,6 +162,7 @@ export class NatsConnection implements LogConnection, WriterHost {
       this.#session = undefined;
       this.lastFailure = link.failure;
       this.#remembered = session.remembered();
+      this.#writer.onOffline();
       if (!this.closed) void this.#reconnect();
     });
   }
@@ -176,7 +177,7 @@ export class NatsConnection implements LogConnection, WriterHost {
         }
         const isNewEpoch = session.epochs.at(-1)?.epoch !== this.epochs.at(-1)?.epoch;
         // The hub is told of another epoch in a turn in which it was not answered anything before.
-        if (isNewEpoch) await new Promise((resolve) => nextTurn(resolve));
+        if (isNewEpoch) await new Promise<void>((resolve) => nextTurn(resolve));
         if (this.closed) session.link.end(closedError());
         else this.#begin(session, isNewEpoch);
         return;

@@ -6,6 +6,8 @@ import type { NatsSettings } from "./nats-options.ts";
 import { Session } from "./nats-session.ts";
 
 const OLDEST = [2, 9] as const;
+/** What a server may take to answer a connection. One that is going down may never do so. */
+const CONNECT_MS = 2000;
 
 /** How a log gets to its server: by connections of its own, or by one of the user's. */
 export interface Dialer {
@@ -30,7 +32,7 @@ export class OwnDialer implements Dialer {
       ...options,
       reconnect: false,
       waitOnFirstConnect: false,
-      timeout: settings.timeoutMs,
+      timeout: options.timeout ?? Math.min(settings.timeoutMs, CONNECT_MS),
       noAsyncTraces: true,
     };
   }

@@ -29,8 +29,7 @@ export interface Lineage {
 
 /** What a node knows of a stream from before: it must still be there. */
 export interface Remembered {
-  readonly created: string;
-  readonly mark: number;
+  readonly epochs: readonly Epoch[];
   /** The newest message that it knows of. */
   readonly through: number;
 }
@@ -58,7 +57,7 @@ export async function findLineage(
       message !== undefined &&
       mark.created === info.created &&
       (server === undefined || mark.server === server) &&
-      !isLess(info.state.last_seq, message.sequence, info.created, remembered);
+      !isLess(info.state.last_seq, mark.epoch, remembered);
     if (isProven) return { epochs: before, mark: message.sequence, isNew: false };
     const made: Mark = {
       epoch: newEpoch(before),
@@ -79,10 +78,12 @@ export async function findLineage(
   );
 }
 
-/** Whether there is less than was there. */
-function isLess(last: number, mark: number, created: string, remembered: Remembered | undefined): boolean {
-  if (remembered === undefined || remembered.mark < mark) return false;
-  return remembered.created !== created || last < remembered.through || mark < remembered.mark;
+/** Whether there is less than was there. In an epoch that is not known here somebody else has found that out already. */
+function isLess(last: number, epoch: number, remembered: Remembered | undefined): boolean {
+  if (remembered === undefined) return false;
+  const at = remembered.epochs.findIndex((known) => known.epoch === epoch);
+  if (at === -1) return false;
+  return at < remembered.epochs.length - 1 || last < remembered.through;
 }
 
 /** The epoch that a mark begins has the mark's own places: nobody can have seen an event there that is still there. */

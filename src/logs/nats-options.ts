@@ -26,7 +26,7 @@ export interface NatsLogOptions {
   /** How long a publish or a read may take, a connection that is gone included. Default: 5,000. */
   timeout?: number;
   /** What happens to a publish while there is no connection: it waits for one within `timeout`, or fails at once. Default: `"wait"`. */
-  whenDisconnected?: "wait" | "fail";
+  offline?: "wait" | "fail";
   /** How many publishes may wait for the server, and with how many bytes. Over that they fail at once. Default: 10,000 and 64 MiB. */
   maxPending?: number;
   maxPendingBytes?: number;
@@ -66,15 +66,15 @@ const MIN_HEARTBEAT_MS = 100;
 
 /** @throws EverstreamError `INVALID_OPTION`. */
 export function settingsOf(options: NatsLogOptions): NatsSettings {
-  const { name = "everstream", storage, replicas, maxBytes, whenDisconnected = "wait" } = options;
+  const { name = "everstream", storage, replicas, maxBytes, offline = "wait" } = options;
   if (typeof name !== "string" || !NAME.test(name)) {
     throw invalid("`name` must be 1 to 64 letters, digits, `_` or `-`: it names a stream on the server.");
   }
   if (storage !== undefined && storage !== "file" && storage !== "memory") {
     throw invalid('`storage` must be "file" or "memory".');
   }
-  if (whenDisconnected !== "wait" && whenDisconnected !== "fail") {
-    throw invalid('`whenDisconnected` must be "wait" or "fail".');
+  if (offline !== "wait" && offline !== "fail") {
+    throw invalid('`offline` must be "wait" or "fail".');
   }
   if (options.connection !== undefined && (options.servers !== undefined || options.connect !== undefined)) {
     throw invalid(
@@ -88,7 +88,7 @@ export function settingsOf(options: NatsLogOptions): NatsSettings {
     replicas: replicas === undefined ? undefined : whole("replicas", replicas, 1),
     maxBytes: maxBytes === undefined ? UNLIMITED : whole("maxBytes", maxBytes, 1),
     timeoutMs: amount("timeout", options.timeout ?? 5000, 1),
-    waits: whenDisconnected === "wait",
+    waits: offline === "wait",
     maxPending: amount("maxPending", options.maxPending ?? 10_000, 1),
     maxPendingBytes: amount("maxPendingBytes", options.maxPendingBytes ?? 64 * 1024 * 1024, 1),
     heartbeatMs: amount("heartbeat", options.heartbeat ?? 2000, MIN_HEARTBEAT_MS),

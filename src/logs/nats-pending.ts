@@ -49,10 +49,18 @@ export class Pending implements Draftable {
 
   /** Its time is over. `why` it took so long, if that is known. */
   expire(timeoutMs: number, why: unknown): void {
-    const what = this.isOpen
-      ? "Whether it was stored is unknown: publish it again with the same `publishId`, which stores it once."
-      : "It was not stored.";
-    this.reject(logFailed(`The NATS server did not take a publish within ${timeoutMs} ms. ${what}`, why));
+    const what = `The NATS server did not take a publish within ${timeoutMs} ms`;
+    this.reject(logFailed(`${what}. ${this.#outcome()}`, why));
+  }
+
+  /** The connection is lost, and it is not to wait for another one. */
+  lose(why: unknown): void {
+    this.reject(logFailed(`The connection to the NATS server was lost. ${this.#outcome()}`, why));
+  }
+
+  #outcome(): string {
+    if (!this.isOpen) return "Nothing was stored.";
+    return "Whether it was stored is unknown: publish it again with the same `publishId`, which stores it once.";
   }
 
   #settle(): boolean {

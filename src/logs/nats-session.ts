@@ -96,7 +96,7 @@ export class Session {
   /** What must be there wherever the next link leads. */
   remembered(): Remembered {
     const through = Math.max(this.clock.through, this.#stored);
-    return { created: this.#info.created, mark: this.#mark, through };
+    return { epochs: this.epochs, through };
   }
 
   /** A message was stored over this link. */

@@ -44,7 +44,7 @@ export class Writer {
     return new Promise((resolve, reject) => {
       if (!settings.waits && session === undefined) {
         reject(
-          logFailed("There is no connection to the NATS server. It was not stored.", this.#host.lastFailure),
+          logFailed("There is no connection to the NATS server: nothing was stored.", this.#host.lastFailure),
         );
         return;
       }
@@ -68,6 +68,12 @@ export class Writer {
     for (const pending of [...this.#pending]) pending.reject(error);
   }
 
+  /** There is no connection any more, and nothing is to wait for one. */
+  onOffline(): void {
+    if (this.#host.settings.waits) return;
+    for (const pending of [...this.#pending]) pending.lose(this.#host.lastFailure);
+  }
+
   /** Resolves when nothing is under way any more. */
   async idle(): Promise<void> {
     await Promise.all([...this.#topics.values()].map((topic) => topic.idle));
@@ -81,7 +87,7 @@ export class Writer {
     }
     return logFailed(
       `${this.#pending.size} publishes wait for the NATS server already, as many as \`maxPending\` and \`maxPendingBytes\` ` +
-        "allow. It was not stored.",
+        "allow: nothing was stored.",
       this.#host.lastFailure,
     );
   }
