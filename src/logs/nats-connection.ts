@@ -10,7 +10,6 @@ import type {
 } from "../hub/log.ts";
 import { Collector } from "./nats-collector.ts";
 import type { Dialer } from "./nats-dialer.ts";
-import type { Remembered } from "./nats-epochs.ts";
 import { failureOf, logFailed, NoAnswer, NobodyAnswers } from "./nats-errors.ts";
 import { Feed } from "./nats-feed.ts";
 import { lastSequenceOf } from "./nats-names.ts";
@@ -42,7 +41,7 @@ export class NatsConnection implements LogConnection, WriterHost {
   readonly #writer: Writer;
   readonly #collector: Collector;
   #session: Session | undefined;
-  #remembered: Remembered;
+  #before: Session;
   #waiting: Waiting[] = [];
   #closing: Promise<void> | undefined;
   readonly #timers: ReturnType<typeof setInterval>[] = [];
@@ -56,7 +55,7 @@ export class NatsConnection implements LogConnection, WriterHost {
     this.#collector = new Collector(settings.timeoutMs);
     this.epochs = session.epochs;
     this.head = session.head;
-    this.#remembered = session.remembered();
+    this.#before = session;
     this.#timers.push(setInterval(() => this.#sweep(), SWEEP_MS));
     this.#timers.push(setInterval(() => void this.#check(), settings.checkMs));
     this.#begin(session, false);
@@ -161,7 +160,7 @@ export class NatsConnection implements LogConnection, WriterHost {
     link.onEnd(() => {
       this.#session = undefined;
       this.lastFailure = link.failure;
-      this.#remembered = session.remembered();
+      this.#before = session;
       this.#writer.onOffline();
       if (!this.closed) void this.#reconnect();
     });
@@ -170,7 +169,7 @@ export class NatsConnection implements LogConnection, WriterHost {
   async #reconnect(): Promise<void> {
     for (let wait = FIRST_RETRY_MS; !this.closed; wait = Math.min(MAX_RETRY_MS, wait * 2)) {
       try {
-        const session = await this.#dialer.session(this.#remembered);
+        const session = await this.#dialer.session(this.#before);
         if (this.closed) {
           session.link.end(closedError());
           return;

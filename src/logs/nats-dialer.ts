@@ -1,5 +1,4 @@
 import { connect, type NatsConnection, type NodeConnectionOptions } from "@nats-io/transport-node";
-import type { Remembered } from "./nats-epochs.ts";
 import { failureOf, logFailed, noJetStream, unsuitable } from "./nats-errors.ts";
 import { Link } from "./nats-link.ts";
 import type { NatsSettings } from "./nats-options.ts";
@@ -11,8 +10,8 @@ const CONNECT_MS = 2000;
 
 /** How a log gets to its server: by connections of its own, or by one of the user's. */
 export interface Dialer {
-  /** A verified session over a new link. @throws EverstreamError `LOG_FAILED`, `LOG_UNSUITABLE`. */
-  session(remembered: Remembered | undefined): Promise<Session>;
+  /** A verified session over a new link, which takes the place of the one `before`. @throws EverstreamError `LOG_FAILED`, `LOG_UNSUITABLE`. */
+  session(before: Session | undefined): Promise<Session>;
   close(): Promise<void>;
 }
 
@@ -37,7 +36,7 @@ export class OwnDialer implements Dialer {
     };
   }
 
-  async session(remembered: Remembered | undefined): Promise<Session> {
+  async session(before: Session | undefined): Promise<Session> {
     let connection: NatsConnection;
     try {
       connection = await connect({ ...this.#options });
@@ -45,13 +44,13 @@ export class OwnDialer implements Dialer {
       throw failureOf(error, "reach a server");
     }
     this.#open.add(connection);
-    const link = linkOver(connection, this.#settings);
+    const link = new Link(connection, this.#settings);
     void connection.closed().then((error) => {
       this.#open.delete(connection);
       link.end(error instanceof Error ? error : new Error("the connection to the NATS server was lost"));
     });
     link.onEnd(() => void this.#letGo(connection));
-    return openSession(link, this.#settings, remembered);
+    return openSession(link, this.#settings, before);
   }
 
   async close(): Promise<void> {
@@ -81,15 +80,15 @@ export class SharedDialer implements Dialer {
     this.#settings = settings;
   }
 
-  async session(remembered: Remembered | undefined): Promise<Session> {
+  async session(before: Session | undefined): Promise<Session> {
     this.#watching ??= this.#watch();
     if (this.#connection.isClosed()) throw logFailed("The connection that natsLog was given is closed.");
     if (!this.#isConnected || this.#connection.info === undefined) {
       throw logFailed("The connection that natsLog was given is not connected at the moment.");
     }
-    const link = linkOver(this.#connection, this.#settings);
+    const link = new Link(this.#connection, this.#settings);
     this.#link = link;
-    return openSession(link, this.#settings, remembered);
+    return openSession(link, this.#settings, before);
   }
 
   async close(): Promise<void> {
@@ -109,21 +108,17 @@ export class SharedDialer implements Dialer {
   }
 }
 
-function linkOver(connection: NatsConnection, { name, apiPrefix, inboxPrefix }: NatsSettings): Link {
-  return new Link(connection, name, apiPrefix, inboxPrefix);
-}
-
 /** A link that does not lead to a session in time is ended. */
 async function openSession(
   link: Link,
   settings: NatsSettings,
-  remembered: Remembered | undefined,
+  before: Session | undefined,
 ): Promise<Session> {
   const silent = new Error(`the server did not answer within ${settings.timeoutMs} ms`);
   const timer = setTimeout(() => link.end(silent), settings.timeoutMs);
   try {
     checkServer(link.connection);
-    return await Session.open(link, settings, remembered);
+    return await Session.open(link, settings, before);
   } catch (error) {
     // What ended the link says more than what that did to a question.
     const failure = failureOf(link.failure ?? error, "open its stream");

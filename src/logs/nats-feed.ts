@@ -56,17 +56,25 @@ export class Feed {
   /** The feed goes on over another link. With `epochs`, in another epoch. */
   begin(session: Session, epochs: readonly Epoch[] | undefined): void {
     this.#session = session;
-    this.#due.clear();
-    this.#pushed.clear();
-    this.#pushedChars = 0;
     this.#asking = 0;
+    if (session.isResumed) {
+      for (let index = 0; index < this.#due.length; index++) (this.#due.at(index) as Due).asked = false;
+      this.#schedule();
+    } else {
+      this.#due.clear();
+      this.#pushed.clear();
+      this.#pushedChars = 0;
+    }
     for (const followed of this.#followed.values()) this.#subscribe(followed);
-    const { head } = session;
+    if (!session.isResumed) this.#jump(session.head, epochs);
+    session.begin((message) => this.#onClock(message));
+  }
+
+  #jump(head: Position, epochs: readonly Epoch[] | undefined): void {
     const isHole = this.#through > 0 && head > this.#through;
     this.#through = head;
     if (epochs !== undefined) this.#feed.onEpoch(epochs, head);
     else if (isHole) this.#feed.onEntries({ after: head, through: head, entries: [] });
-    session.begin((message) => this.#onClock(message));
   }
 
   /** Has this topic's entries come from now on. The server knows of it before it answers anything that is asked later. */

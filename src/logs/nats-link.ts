@@ -7,6 +7,7 @@ import {
   type Subscription,
 } from "@nats-io/transport-node";
 import { type ApiFault, JetStreamFault, NoAnswer, NobodyAnswers } from "./nats-errors.ts";
+import type { NatsSettings } from "./nats-options.ts";
 
 /** A message as the stream keeps it. */
 export interface StreamMessage {
@@ -19,19 +20,24 @@ export interface StreamMessage {
 }
 
 /** Called with the answer, or with why there is none. */
-type Waiting = { readonly resolve: (answer: Msg) => void; readonly reject: (error: Error) => void };
+interface Waiting {
+  readonly since: number;
+  readonly resolve: (answer: Msg) => void;
+  readonly reject: (error: Error) => void;
+}
 
 /** How long the server keeps a consumer that was left behind, in nanoseconds. */
 const FETCH_CONSUMER_NS = 5e9;
 const SHORT_ACK_TOKENS = 9;
+const SWEEP_MS = 200;
 const NOT_FOUND = 404;
 const NO_RESPONDERS = 503;
 
 const decoder = /* @__PURE__ */ new TextDecoder();
 
 /**
- * One connection to a server, for as long as it holds; there is no other way back than another link. Requests have no
- * timers of their own: whoever makes one has a time for the whole of what it does, and a link that is silent is ended.
+ * One connection to a server, for as long as it holds; there is no other way back than another link. Every request is
+ * answered or rejected: also where the link stands and the answer is lost, as when the stream's leader dies behind it.
  */
 export class Link {
   readonly connection: NatsConnection;
@@ -45,16 +51,15 @@ export class Link {
   #lastRequest = 0;
   #onEnd: (() => void)[] = [];
 
-  constructor(
-    connection: NatsConnection,
-    stream: string,
-    apiPrefix: string,
-    inboxPrefix: string | undefined,
-  ) {
+  constructor(connection: NatsConnection, { name, apiPrefix, inboxPrefix, timeoutMs }: NatsSettings) {
     this.connection = connection;
-    this.#stream = stream;
+    this.#stream = name;
     this.#api = apiPrefix;
     this.#inbox = createInbox(inboxPrefix);
+    // Shorter than what somebody waits for altogether, so that there is time for another try.
+    const answerMs = timeoutMs / 2;
+    const timer = setInterval(() => this.#giveUp(answerMs), Math.min(answerMs, SWEEP_MS));
+    this.onEnd(() => clearInterval(timer));
     this.subscribe(`${this.#inbox}.*`, (message) => this.#onReply(message));
   }
 
@@ -109,7 +114,7 @@ export class Link {
         return;
       }
       const token = (++this.#lastRequest).toString(36);
-      this.#waiting.set(token, { resolve, reject });
+      this.#waiting.set(token, { since: performance.now(), resolve, reject });
       try {
         const options = { reply: `${this.#inbox}.${token}`, ...(hdrs && { headers: hdrs }) };
         this.connection.publish(subject, payload, options);
@@ -221,12 +226,21 @@ export class Link {
         resolve(messages);
       });
       // Not a request whose one reply is waited for, but ends with the link like one.
-      this.#waiting.set(token, { resolve: () => undefined, reject });
+      this.#waiting.set(token, { since: performance.now(), resolve: () => undefined, reject });
       const question = JSON.stringify({ batch, no_wait: true });
       this.connection.publish(this.apiSubject(`CONSUMER.MSG.NEXT.{stream}.${consumer}`), question, {
         reply: inbox,
       });
     });
+  }
+
+  #giveUp(answerMs: number): void {
+    const oldest = performance.now() - answerMs;
+    for (const [token, { since, reject }] of this.#waiting) {
+      if (since > oldest) return;
+      this.#waiting.delete(token);
+      reject(new NoAnswer("the server did not answer in time"));
+    }
   }
 
   #onReply(message: Msg): void {

@@ -2,6 +2,7 @@ import type { LogEntry } from "../hub/log.ts";
 import { sizeOf } from "../hub/log.ts";
 import type { Measure } from "./nats-draft.ts";
 import type { StreamMessage } from "./nats-link.ts";
+import type { Subjects } from "./nats-names.ts";
 import { decodeEntries, type Position, type TopicRecord } from "./nats-record.ts";
 import type { Session } from "./nats-session.ts";
 import { recordOf } from "./nats-topics.ts";
@@ -12,6 +13,8 @@ const MAX_KEPT_CHARS = 48 * 1024 * 1024;
 const WORTH_A_CONSUMER = 4;
 /** How many messages a consumer is asked for at once. */
 const MAX_FETCHED = 256;
+
+const NOTHING: Promise<StreamMessage[]> = /* @__PURE__ */ Promise.resolve([]);
 
 /** A topic's message as it was read, whose entries are only made of it where they are wanted. */
 export class ReadMessage {
@@ -56,12 +59,14 @@ interface Run {
  * belongs to the next. Messages never change, so what is kept is right until it is trimmed, which the topic's record tells.
  */
 export class Messages {
-  readonly #session: Session;
+  /** Whom to ask. */
+  source: Pick<Session, "get" | "link"> | undefined;
+  readonly #subjects: Subjects;
   readonly #runs = new Map<string, Run>();
   #chars = 0;
 
-  constructor(session: Session) {
-    this.#session = session;
+  constructor(subjects: Subjects) {
+    this.#subjects = subjects;
   }
 
   /**
@@ -71,7 +76,7 @@ export class Messages {
   async read(topic: string, from: number, last: number, wanted: number): Promise<readonly ReadMessage[]> {
     const kept = this.#kept(topic, from);
     if (kept.length > 0) return kept;
-    const subject = this.#session.subjects.topic(topic);
+    const subject = this.#subjects.topic(topic);
     const span = last - from;
     // A few are quickly asked for by themselves, the first one first: it tells how far it is to the next.
     const isFew = wanted < WORTH_A_CONSUMER || span < WORTH_A_CONSUMER;
@@ -82,17 +87,17 @@ export class Messages {
   }
 
   async one(topic: string, message: number): Promise<ReadMessage | undefined> {
-    const found = await this.#session.get({ seq: message });
+    const found = await this.source?.get({ seq: message });
     return found === undefined ? undefined : new ReadMessage(topic, found);
   }
 
   async #one(subject: string, from: number): Promise<StreamMessage[]> {
-    const message = await this.#session.get({ seq: Math.max(1, from), next_by_subj: subject });
+    const message = await this.source?.get({ seq: Math.max(1, from), next_by_subj: subject });
     return message === undefined ? [] : [message];
   }
 
   #many(subject: string, from: number, wanted: number): Promise<StreamMessage[]> {
-    return this.#session.link.fetch({ subject, from, max: Math.min(MAX_FETCHED, wanted) });
+    return this.source?.link.fetch({ subject, from, max: Math.min(MAX_FETCHED, wanted) }) ?? NOTHING;
   }
 
   #kept(topic: string, from: number): readonly ReadMessage[] {

@@ -15,6 +15,9 @@ const FLOOR_HEADER = "Es-Floor";
 /** Topics that a floor stands for from now on, by their tokens. */
 const FORGOTTEN_HEADER = "Es-Forgotten";
 
+/** As many messages as a new clock may have to bring of what came while there was none. */
+const MAX_REPLAYED = 10_000;
+
 /** What the stream was found to be over one link, with everything that is known only as long as that holds. */
 export class Session {
   readonly link: Link;
@@ -23,6 +26,8 @@ export class Session {
   readonly topics: KnownTopics;
   readonly messages: Messages;
   readonly clock: Clock;
+  /** Whether it goes on right where the session before it stopped. */
+  readonly isResumed: boolean;
   /** Where the feed goes on. */
   readonly head: Position;
   floor: Position;
@@ -49,21 +54,25 @@ export class Session {
     this.#mark = parts.mark;
     this.#early = early;
     this.#isCopied = parts.info.config.num_replicas > 1;
-    this.messages = new Messages(this);
-    this.topics = new KnownTopics(parts.subjects, (question) => this.get(question));
+    this.isResumed = parts.previous !== undefined;
+    this.messages = parts.previous?.messages ?? new Messages(parts.subjects);
+    this.topics = parts.previous?.topics ?? new KnownTopics(parts.subjects);
+    this.messages.source = this;
+    this.topics.source = this;
   }
 
-  /** Verifies what the link leads to, and starts the clock. */
-  static async open(
-    link: Link,
-    settings: NatsSettings,
-    remembered: Remembered | undefined,
-  ): Promise<Session> {
+  /**
+   * Verifies what the link leads to, and starts the clock: where the session before it stopped, if that is not too long
+   * ago, so that all that was known stays so.
+   */
+  static async open(link: Link, settings: NatsSettings, before: Session | undefined): Promise<Session> {
     const stream = await openStream(link, settings);
     const { info, subjects } = stream;
-    const { epochs, mark, isNew } = await findLineage(link, stream, remembered);
+    const { epochs, mark, isNew } = await findLineage(link, stream, before?.remembered());
     const floorMessage = await link.getFromLeader({ last_by_subj: subjects.floor });
-    const through = isNew ? mark - 1 : info.state.last_seq;
+    const previous = before?.goesOnIn(info, epochs) ? before : undefined;
+    const newest = isNew ? mark - 1 : info.state.last_seq;
+    const through = previous?.clock.through ?? newest;
     // What the clock brings before somebody wants it.
     const early: StreamMessage[] = [];
     let session: Session | undefined;
@@ -79,8 +88,16 @@ export class Session {
     });
     const floor = Number(floorMessage?.header(FLOOR_HEADER) || 0);
     const floorAt = floorMessage?.sequence ?? 0;
-    session = new Session({ link, subjects, epochs, info, mark, floor, floorAt, through }, clock, early);
+    const parts = { link, subjects, epochs, info, mark, floor, floorAt, through, previous };
+    session = new Session(parts, clock, early);
     return session;
+  }
+
+  /** Whether a stream is the one of this session, with not too much added. */
+  goesOnIn({ created, state }: StreamInfo, epochs: readonly Epoch[]): boolean {
+    const isSame =
+      created === this.#info.created && epochs.at(-1)?.epoch === this.epochs.at(-1)?.epoch && this.hasBegun;
+    return isSame && state.last_seq - this.clock.through <= MAX_REPLAYED;
   }
 
   get hasBegun(): boolean {
@@ -169,4 +186,5 @@ interface SessionParts {
   readonly mark: number;
   readonly floor: Position;
   readonly floorAt: number;
+  readonly previous: Session | undefined;
 }

@@ -56,22 +56,19 @@ export class KnownTopic {
   }
 }
 
-/** How a topic's newest message is got. */
-export type GetMessage = (question: GetQuestion) => Promise<StreamMessage | undefined>;
-
 /**
  * The topics that this node has to do with. A topic is asked for once; from then on the clock, which brings the headers
  * of all messages, keeps it up to date.
  */
 export class KnownTopics {
   readonly #subjects: Subjects;
-  readonly #get: GetMessage;
+  /** Whom to ask. */
+  source: { get(question: GetQuestion): Promise<StreamMessage | undefined> } | undefined;
   readonly #topics = new Map<string, KnownTopic>();
   readonly #loading = new Map<KnownTopic, Promise<void>>();
 
-  constructor(subjects: Subjects, get: GetMessage) {
+  constructor(subjects: Subjects) {
     this.#subjects = subjects;
-    this.#get = get;
   }
 
   /** The topic of this name. It has a record, or {@link load} gets it. */
@@ -116,7 +113,7 @@ export class KnownTopics {
   }
 
   async #load(topic: KnownTopic): Promise<void> {
-    const message = await this.#get({ last_by_subj: topic.subject });
+    const message = await this.source?.get({ last_by_subj: topic.subject });
     if (message === undefined) {
       topic.record ??= UNKNOWN;
       // What is only beginning has no ids.
