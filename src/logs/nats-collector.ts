@@ -1,7 +1,9 @@
+import type { NatsSettings } from "./nats-options.ts";
 import type { Session } from "./nats-session.ts";
+import { Walker } from "./nats-walker.ts";
 
 /** What of a topic is no longer needed. */
-interface Trimmed {
+export interface Trimmed {
   readonly subject: string;
   /** Messages before this one. */
   readonly before: number;
@@ -22,23 +24,18 @@ const MAX_AT_ONCE = 200;
 export class Collector {
   readonly #delayMs: number;
   readonly #due = new Map<string, Due>();
+  readonly #walker: Walker;
   #isCollecting = false;
 
-  constructor(timeoutMs: number) {
+  constructor({ timeoutMs, sweepMs }: NatsSettings) {
+    this.#walker = new Walker(sweepMs);
     // As long as somebody may still be finding out what became of a publish.
     this.#delayMs = 2 * timeoutMs;
   }
 
-  onTrimmed(_session: Session, { subject, before, idsUntil, isDeleted }: Trimmed): void {
+  onTrimmed({ subject, before, idsUntil, isDeleted }: Trimmed): void {
     const now = Date.now();
-    const at = isDeleted ? now : Math.max(now + this.#delayMs, idsUntil);
-    const due = this.#due.get(subject);
-    if (due !== undefined) {
-      due.before = before;
-      due.at = isDeleted ? at : due.at;
-      return;
-    }
-    if (this.#due.size < MAX_WAITING) this.#due.set(subject, { before, at });
+    this.#add(subject, { before, at: isDeleted ? now : Math.max(now + this.#delayMs, idsUntil) });
   }
 
   /** Called now and then. */
@@ -57,8 +54,23 @@ export class Collector {
     });
   }
 
-  async expire(_session: Session, _horizon: number): Promise<void> {
-    // Walks the stream.
+  /** Looks for what is over its age, in a bounded part of the stream. */
+  async expire(session: Session, horizon: number): Promise<void> {
+    const { found, forgotten } = await this.#walker.step(session, horizon);
+    const now = Date.now();
+    for (const { subject, before } of found) this.#add(subject, { before, at: now });
+    // A topic that is forgotten may still be in somebody's mind, who is about to write to it.
+    for (const { subject, before } of forgotten) this.#add(subject, { before, at: now + this.#delayMs });
+  }
+
+  #add(subject: string, { before, at }: Due): void {
+    const due = this.#due.get(subject);
+    if (due !== undefined) {
+      due.before = Math.max(due.before, before);
+      due.at = Math.min(due.at, at);
+    } else if (this.#due.size < MAX_WAITING) {
+      this.#due.set(subject, { before, at });
+    }
   }
 
   async #purge(session: Session, ripe: readonly [string, Due][]): Promise<void> {

@@ -8,13 +8,13 @@ import type {
   Page,
   ReadQuery,
 } from "../hub/log.ts";
-import { Collector } from "./nats-collector.ts";
+import { Collector, type Trimmed } from "./nats-collector.ts";
 import type { Dialer } from "./nats-dialer.ts";
 import { failureOf, logFailed, NoAnswer, NobodyAnswers } from "./nats-errors.ts";
 import { Feed } from "./nats-feed.ts";
 import { lastSequenceOf } from "./nats-names.ts";
 import type { NatsSettings } from "./nats-options.ts";
-import { readPage } from "./nats-read.ts";
+import { readPage, TRIMMED } from "./nats-read.ts";
 import type { Session } from "./nats-session.ts";
 import { nextTurn } from "./nats-turn.ts";
 import { Writer, type WriterHost } from "./nats-writer.ts";
@@ -52,7 +52,7 @@ export class NatsConnection implements LogConnection, WriterHost {
     this.#dialer = dialer;
     this.#feed = new Feed(feed, settings.unfollowMs);
     this.#writer = new Writer(this);
-    this.#collector = new Collector(settings.timeoutMs);
+    this.#collector = new Collector(settings);
     this.epochs = session.epochs;
     this.head = session.head;
     this.#before = session;
@@ -114,8 +114,8 @@ export class NatsConnection implements LogConnection, WriterHost {
     return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
   }
 
-  onTrimmed(session: Session, subject: string, before: number, idsUntil: number, isDeleted: boolean): void {
-    this.#collector.onTrimmed(session, { subject, before, idsUntil, isDeleted });
+  onTrimmed(trimmed: Trimmed): void {
+    this.#collector.onTrimmed(trimmed);
   }
 
   /**
@@ -227,7 +227,7 @@ export class NatsConnection implements LogConnection, WriterHost {
 }
 
 function isPassing(error: unknown): boolean {
-  return error instanceof NoAnswer || error instanceof NobodyAnswers;
+  return error instanceof NoAnswer || error instanceof NobodyAnswers || error === TRIMMED;
 }
 
 function closedError(): EverstreamError {

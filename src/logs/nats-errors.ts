@@ -15,9 +15,9 @@ export const FAULT = {
   streamNameInUse: 10058,
   notEnabled: 10076,
   notEnabledForAccount: 10039,
-  maximumBytes: 10077,
-  messageTooLarge: 10054,
 } as const;
+
+const NO_ROOM = /insufficient|resource limits|maximum .* exceeded|no space/i;
 
 /** JetStream's refusal of a request. */
 export class JetStreamFault extends Error {
@@ -27,6 +27,11 @@ export class JetStreamFault extends Error {
   constructor(fault: ApiFault) {
     super(fault.description ?? `JetStream answered with the code ${fault.code}`);
     this.fault = fault;
+  }
+
+  /** Whether another try may do better: the server has no leader at the moment, say, rather than no room. */
+  get isPassing(): boolean {
+    return this.fault.code >= 503 && !NO_ROOM.test(this.message);
   }
 
   is(code: number): boolean {
@@ -79,14 +84,14 @@ export function failureOf(error: unknown, what: string): EverstreamError {
 
 function jetStreamFailure(error: JetStreamFault, what: string): EverstreamError {
   if (error.is(FAULT.notEnabled) || error.is(FAULT.notEnabledForAccount)) return noJetStream(error);
-  if (error.is(FAULT.maximumBytes)) {
+  if (/maximum (bytes|messages) exceeded/i.test(error.message)) {
     return logFailed(
       "The NATS log's stream is full: it has as many bytes as its `maxBytes` allows, and nothing that was accepted is " +
         "dropped for new events. Raise `maxBytes`, or have the hub's retention keep less.",
       error,
     );
   }
-  if (/insufficient|resource limits|maximum .* exceeded/i.test(error.message)) {
+  if (NO_ROOM.test(error.message)) {
     return logFailed(
       `The NATS server has no room: ${error.message}. Give JetStream more storage, or have the hub's retention keep less.`,
       error,

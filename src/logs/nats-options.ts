@@ -36,6 +36,8 @@ export interface NatsLogOptions {
   checkInterval?: number;
   /** How long a topic that has lost its last reader is still followed. Default: 5,000. */
   unfollowDelay?: number;
+  /** How often the stream is walked through for what is over its age, and for topics of which nothing is left. Default: 60,000. */
+  sweepInterval?: number;
   /** What JetStream's own subjects begin with, where that is another account's or domain's. Default: `"$JS.API"`. */
   apiPrefix?: string;
   /** What subjects for answers begin with, for a `connection` that has one of its own. Default: `"_INBOX"`. */
@@ -55,6 +57,7 @@ export interface NatsSettings {
   readonly heartbeatMs: number;
   readonly checkMs: number;
   readonly unfollowMs: number;
+  readonly sweepMs: number;
   readonly apiPrefix: string;
   readonly inboxPrefix: string | undefined;
 }
@@ -94,6 +97,7 @@ export function settingsOf(options: NatsLogOptions): NatsSettings {
     heartbeatMs: amount("heartbeat", options.heartbeat ?? 2000, MIN_HEARTBEAT_MS),
     checkMs: amount("checkInterval", options.checkInterval ?? 5000, 1),
     unfollowMs: amount("unfollowDelay", options.unfollowDelay ?? 5000, 0),
+    sweepMs: amount("sweepInterval", options.sweepInterval ?? 60_000, 0),
     apiPrefix,
     inboxPrefix: options.inboxPrefix,
   };

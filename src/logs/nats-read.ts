@@ -135,6 +135,10 @@ async function agedRecord(
     for (const message of read) {
       if (message.record.message > record.message) break;
       from = message.record.message + 1;
+      // What was between may have been removed by somebody else already.
+      if (lastSequenceOf(message.record.previous) >= record.first) {
+        trimmedThrough = Math.max(trimmedThrough, lastSequenceOf(message.record.previous));
+      }
       const measures = message.measuresAfter(0);
       let left = record.totalEvents - message.record.totalEvents + measures.length;
       let bytes = measures.reduce(

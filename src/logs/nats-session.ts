@@ -145,6 +145,12 @@ export class Session {
     return this.#queued;
   }
 
+  /** Has the floor stand for these topics too, before they are removed. */
+  async raiseFloor(floor: Position, tokens: readonly string[]): Promise<void> {
+    const fields = { [FLOOR_HEADER]: String(floor), [FORGOTTEN_HEADER]: tokens.join(" ") };
+    this.onStored(await this.link.store(this.subjects.floor, "", this.floorAt, fields));
+  }
+
   async #ask(): Promise<number> {
     const { through } = this.clock;
     const info = await streamInfo(this.link);

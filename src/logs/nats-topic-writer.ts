@@ -43,6 +43,14 @@ interface Group {
   readonly attempts: Attempt[];
 }
 
+/** What one message is to be. */
+interface Step {
+  readonly group: Group;
+  readonly base: TopicRecord;
+  readonly draft: Draft;
+  readonly decisions: Map<Pending, Decision>;
+}
+
 /** Writes one topic's messages, each on the condition that the one before is still the newest. */
 export class TopicWriter {
   /** Settles when nothing is under way. */
@@ -91,7 +99,7 @@ export class TopicWriter {
   /** Waits where another try may do better; gives up for those who wait where it can't. */
   async #onFailure(error: unknown): Promise<void> {
     const isPassing = error instanceof NoAnswer || error instanceof NobodyAnswers || error === TRIMMED;
-    if (isPassing || (error instanceof JetStreamFault && error.fault.code >= 503)) {
+    if (isPassing || (error instanceof JetStreamFault && error.isPassing)) {
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       return;
     }
@@ -119,7 +127,7 @@ export class TopicWriter {
       this.#answer(session, decisions, 0, 0);
       return;
     }
-    await this.#store(session, topic, group, draft, decisions);
+    await this.#store(session, topic, { group, base, draft, decisions });
   }
 
   /** The topic as the hub's readers see it. */
@@ -181,13 +189,7 @@ export class TopicWriter {
     return draft.decide(pending, session.floor);
   }
 
-  async #store(
-    session: Session,
-    topic: KnownTopic,
-    group: Group,
-    draft: Draft,
-    decisions: Map<Pending, Decision>,
-  ): Promise<void> {
+  async #store(session: Session, topic: KnownTopic, { group, base, draft, decisions }: Step): Promise<void> {
     const nonce = newNonce();
     const record = draft.record(nonce);
     const attempt: Attempt = { nonce, expected: record.previous, entries: draft.entries.length, decisions };
@@ -222,18 +224,20 @@ export class TopicWriter {
       return;
     }
     this.#open = undefined;
-    this.#onStored(session, topic, { draft, attempt, fields, message });
+    this.#onStored(session, topic, { base, draft, attempt, fields, message });
   }
 
   #onStored(
     session: Session,
     topic: KnownTopic,
     {
+      base,
       draft,
       attempt,
       fields,
       message,
     }: {
+      readonly base: TopicRecord;
       readonly draft: Draft;
       readonly attempt: Attempt;
       readonly fields: { readonly [RECORD_HEADER]: string };
@@ -242,21 +246,19 @@ export class TopicWriter {
   ): void {
     session.onStored(message);
     const record = decodeRecord(fields[RECORD_HEADER], message) as TopicRecord;
-    const before = topic.record;
     topic.learn(record);
     topic.ids?.add(message, record.count, draft.ids);
     topic.measures = draft.measuresAfter(message, MAX_MEASURES);
     topic.measuredAt = message;
     this.#answer(session, attempt.decisions, message, attempt.entries);
     const needed = record.events === 0 ? message : messageOf(record.first);
-    if (before !== undefined && before.message > 0 && needed > messageOf(before.first || 1)) {
-      this.#host.onTrimmed(
-        session,
-        topic.subject,
-        Math.min(needed, message),
-        record.idsUntil,
-        record.deleted,
-      );
+    if (base.message > 0 && needed > messageOf(base.first || 1)) {
+      this.#host.onTrimmed({
+        subject: topic.subject,
+        before: needed,
+        idsUntil: record.idsUntil,
+        isDeleted: record.deleted,
+      });
     }
   }
 

@@ -1,5 +1,6 @@
 import { EverstreamError } from "../errors.ts";
 import type { AppendRequest, AppendResult, Epoch } from "../hub/log.ts";
+import type { Trimmed } from "./nats-collector.ts";
 import { logFailed } from "./nats-errors.ts";
 import type { NatsSettings } from "./nats-options.ts";
 import { Pending } from "./nats-pending.ts";
@@ -20,7 +21,7 @@ export interface WriterHost {
   ready(): Promise<Session>;
   readonly session: Session | undefined;
   /** A topic's messages before this one are no longer needed, or soon. */
-  onTrimmed(session: Session, subject: string, before: number, idsUntil: number, isDeleted: boolean): void;
+  onTrimmed(trimmed: Trimmed): void;
 }
 
 /** How often it is looked for appends whose time is over. */
