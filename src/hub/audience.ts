@@ -190,11 +190,15 @@ export class Audience implements Work {
 
   /** Asks the log which topics are finished already. From now on the feed tells, too. */
   async learnEnds(): Promise<void> {
+    const { epochs } = this.#host;
     try {
-      this.note(await this.#host.readStates(this.topics));
+      const states = await this.#host.readStates(this.topics);
+      // A new epoch asks for itself.
+      if (epochs !== this.#host.epochs) return;
+      this.note(states);
       this.pump.kick();
     } catch (error) {
-      if (this.closed || this.#holders === 0) return;
+      if (this.closed || this.#holders === 0 || epochs !== this.#host.epochs) return;
       report("Reading the log failed, and will be tried again", error);
       setTimeout(() => void this.learnEnds(), RETRY_READ_MS);
     }

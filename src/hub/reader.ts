@@ -181,9 +181,10 @@ export class Reader implements Work {
 
   async #readLog(): Promise<void> {
     this.#reading = true;
+    let epoch = this.#epoch;
     try {
       while (this.#fromLog && !this.#left && !this.outlet.full) {
-        const epoch = this.#epoch;
+        epoch = this.#epoch;
         const slow = this.#slowPolicies();
         if (slow !== undefined && (await this.#fallBehind(slow))) continue;
         const page = await this.audience.readPage(this.cursor, this.outlet.compaction);
@@ -193,10 +194,12 @@ export class Reader implements Work {
         if (this.cursor >= this.audience.ring.base) this.#goOver();
       }
     } catch (error) {
-      this.#onReadError(error);
+      // What an epoch cut into is read anew in the next one.
+      if (epoch === this.#epoch) this.#onReadError(error);
     } finally {
       this.#reading = false;
     }
+    if (epoch !== this.#epoch) this.wake();
   }
 
   #takePage(shared: SharedPage): void {

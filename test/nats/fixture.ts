@@ -6,7 +6,7 @@ import type { LogFixture } from "../logs/contract.ts";
 
 let streams = 0;
 
-function freshName(): string {
+export function freshName(): string {
   return `hub-${process.pid}-${++streams}`;
 }
 

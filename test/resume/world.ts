@@ -14,6 +14,10 @@ const KEEP_ALL: Retention = { maxEvents: 1e6, maxBytes: 1e9 };
 
 export interface WorldOptions {
   readonly log: EventLog;
+  /** Logs of further nodes: what is published, and who reads, is spread over all of them. */
+  readonly others?: readonly EventLog[];
+  /** Whether publishing may fail, which is then repeated. */
+  readonly isFaulty?: boolean;
   /** The log to go on with after a restart. */
   readonly reopen?: () => Promise<EventLog>;
   readonly retention?: Retention;
@@ -32,11 +36,20 @@ export class World {
   readonly granted = new Map<number, readonly Grant[]>();
   connections = 0;
   readonly #past: string[] = [];
+  readonly #others: readonly Hub[];
 
   constructor(topics: readonly string[], options: WorldOptions) {
     this.topics = topics;
     this.options = options;
     this.hub = this.#createHub(options.log);
+    this.#others = (options.others ?? []).map((log) => this.#createHub(log));
+  }
+
+  /** Any of the nodes. */
+  get #anyHub(): Hub {
+    if (this.#others.length === 0) return this.hub;
+    const hubs = [this.hub, ...this.#others];
+    return hubs[Math.floor(this.options.random() * hubs.length)] as Hub;
   }
 
   async listen(): Promise<void> {
@@ -44,7 +57,7 @@ export class World {
     await new Promise<void>((resolve) => server.listen({ port: 0, backlog: 4096 }, resolve));
     this.port = (server.address() as AddressInfo).port;
     onTestFinished(async () => {
-      await this.hub.close();
+      await Promise.all([this.hub, ...this.#others].map((hub) => hub.close()));
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     });
@@ -65,7 +78,7 @@ export class World {
       if (random() < 0.05) this.hub.disconnect(() => random() < 0.1);
     }
     const data = JSON.stringify("end");
-    this.account.add(END_TOPIC, await this.hub.publish(END_TOPIC, { data: "end" }), data);
+    this.account.add(END_TOPIC, await this.#publishSurely(END_TOPIC, "end", "end"), data);
     this.account.close();
   }
 
@@ -102,15 +115,19 @@ export class World {
     const topic = topics[Math.floor(options.random() * topics.length)] as string;
     const text = "é".repeat(Math.floor(options.random() * 60));
     const data = { number, text };
+    const id = await this.#publishSurely(topic, data, `p${number}`);
+    this.account.add(topic, id, JSON.stringify(data));
+    this.#past.push(id);
+  }
+
+  async #publishSurely(topic: string, data: unknown, publishId: string): Promise<string> {
     for (;;) {
       try {
-        const id = await this.hub.publish(topic, { data }, { publishId: `p${number}` });
-        this.account.add(topic, id, JSON.stringify(data));
-        this.#past.push(id);
-        return;
+        return await this.#anyHub.publish(topic, { data }, { publishId });
       } catch (error) {
-        // The hub was closed meanwhile; whether this was stored is for its name to tell.
-        if (!isEverstreamError(error, "HUB_CLOSED")) throw error;
+        // Closed meanwhile, or cut off; whether this was stored is for its name to tell.
+        const isExpected = isEverstreamError(error, "HUB_CLOSED") || this.options.isFaulty === true;
+        if (!isExpected) throw error;
         await turn();
       }
     }
@@ -140,7 +157,7 @@ export class World {
     // A first opening is told nothing of what was trimmed before it, so that all can be accounted for only from the newest on.
     const from: From = this.options.retention === undefined ? "start" : { last: 1 };
     const options = { topics: END_TOPIC, authorize, from, heartbeat: false as const, retry: 1 };
-    streamTopics(request, response, this.hub, options).catch(() => response.destroy());
+    streamTopics(request, response, this.#anyHub, options).catch(() => response.destroy());
   }
 }
 

@@ -20,12 +20,19 @@ export interface TestNode {
 /** Short times, so that what takes a lease is seen soon. */
 export const LEASE_MS = 300;
 
+let newLog: () => EventLog = memoryLog;
+
+/** Has clusters stand on other logs than those in memory: for suites that run on several. */
+export function standOn(create: () => EventLog): void {
+  newLog = create;
+}
+
 /** Servers on one log. */
 export class Cluster {
   readonly log: EventLog;
   readonly nodes: TestNode[] = [];
 
-  constructor(log: EventLog = memoryLog()) {
+  constructor(log: EventLog = newLog()) {
     this.log = log;
   }
 
