@@ -35,7 +35,7 @@ export class NatsConnection implements LogConnection, WriterHost {
   epochs: readonly Epoch[];
   closed = false;
   lastFailure: unknown;
-  horizon = Number.NEGATIVE_INFINITY;
+  #horizon = Number.NEGATIVE_INFINITY;
   readonly #dialer: Dialer;
   readonly #feed: Feed;
   readonly #writer: Writer;
@@ -70,13 +70,20 @@ export class NatsConnection implements LogConnection, WriterHost {
     return this.#session;
   }
 
+  /** The time through which events are over their age, by this node's account and by the others'. */
+  horizonIn(session: Session): number {
+    return Math.max(this.#horizon, session.horizon);
+  }
+
   append(request: AppendRequest): Promise<AppendResult> {
     if (this.closed) return Promise.reject(closedError());
     return this.#writer.append(request);
   }
 
   read(query: ReadQuery): Promise<Page> {
-    return this.#ask("read", (session) => readPage({ session, horizon: this.horizon }, query));
+    return this.#ask("read", (session) =>
+      readPage({ session, horizonOf: () => this.horizonIn(session) }, query),
+    );
   }
 
   async follow(topic: string): Promise<number> {
@@ -92,11 +99,11 @@ export class NatsConnection implements LogConnection, WriterHost {
 
   async expire(now: number): Promise<void> {
     if (this.closed) throw closedError();
-    this.horizon = Math.max(this.horizon, now);
+    this.#horizon = Math.max(this.#horizon, now);
     const session = this.#session;
     if (session === undefined) return;
     try {
-      await this.#collector.expire(session, this.horizon);
+      await this.#collector.expire(session, this.#horizon);
     } catch (error) {
       if (!isPassing(error)) throw failureOf(error, "remove what is over its age");
     }

@@ -13,6 +13,7 @@ const PUSHED = "es-live";
 const TOPIC = "t";
 const EPOCH = "epoch";
 const FLOOR = "floor";
+const HORIZON = "horizon";
 
 /** The sequence of entry `index` of a message that has `count` of them. */
 export function sequenceOf(message: number, count: number, index: number): Position {
@@ -37,6 +38,7 @@ export class Subjects {
   readonly topics: string;
   readonly epoch: string;
   readonly floor: string;
+  readonly horizon: string;
   /** Where the server tells what it has kept. */
   readonly pushed: string;
   readonly #topic: string;
@@ -49,6 +51,7 @@ export class Subjects {
     this.topics = `${this.#topic}>`;
     this.epoch = `${root}.${EPOCH}`;
     this.floor = `${root}.${FLOOR}`;
+    this.horizon = `${root}.${HORIZON}`;
     this.#live = `${PUSHED}.${stream}.${lineage}.`;
     this.pushed = `${this.#live}>`;
   }

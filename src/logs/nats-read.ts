@@ -26,7 +26,7 @@ interface Topic {
 export interface Reading {
   readonly session: Session;
   /** The time through which events are over their age. */
-  readonly horizon: number;
+  horizonOf(): number;
 }
 
 /**
@@ -49,10 +49,11 @@ async function readOnce(reading: Reading, query: ReadQuery): Promise<Page> {
   const { session } = reading;
   const newest = await session.newest();
   const { head, records, floor } = await momentOf(session, query.topics, newest);
+  const horizon = reading.horizonOf();
   const topics: Topic[] = [];
   const states: TopicState[] = [];
   for (const [index, name] of query.topics.entries()) {
-    const record = await withoutAged(reading, name, records[index] as TopicRecord);
+    const record = await withoutAged({ session, horizon }, name, records[index] as TopicRecord);
     topics.push({ name, record });
     states.push(stateOf(record, floor));
   }
@@ -102,7 +103,7 @@ async function momentOf(session: Session, names: readonly string[], newest: numb
 
 /** The topic without the events that are over their age. */
 export async function withoutAged(
-  { session, horizon }: Reading,
+  { session, horizon }: { readonly session: Session; readonly horizon: number },
   name: string,
   record: TopicRecord,
 ): Promise<TopicRecord> {

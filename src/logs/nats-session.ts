@@ -12,6 +12,8 @@ import { KnownTopics } from "./nats-topics.ts";
 
 /** The floor's message carries it in a header, since the clock brings no more. */
 const FLOOR_HEADER = "Es-Floor";
+/** The time through which events are over their age, by whoever was first to remove some. */
+const HORIZON_HEADER = "Es-Horizon";
 /** Topics that a floor stands for from now on, by their tokens. */
 const FORGOTTEN_HEADER = "Es-Forgotten";
 
@@ -33,6 +35,9 @@ export class Session {
   floor: Position;
   /** The message that says so, or 0. */
   floorAt: number;
+  /** What was over its age at this time may have been removed. */
+  horizon: number;
+  #horizonAt: number;
   readonly #isCopied: boolean;
   readonly #info: StreamInfo;
   readonly #mark: number;
@@ -50,6 +55,8 @@ export class Session {
     this.head = lastSequenceOf(parts.through);
     this.floor = parts.floor;
     this.floorAt = parts.floorAt;
+    this.horizon = Number(parts.horizon?.header(HORIZON_HEADER) ?? Number.NEGATIVE_INFINITY);
+    this.#horizonAt = parts.horizon?.sequence ?? 0;
     this.#info = parts.info;
     this.#mark = parts.mark;
     this.#early = early;
@@ -70,6 +77,7 @@ export class Session {
     const { info, subjects } = stream;
     const { epochs, mark, isNew } = await findLineage(link, stream, before?.remembered());
     const floorMessage = await link.getFromLeader({ last_by_subj: subjects.floor });
+    const horizon = await link.getFromLeader({ last_by_subj: subjects.horizon });
     const previous = before?.goesOnIn(info, epochs) ? before : undefined;
     const newest = isNew ? mark - 1 : info.state.last_seq;
     const through = previous?.clock.through ?? newest;
@@ -88,7 +96,7 @@ export class Session {
     });
     const floor = Number(floorMessage?.header(FLOOR_HEADER) || 0);
     const floorAt = floorMessage?.sequence ?? 0;
-    const parts = { link, subjects, epochs, info, mark, floor, floorAt, through, previous };
+    const parts = { link, subjects, epochs, info, mark, floor, floorAt, through, previous, horizon };
     session = new Session(parts, clock, early);
     return session;
   }
@@ -151,6 +159,20 @@ export class Session {
     this.onStored(await this.link.store(this.subjects.floor, "", this.floorAt, fields));
   }
 
+  /** Tells all nodes that what was over its age at `time` is about to be removed. */
+  async raiseHorizon(time: number): Promise<void> {
+    const { horizon } = this.subjects;
+    const fields = { [HORIZON_HEADER]: String(time) };
+    this.#onHorizon(await this.link.store(horizon, "", this.#horizonAt, fields), time);
+    this.onStored(this.#horizonAt);
+    await this.link.ask("STREAM.PURGE.{stream}", { filter: horizon, keep: 1 });
+  }
+
+  #onHorizon(message: number, time: number): void {
+    this.#horizonAt = Math.max(this.#horizonAt, message);
+    this.horizon = Math.max(this.horizon, time);
+  }
+
   async #ask(): Promise<number> {
     const { through } = this.clock;
     const info = await streamInfo(this.link);
@@ -174,6 +196,8 @@ export class Session {
       this.floor = Math.max(this.floor, Number(message.header(FLOOR_HEADER)));
       this.floorAt = sequence;
       for (const token of message.header(FORGOTTEN_HEADER).split(" ")) this.topics.forgetToken(token);
+    } else if (subject === this.subjects.horizon) {
+      this.#onHorizon(sequence, Number(message.header(HORIZON_HEADER)));
     } else if (subject === this.subjects.epoch) {
       if (sequence > this.#mark) this.link.end(new Error("another epoch has begun"));
     } else {
@@ -193,4 +217,5 @@ interface SessionParts {
   readonly floor: Position;
   readonly floorAt: number;
   readonly previous: Session | undefined;
+  readonly horizon: StreamMessage | undefined;
 }

@@ -133,7 +133,7 @@ export class TopicWriter {
   /** The topic as the hub's readers see it. */
   async #base(session: Session, topic: KnownTopic): Promise<TopicRecord> {
     const record = topic.record as TopicRecord;
-    const { horizon } = this.#host;
+    const horizon = this.#host.horizonIn(session);
     if (record.events === 0 || record.oldest + record.maxAgeMs > horizon) return record;
     return withoutAged({ session, horizon }, this.#name, record);
   }

@@ -60,17 +60,23 @@ export class Walker {
     this.#next = messages.length < MESSAGES || last === undefined ? 1 : last.sequence + 1;
     // Many nodes' walks are not to begin at once.
     if (this.#next === 1) this.#restsUntil = now + this.#restMs * (0.5 + Math.random());
+    let anyIsAged = false;
     const found: Found[] = [];
     const empty: Empty[] = [];
     for (const [subject, message] of candidates(messages, horizon)) {
       const token = session.subjects.tokenOf(subject) ?? "";
-      const record = await current(session, nameOf(token), horizon);
+      const { record, isAged } = await current(session, nameOf(token), horizon);
+      anyIsAged ||= isAged;
       if (record.message === 0 || record.idsUntil > now) continue;
       const before = record.events === 0 ? record.message : messageOf(record.first);
       if (message.sequence < before) found.push({ subject, before });
       const isOld = message.sequence === record.message && message.time < now - this.#rememberedMs;
       if (record.events === 0 && isOld && empty.length < MAX_FORGOTTEN)
         empty.push({ subject, token, record });
+    }
+    // All nodes are to see the same, and before it is gone.
+    if (anyIsAged && horizon > session.horizon && !(await hasRaised(session, horizon))) {
+      return { found: [], forgotten: [] };
     }
     return { found, forgotten: await this.#forget(session, empty) };
   }
@@ -102,8 +108,25 @@ function candidates(messages: readonly StreamMessage[], horizon: number): Map<st
   return found;
 }
 
-async function current(session: Session, name: string, horizon: number): Promise<TopicRecord> {
+/** Whether all nodes are told of the horizon. Somebody else may be about to tell of another one. */
+async function hasRaised(session: Session, horizon: number): Promise<boolean> {
+  try {
+    await session.raiseHorizon(horizon);
+    return true;
+  } catch (error) {
+    if (isFault(error, FAULT.wrongLastSequence)) return false;
+    throw error;
+  }
+}
+
+async function current(
+  session: Session,
+  name: string,
+  horizon: number,
+): Promise<{ readonly record: TopicRecord; readonly isAged: boolean }> {
   const topic = session.topics.topic(name);
   if (topic.record === undefined) await session.topics.load(topic);
-  return withoutAged({ session, horizon }, name, topic.record as TopicRecord);
+  const before = topic.record as TopicRecord;
+  const record = await withoutAged({ session, horizon }, name, before);
+  return { record, isAged: record !== before };
 }

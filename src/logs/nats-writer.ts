@@ -16,7 +16,7 @@ export interface WriterHost {
   /** Why there is no session, if there is none. */
   readonly lastFailure: unknown;
   /** The time through which events are over their age. */
-  readonly horizon: number;
+  horizonIn(session: Session): number;
   /** Resolves when the server can be asked; rejects once the connection is closed. */
   ready(): Promise<Session>;
   readonly session: Session | undefined;
