@@ -152,7 +152,8 @@ async function measureFanOut(/** @type {string} */ servers) {
 async function measureLatency(/** @type {import("../dist/index.js").Hub} */ hub, /** @type {number} */ port) {
   /** @type {number[]} */
   const latencies = [];
-  let onEvent = () => {};
+  /** @type {() => void} */
+  let onEvent = () => undefined;
   const parser = createParser({
     onEvent: ({ event, data }) => {
       if (event !== "message") return;
@@ -166,7 +167,9 @@ async function measureLatency(/** @type {import("../dist/index.js").Hub} */ hub,
   socket.on("data", (bytes) => parser.push(bytes));
   for (let index = 0; index < LATENCY_EVENTS; index++) {
     const arrived = new Promise((resolve) => {
-      onEvent = () => resolve(undefined);
+      onEvent = () => {
+        resolve(undefined);
+      };
     });
     await hub.publish("latency", { data: performance.now() });
     await arrived;

@@ -1,5 +1,6 @@
 import { connect, type NatsConnection, type NodeConnectionOptions } from "@nats-io/transport-node";
-import { failureOf, logFailed, noJetStream, unsuitable } from "./nats-errors.ts";
+import { EverstreamError } from "../errors.ts";
+import { failureOf, logFailed, NobodyAnswers, noJetStream, unsuitable } from "./nats-errors.ts";
 import { Link } from "./nats-link.ts";
 import type { NatsSettings } from "./nats-options.ts";
 import { Session } from "./nats-session.ts";
@@ -7,6 +8,7 @@ import { Session } from "./nats-session.ts";
 const OLDEST = [2, 9] as const;
 /** What a server may take to answer a connection. One that is going down may never do so. */
 const CONNECT_MS = 2000;
+const SERVED_MS = 50;
 
 /** How a log gets to its server: by connections of its own, or by one of the user's. */
 export interface Dialer {
@@ -118,14 +120,31 @@ async function openSession(
   const timer = setTimeout(() => link.end(silent), settings.timeoutMs);
   try {
     checkServer(link.connection);
-    return await Session.open(link, settings, before);
+    return await openServed(link, settings, before);
   } catch (error) {
     // What ended the link says more than what that did to a question.
-    const failure = failureOf(link.failure ?? error, "open its stream");
+    const failure = failureOf(
+      error instanceof EverstreamError ? error : (link.failure ?? error),
+      "open its stream",
+    );
     link.end(failure);
     throw failure;
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/** A server that is only beginning, or a stream that is only being made, answers nobody for a moment. */
+async function openServed(link: Link, settings: NatsSettings, before: Session | undefined): Promise<Session> {
+  for (;;) {
+    try {
+      return await Session.open(link, settings, before);
+    } catch (error) {
+      if (!(error instanceof NobodyAnswers)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, SERVED_MS));
+      // The account may have no JetStream, though the server has.
+      if (link.failure !== undefined) throw noJetStream(error);
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-import { FAULT, isFault, NobodyAnswers, noJetStream, unsuitable } from "./nats-errors.ts";
+import { FAULT, isFault, unsuitable } from "./nats-errors.ts";
 import type { Link } from "./nats-link.ts";
 import { Subjects } from "./nats-names.ts";
 import type { NatsSettings } from "./nats-options.ts";
@@ -58,7 +58,6 @@ export async function streamInfo(link: Link): Promise<StreamInfo | undefined> {
     return await link.ask<StreamInfo>("STREAM.INFO.{stream}");
   } catch (error) {
     if (isFault(error, FAULT.streamNotFound)) return undefined;
-    if (error instanceof NobodyAnswers) throw noJetStream(error);
     throw error;
   }
 }
