@@ -7,12 +7,15 @@ const src = (path: string): string => fileURLToPath(new URL(`./src/${path}`, imp
 const alias = [
   { find: /^everstream$/, replacement: src("index.ts") },
   { find: /^everstream\/(hono|node)$/, replacement: src("adapters/$1.ts") },
-  { find: /^everstream\/(lmdb|nats)$/, replacement: src("logs/$1.ts") },
-  { find: /^everstream\/(protocol|client|react|llm|testing)$/, replacement: src("$1/index.ts") },
+  { find: /^everstream\/(lmdb|redis|nats)$/, replacement: src("logs/$1.ts") },
+  { find: /^everstream\/(protocol|client|react|vue|svelte|llm|testing)$/, replacement: src("$1/index.ts") },
 ];
 
 /** Tests that need a redis-server or a nats-server. */
 const BROKERS = ["test/{brokers,redis,nats,cluster}/**/*.test.ts"];
+
+/** What drives a browser: the built application, single pages, and the examples that are pages. */
+const browserTests = ["test/browser/**/*.test.ts", "test/docs/{react,frameworks}.test.ts"];
 
 const common = { testTimeout: 30_000, hookTimeout: 60_000 };
 
@@ -31,7 +34,7 @@ export default defineConfig({
           ...common,
           name: "source",
           include: ["test/**/*.test.{ts,tsx}"],
-          exclude: [...BROKERS, "test/package/**", "test/crash/**", "test/browser/**"],
+          exclude: [...BROKERS, "test/{package,crash,platforms}/**", ...browserTests],
         },
       },
       // Logs on servers that the tests start and do harm to.
@@ -45,16 +48,16 @@ export default defineConfig({
         test: {
           ...common,
           name: "package",
-          include: ["test/{package,crash}/**/*.test.ts"],
+          include: ["test/{package,crash,platforms}/**/*.test.ts"],
           globalSetup: "test/setup/packed.ts",
         },
       },
-      // The built application in a real Chromium.
+      // In a real Chromium.
       {
         test: {
           ...common,
           name: "browser",
-          include: ["test/browser/**/*.test.ts"],
+          include: browserTests,
           globalSetup: "test/setup/built.ts",
           fileParallelism: false,
           testTimeout: 60_000,

@@ -29,6 +29,23 @@ export async function withServer({ generator }, start, use) {
 }
 
 /**
+ * Runs several servers at once, each with clients of its own, so that they can be measured in turns that are as short as
+ * one event: what disturbs one of them disturbs its neighbour.
+ *
+ * @template T
+ * @param {import("../run.js").Bench} bench
+ * @param {readonly (() => import("./lines.js").LineProcess)[]} starts
+ * @param {(pairs: Pair[]) => Promise<T>} use
+ * @param {Pair[]} [running]
+ * @returns {Promise<T>}
+ */
+export function withServers(bench, starts, use, running = []) {
+  const [start, ...rest] = starts;
+  if (start === undefined) return use(running);
+  return withServer(bench, start, (pair) => withServers(bench, rest, use, [...running, pair]));
+}
+
+/**
  * Opens connections, all of them or it throws.
  *
  * @param {Pair} pair

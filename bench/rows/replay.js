@@ -6,7 +6,9 @@ import { NODE, startOurs, startServer } from "../peers.js";
 
 /**
  * Everybody comes back at once, as after a deploy, each with the cursor from before the last 100 events, while others are
- * sent live events on another topic. What only opening so many connections costs these is shown, too.
+ * sent live events on another topic. What only opening so many connections costs these is shown, too, and what it costs
+ * them on a bare node:http. They are watched by a process of their own: the one that opens 4,000 connections at once has
+ * no eyes for anything else meanwhile.
  */
 
 const BYTES = 150;
@@ -22,14 +24,16 @@ const QUIET = "nobody returns";
 const OPENING = "they return, having missed nothing";
 const REPLAY = "they return, having missed 100 events";
 
-/** What node:http itself takes to answer as many, with nothing else to do. */
+/** What node:http itself takes to answer as many, beside the same live events. */
 const BARE = `${NODE}: as many open a bare response`;
 
+const startBare = () => startServer("node-http.js", NODE);
+
 const SUBJECTS = [
-  { label: BARE, returning: true, missed: 0 },
-  { label: QUIET, returning: false, missed: 0 },
-  { label: OPENING, returning: true, missed: 0 },
-  { label: REPLAY, returning: true, missed: PAST },
+  { label: BARE, start: startBare, returning: true, missed: 0 },
+  { label: QUIET, start: startOurs, returning: false, missed: 0 },
+  { label: OPENING, start: startOurs, returning: true, missed: 0 },
+  { label: REPLAY, start: startOurs, returning: true, missed: PAST },
 ];
 
 /**
@@ -39,58 +43,59 @@ const SUBJECTS = [
  * @param {typeof SUBJECTS[number]} subject
  * @param {number} connections
  */
-function measure(bench, { returning, missed }, connections) {
+function measure(bench, { start, returning, missed }, connections) {
   const quietMs = bench.quick ? 200 : QUIET_MS;
-  return withServer(bench, startOurs, async (pair) => {
-    const { server, clients } = pair;
-    const live = Math.min(LIVE, connections);
-    await openAll(pair, { group: "live", paths: "/events?topics=live", count: live, every: 1 });
-    const { last: cursor } = await server.call("publish", { topics: ["past"], events: 1, bytes: BYTES });
-    const { last: head } = await server.call("publish", { topics: ["past"], events: PAST, bytes: BYTES });
-    const path = `/events?topics=past&lastEventId=${missed > 0 ? cursor : head}`;
-    // Warm: a tenth of them come, read, and leave; the live topic is warm after as long again.
-    const few = Math.ceil(connections / 10);
-    await openAll(pair, { group: "warm up", paths: path, count: few });
-    await clients.call("drain", { group: "warm up", events: few * missed, withinMs: WITHIN_MS });
-    await clients.call("close", { group: "warm up" });
-    await server.call("publish", { topics: ["live"], ms: quietMs / 2, everyMs: LIVE_EVERY_MS, bytes: BYTES });
-
-    await clients.call("mark", { group: "live" });
-    const background = { background: true, topics: ["live"], everyMs: LIVE_EVERY_MS, bytes: BYTES };
-    await server.call("publish", background);
-    const before = await server.call("cpu");
-    const got = returning ? await comeBack(pair, path, connections, missed) : undefined;
-    const watched = { group: "live", events: returning ? 0 : Number.MAX_SAFE_INTEGER, withinMs: quietMs };
-    const seen = await clients.call("drain", watched);
-    const after = await server.call("cpu");
-    const cpuMs = (after.cpuUs - before.cpuUs) / 1000;
-    return {
-      ...got,
-      p50Us: seen.p50Us,
-      p99Us: seen.p99Us,
-      serverCpu: cpuMs / seen.ms,
-      perCpuSecond: got && missed > 0 ? (connections * missed * 1000) / cpuMs : Number.NaN,
-    };
+  return withServer(bench, start, async (pair) => {
+    const watcher = bench.generator.start();
+    try {
+      await watcher.reply();
+      return await watched({ ...pair, watcher }, { returning, missed, quietMs }, connections);
+    } finally {
+      await watcher.close();
+    }
   });
 }
 
-/** @param {import("../run.js").Bench} bench @param {number} connections */
-function measureBare(bench, connections) {
-  return withServer(
-    bench,
-    () => startServer("node-http.js", NODE),
-    async (pair) => {
-      const { server, clients } = pair;
-      const path = "/events?topics=past";
-      await openAll(pair, { group: "warm up", paths: path, count: Math.ceil(connections / 10) });
-      await clients.call("close", { group: "warm up" });
-      const before = await server.call("cpu");
-      const got = await comeBack(pair, path, connections, 0);
-      const after = await server.call("cpu");
-      const serverCpu = (after.cpuUs - before.cpuUs) / 1000 / got.openedMs;
-      return { ...got, p50Us: Number.NaN, p99Us: Number.NaN, serverCpu, perCpuSecond: Number.NaN };
-    },
+/**
+ * @param {import("../lib/measure.js").Pair & { watcher: import("../lib/lines.js").LineProcess }} running
+ * @param {{ returning: boolean, missed: number, quietMs: number }} subject
+ * @param {number} connections
+ */
+async function watched({ watcher, ...pair }, { returning, missed, quietMs }, connections) {
+  const { server, clients } = pair;
+  const live = Math.min(LIVE, connections);
+  await openAll(
+    { ...pair, clients: watcher },
+    { group: "live", paths: "/events?topics=live", count: live, every: 1 },
   );
+  const { last: cursor } = await server.call("publish", { topics: ["past"], events: 1, bytes: BYTES });
+  const { last: head } = await server.call("publish", { topics: ["past"], events: PAST, bytes: BYTES });
+  const path = `/events?topics=past&lastEventId=${missed > 0 ? cursor : head}`;
+  // Warm: a tenth of them come, read, and leave; the live topic is warm after as long again.
+  const few = Math.ceil(connections / 10);
+  await openAll(pair, { group: "warm up", paths: path, count: few });
+  await clients.call("drain", { group: "warm up", events: few * missed, withinMs: WITHIN_MS });
+  await clients.call("close", { group: "warm up" });
+  await server.call("publish", { topics: ["live"], ms: quietMs / 2, everyMs: LIVE_EVERY_MS, bytes: BYTES });
+
+  await watcher.call("mark", { group: "live" });
+  const background = { background: true, topics: ["live"], everyMs: LIVE_EVERY_MS, bytes: BYTES };
+  await server.call("publish", background);
+  const before = await server.call("cpu");
+  const began = performance.now();
+  const got = returning ? await comeBack(pair, path, connections, missed) : undefined;
+  const sight = { group: "live", events: returning ? 0 : Number.MAX_SAFE_INTEGER, withinMs: quietMs };
+  const seen = await watcher.call("drain", sight);
+  const after = await server.call("cpu");
+  const cpuMs = (after.cpuUs - before.cpuUs) / 1000;
+  return {
+    ...got,
+    p50Us: seen.p50Us,
+    p99Us: seen.p99Us,
+    serverCpu: cpuMs / (performance.now() - began),
+    cpuEachUs: returning ? (cpuMs * 1000) / connections : Number.NaN,
+    perCpuSecond: got && missed > 0 ? (connections * missed * 1000) / cpuMs : Number.NaN,
+  };
 }
 
 /**
@@ -120,7 +125,7 @@ async function comeBack(pair, path, connections, missed) {
 export async function benchReplay(bench) {
   const connections = sized(bench, 5000);
   const rounds = await interleaved(bench, "replay", SUBJECTS, (subject) =>
-    subject.label === BARE ? measureBare(bench, connections) : measure(bench, subject, connections),
+    measure(bench, subject, connections),
   );
   const results = SUBJECTS.map(({ label }) => {
     const all = rounds.get(label) ?? [];
@@ -134,6 +139,7 @@ export async function benchReplay(bench) {
       perSecond: of("perSecond"),
       perCpuSecond: of("perCpuSecond"),
       serverCpu: of("serverCpu"),
+      cpuEachUs: of("cpuEachUs"),
       liveP50Us: of("p50Us"),
       liveP99Us: of("p99Us"),
       lost: all.reduce((sum, { lost = 0 }) => sum + lost, 0),
@@ -149,6 +155,7 @@ export async function benchReplay(bench) {
       "all read after",
       "events/s",
       "a CPU second",
+      "CPU a client",
       "lost",
       "live p50",
       "live p99",
@@ -161,6 +168,7 @@ export async function benchReplay(bench) {
       ms(r.doneMs * 1000),
       r.perSecond > 0 ? whole(r.perSecond) : "–",
       whole(r.perCpuSecond),
+      r.cpuEachUs > 0 ? `${whole(r.cpuEachUs)} µs` : "–",
       whole(r.lost),
       ms(r.liveP50Us),
       ms(r.liveP99Us),
@@ -173,6 +181,7 @@ export async function benchReplay(bench) {
     atLeast("events/s, from the first connection on", replayed?.perSecond, 500_000, whole),
     atMost("live p99 beside nobody returning", pairedRatio(p99(REPLAY), p99(QUIET)), 2, times),
     atMost("live p99 beside returning to nothing", pairedRatio(p99(REPLAY), p99(OPENING)), 2, times),
+    atMost("live p99 beside node:http opening as many", pairedRatio(p99(REPLAY), p99(BARE)), 2, times),
   ];
   return { results, aims, tables: [table, aimsTable(aims)] };
 }

@@ -1,12 +1,12 @@
 import { once } from "node:events";
 import { writeTokens } from "./event.js";
 import { host } from "./host.js";
-import { listenWith, tokensAsked } from "./listen.js";
+import { listenWith, tokensAsked, topicsAsked } from "./listen.js";
 
-// What one writes by hand: a set of responses, one frame made for all of them, one `res.write` each.
+// What one writes by hand: a set of responses for each topic, one frame made for all of them, one `res.write` each.
 
-/** @type {Set<import("node:http").ServerResponse>} */
-const responses = new Set();
+/** @type {Map<string, Set<import("node:http").ServerResponse>>} */
+const responses = new Map();
 
 const HEADERS = { "Content-Type": "text/event-stream", "Cache-Control": "no-cache" };
 
@@ -20,14 +20,20 @@ const listen = listenWith((_req, res, url) => {
     ).then(() => res.end());
     return;
   }
-  responses.add(res);
-  res.once("close", () => responses.delete(res));
+  for (const topic of topicsAsked(url.searchParams)) {
+    if (!responses.has(topic)) responses.set(topic, new Set());
+    responses.get(topic)?.add(res);
+  }
+  // Asked of all topics: to keep which ones would cost each connection memory.
+  res.once("close", () => {
+    for (const subscribed of responses.values()) subscribed.delete(res);
+  });
 });
 
 await host({
   listen,
-  publish(data) {
+  publish(data, topic) {
     const frame = Buffer.from(`event: tick\ndata: ${JSON.stringify(data)}\n\n`);
-    for (const res of responses) res.write(frame);
+    for (const res of responses.get(topic) ?? []) res.write(frame);
   },
 });

@@ -109,12 +109,34 @@ function send(
     res.end(opening.body ?? "");
     return;
   }
-  if (!sendHead(req, res, opening.headers)) {
-    opening.session.end("finished");
-    return;
-  }
-  opening.session.attach(new NodeSink(opening.session, res));
+  const { session, headers } = opening;
+  attach(req, res, session, headers);
   if (freeRequestHeaders) freeHeaders(req);
+}
+
+/**
+ * The headers, what opens the stream and what the client has missed leave in one system call, as far as they are at hand:
+ * everybody may come at once. HTTP/2 joins its frames itself.
+ */
+function attach(
+  req: NodeRequest,
+  res: NodeResponse,
+  session: Session,
+  headers: Readonly<Record<string, string>>,
+): void {
+  const socket = "chunkedEncoding" in res ? res.socket : null;
+  socket?.cork();
+  try {
+    if (!sendHead(req, res, headers)) {
+      session.end("finished");
+      return;
+    }
+    const sink = new NodeSink(session, res, socket !== null);
+    session.attach(sink);
+    sink.opened();
+  } finally {
+    socket?.uncork();
+  }
 }
 
 /** Sends the headers at once, the user's own among them. Returns whether a body follows. */

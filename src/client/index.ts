@@ -33,6 +33,7 @@ export {
   type StreamLease,
   type StreamRegistry,
 } from "./registry.ts";
+export { createRequestStore, type RequestStoreOptions } from "./request-store.ts";
 export type { FollowedState, RunError, RunProgress, RunSnapshot } from "./run-state.ts";
 export { createRunStore, type RunStore, type RunView } from "./run-store.ts";
 export {
@@ -50,4 +51,5 @@ export {
   type StreamStore,
   type StreamStoreOptions,
 } from "./store.ts";
+export type { StreamDefaults, StreamRequest, StreamRequestOptions } from "./stream-request.ts";
 export { createEventStream, type TokenStream } from "./token-stream.ts";

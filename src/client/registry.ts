@@ -1,7 +1,7 @@
 import type { EventStream } from "./event-stream.ts";
-import { createListeners } from "./listeners.ts";
-import { IDLE, isFinal } from "./machine.ts";
+import { IDLE, isFinal, type StreamStatus } from "./machine.ts";
 import type { StreamSnapshot, StreamStore } from "./store.ts";
+import { createSubscribers, LINGER_MS } from "./subscribers.ts";
 
 /** A share in a stream that others may use, too. */
 export interface StreamLease {
@@ -21,42 +21,61 @@ export interface LeaseTerms {
   readonly reopen?: boolean | undefined;
 }
 
-/** The streams of an application: one for each key, and more only while some have yet to catch up. */
-export interface StreamRegistry {
-  /** Joins a stream of that key, or opens one where none will do. */
-  acquire(key: string, open: () => EventStream, terms?: LeaseTerms): StreamLease;
+/**
+ * The streams of an application: one for each key, and more only while some have yet to catch up. `U` is what is known of
+ * their users.
+ */
+export interface StreamRegistry<U = unknown> {
+  /**
+   * Joins a stream of that key, or opens one where none will do.
+   *
+   * @param open Given all users of the stream, as they come and go, the newest last.
+   * @param user What `open` is to know of this one.
+   */
+  acquire(
+    key: string,
+    open: (users: ReadonlySet<U>) => EventStream,
+    terms?: LeaseTerms,
+    user?: U,
+  ): StreamLease;
+  /** Closes all its streams at once, whoever has them. It can be used on. */
+  close(): void;
 }
 
-interface Entry {
+interface Entry<U> {
   readonly key: string;
   readonly stream: EventStream;
-  leases: number;
+  readonly users: Set<U>;
 }
 
 /** Creates a registry without streams. */
-export function createStreamRegistry(): StreamRegistry {
-  const entries = new Set<Entry>();
+export function createStreamRegistry<U = unknown>(): StreamRegistry<U> {
+  const entries = new Set<Entry<U>>();
   return {
-    acquire(key, open, { lastEventId, reopen } = {}) {
-      const suits = ({ key: other, stream }: Entry): boolean =>
+    acquire(key, open, { lastEventId, reopen } = {}, user = {} as U) {
+      const suits = ({ key: other, stream }: Entry<U>): boolean =>
         other === key &&
         stream.status.state !== "failed" &&
         !(reopen && isFinal(stream.status)) &&
         (!lastEventId || stream.lastEventId === lastEventId);
-      const entry = [...entries].find(suits) ?? { key, stream: open(), leases: 0 };
+      const found = [...entries].find(suits);
+      const users = found ? found.users : new Set<U>();
+      users.add(user);
+      const entry = found ?? { key, stream: open(users), users };
+      const { stream } = entry;
       entries.add(entry);
-      entry.leases++;
-      let held = true;
       return {
-        stream: entry.stream,
+        stream,
         release() {
-          if (!held) return;
-          held = false;
-          if (--entry.leases > 0) return;
+          if (!users.delete(user) || users.size > 0) return;
           entries.delete(entry);
-          entry.stream.close();
+          stream.close();
         },
       };
+    },
+    close() {
+      for (const { stream } of entries) stream.close();
+      entries.clear();
     },
   };
 }
@@ -67,6 +86,10 @@ export interface StoreSource<S> {
   acquire(terms: LeaseTerms): StreamLease;
   /** @param data What the store showed last, or its initial value. */
   createStore(stream: EventStream, data: S): StreamStore<S>;
+  /** How long the stream is kept without listeners, in milliseconds. Default 250. */
+  readonly linger?: number | undefined;
+  /** What is shown of the connection until there is a stream. Default: that it is `idle`. */
+  readonly status?: StreamStatus | undefined;
 }
 
 /** A store that gets and gives back its stream by itself. */
@@ -76,28 +99,22 @@ export interface LeasedStore<S> extends StreamStore<S> {
 }
 
 /**
- * Views come and go in moments: React's StrictMode unmounts each once, a change of route mounts the same stream in
- * another place. Connections should not.
- */
-const RELEASE_DELAY_MS = 250;
-
-/**
  * Creates a store that leases its stream while it has listeners, and a moment longer. Creating one has no side
  * effect. With listeners again it goes on from the value and the last event ID it had: over a stream of its own, if the
  * others' has moved on meanwhile. Where the server gives no ids it goes on from now.
  */
-export function createLeasedStore<S>(initial: S, source: StoreSource<S>): LeasedStore<S> {
-  const listeners = createListeners<undefined>();
-  let snapshot: StreamSnapshot<S> = { data: initial, status: IDLE };
+export function createLeasedStore<S>(
+  initial: S,
+  { acquire, createStore, linger = LINGER_MS, status = IDLE }: StoreSource<S>,
+): LeasedStore<S> {
+  let snapshot: StreamSnapshot<S> = { data: initial, status };
   let lastEventId = "";
-  let count = 0;
-  let timer: ReturnType<typeof setTimeout> | undefined;
   let held: { readonly store: StreamStore<S>; letGo(): void } | undefined;
 
   const take = (reopen = false): void => {
-    const lease = source.acquire({ lastEventId, reopen });
-    const store = source.createStore(lease.stream, snapshot.data);
-    const unsubscribe = store.subscribe(() => listeners.emit(undefined));
+    const lease = acquire({ lastEventId, reopen });
+    const store = createStore(lease.stream, snapshot.data);
+    const unsubscribe = store.subscribe(emit);
     held = {
       store,
       letGo() {
@@ -109,27 +126,18 @@ export function createLeasedStore<S>(initial: S, source: StoreSource<S>): Leased
       },
     };
   };
-
+  const { subscribe, emit, isEmpty } = createSubscribers(() => {
+    if (held === undefined) take();
+    return () => held?.letGo();
+  }, linger);
   return {
     getSnapshot: () => held?.store.getSnapshot() ?? snapshot,
-    subscribe(listener) {
-      clearTimeout(timer);
-      const remove = listeners.add(listener);
-      count++;
-      if (held === undefined) take();
-      let active = true;
-      return () => {
-        if (!active) return;
-        active = false;
-        remove();
-        if (--count === 0) timer = setTimeout(() => held?.letGo(), RELEASE_DELAY_MS);
-      };
-    },
+    subscribe,
     reopen() {
-      if (count === 0 || held === undefined || !isFinal(held.store.getSnapshot().status)) return;
+      if (isEmpty() || held === undefined || !isFinal(held.store.getSnapshot().status)) return;
       held.letGo();
       take(true);
-      listeners.emit(undefined);
+      emit();
     },
   };
 }

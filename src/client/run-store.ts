@@ -1,7 +1,8 @@
-import { createListeners, type Unsubscribe } from "./listeners.ts";
+import type { Unsubscribe } from "./listeners.ts";
 import { IDLE, type StreamStatus } from "./machine.ts";
 import type { RunSnapshot } from "./run-state.ts";
 import { type FollowedRun, joinRun, type RunRequestOptions, type StartRunOptions, startRun } from "./runs.ts";
+import { createSubscribers, LINGER_MS } from "./subscribers.ts";
 
 /** What a run store shows: replaced by a new value when something changed, and never changed itself. */
 export interface RunView {
@@ -29,8 +30,6 @@ export interface RunStore {
   stop(): Promise<void>;
 }
 
-/** Views come and go in moments, as under React's StrictMode. Connections should not. */
-const RELEASE_DELAY_MS = 250;
 const NOTHING: RunView = { run: undefined, status: IDLE };
 
 /**
@@ -42,18 +41,15 @@ export function createRunStore(
   url: string | URL,
   options: RunRequestOptions | (() => RunRequestOptions) = {},
 ): RunStore {
-  const listeners = createListeners<undefined>();
   let view = NOTHING;
   let followed: FollowedRun | undefined;
   /** What to follow once somebody listens. */
   let wanted: RunSnapshot | string | undefined;
-  let count = 0;
-  let timer: ReturnType<typeof setTimeout> | undefined;
 
   const request = (): RunRequestOptions => (typeof options === "function" ? options() : options);
   const show = (next: RunView): void => {
     view = next;
-    listeners.emit(undefined);
+    subscribers.emit();
   };
   const follow = (run: FollowedRun): void => {
     const update = (): void => {
@@ -75,24 +71,16 @@ export function createRunStore(
     else follow(joinRun(url, wanted.id, { ...request(), from: wanted }));
   };
 
+  const subscribers = createSubscribers(() => {
+    attach();
+    return () => {
+      wanted = toGoOnWith(followed) ?? wanted;
+      leave();
+    };
+  }, LINGER_MS);
   return {
     getSnapshot: () => view,
-    subscribe(listener) {
-      clearTimeout(timer);
-      const remove = listeners.add(listener);
-      if (count++ === 0) attach();
-      let active = true;
-      return () => {
-        if (!active) return;
-        active = false;
-        remove();
-        if (--count > 0) return;
-        timer = setTimeout(() => {
-          wanted = toGoOnWith(followed) ?? wanted;
-          leave();
-        }, RELEASE_DELAY_MS);
-      };
-    },
+    subscribe: subscribers.subscribe,
     start(start = {}) {
       const run = startRun(url, { ...request(), ...start });
       leave();
@@ -106,7 +94,7 @@ export function createRunStore(
       leave();
       wanted = id;
       show(NOTHING);
-      if (count > 0) attach();
+      if (!subscribers.isEmpty()) attach();
     },
     async stop() {
       await followed?.stop();

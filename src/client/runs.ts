@@ -2,6 +2,7 @@ import { EverstreamError } from "../errors.ts";
 import { type EventStream, openEventStream, type StreamEvent } from "./event-stream.ts";
 import { type ConnectionFailure, messageOf, safely, toError } from "./failure.ts";
 import { createFrameTask } from "./frames.ts";
+import { askForHeaders, joinHeaders } from "./headers.ts";
 import { createListeners, type Unsubscribe } from "./listeners.ts";
 import type { StreamStatus } from "./machine.ts";
 import type { EventStreamOptions } from "./options.ts";
@@ -82,7 +83,7 @@ export function startRun(url: string | URL, options: StartRunOptions = {}): Foll
     retryPost: true,
     resumeUrl: runUrl(url, id),
     body: body ?? JSON.stringify(input ?? {}),
-    ...(body === undefined && { headers: jsonHeaders(request.headers) }),
+    ...(body === undefined && { headers: joinHeaders(JSON_TYPE, request.headers) }),
   };
   return new RunFollower(url, unknownRun(id), request, start);
 }
@@ -105,6 +106,7 @@ export function joinRun(
   return new RunFollower(url, from ?? unknownRun(id), request);
 }
 
+const JSON_TYPE = { "Content-Type": "application/json" };
 const STOP_ATTEMPTS = 3;
 const STOP_WAIT_MS = 500;
 
@@ -125,7 +127,7 @@ export async function stopRun(
     const failure = await stopOnce(async () =>
       fetch(runUrl(url, id), {
         method: "DELETE",
-        headers: (typeof headers === "function" ? await headers() : headers) ?? {},
+        headers: await askForHeaders(headers),
         ...(credentials && { credentials }),
         ...(signal && { signal }),
       }),
@@ -287,14 +289,6 @@ function refusalOf(failure: ConnectionFailure): EverstreamError {
 function runUrl(url: string | URL, id: string): string {
   const [, base = "", search = ""] = /^([^?#]*)(.*)$/s.exec(String(url)) ?? [];
   return `${base.replace(/\/+$/, "")}/${encodeURIComponent(id)}${search}`;
-}
-
-function jsonHeaders(given: EventStreamOptions["headers"]): () => Promise<Headers> {
-  return async () => {
-    const headers = new Headers(typeof given === "function" ? await given() : given);
-    if (!headers.has("Content-Type")) headers.set("Content-Type", "application/json");
-    return headers;
-  };
 }
 
 /** As `crypto.randomUUID`, which pages have only where they are served over HTTPS. */

@@ -2,8 +2,9 @@ import type { Defined, InvalidEventListener } from "../schema/index.ts";
 import type { EventStream, StreamEvent, StreamEventOf } from "./event-stream.ts";
 import { safely } from "./failure.ts";
 import { createFrameTask } from "./frames.ts";
-import { createListeners, type Unsubscribe } from "./listeners.ts";
+import type { Unsubscribe } from "./listeners.ts";
 import { isFinal, type StreamStatus } from "./machine.ts";
+import { createSubscribers } from "./subscribers.ts";
 
 /** What a store shows: replaced by a new value when something changed, and never changed itself. */
 export interface StreamSnapshot<S> {
@@ -50,17 +51,14 @@ export function createStreamStore<S, E extends Defined = undefined>(
   { initial, reduce, onEvent, events, onInvalid }: StreamStoreOptions<S, E>,
 ): StreamStore<S> {
   const read: (event: StreamEvent) => unknown = events?.reader(onInvalid) ?? ((event) => event);
-  const listeners = createListeners<undefined>();
   let data = initial;
   let snapshot: StreamSnapshot<S> = { data, status: stream.status };
-  let detach: Unsubscribe | undefined;
-  let count = 0;
 
   const publish = createFrameTask(() => {
     const { status } = stream;
     if (snapshot.data === data && snapshot.status === status) return;
     snapshot = { data, status };
-    listeners.emit(undefined);
+    emit();
   });
 
   const attach = (): Unsubscribe => {
@@ -68,19 +66,15 @@ export function createStreamStore<S, E extends Defined = undefined>(
       publish.request();
       if (isFinal(status)) publish.flush();
     });
-    const stopEvents = stream.onEvent((raw) => {
-      let event: StreamEventOf<E> | undefined;
+    const stopEvents = stream.onEvent((raw) =>
       safely(() => {
-        event = read(raw) as StreamEventOf<E> | undefined;
-      });
-      if (event === undefined) return;
-      const taken = event;
-      safely(() => onEvent?.(taken));
-      safely(() => {
-        data = reduce(data, taken);
-      });
-      publish.request();
-    });
+        const event = read(raw) as StreamEventOf<E> | undefined;
+        if (event === undefined) return;
+        safely(() => onEvent?.(event));
+        data = reduce(data, event);
+        publish.request();
+      }),
+    );
     // The stream may have moved on while nobody listened.
     publish.request();
     return () => {
@@ -91,18 +85,6 @@ export function createStreamStore<S, E extends Defined = undefined>(
     };
   };
 
-  return {
-    getSnapshot: () => snapshot,
-    subscribe(listener) {
-      const remove = listeners.add(() => listener());
-      if (count++ === 0) detach = attach();
-      let active = true;
-      return () => {
-        if (!active) return;
-        active = false;
-        remove();
-        if (--count === 0) detach?.();
-      };
-    },
-  };
+  const { subscribe, emit } = createSubscribers(attach);
+  return { getSnapshot: () => snapshot, subscribe };
 }

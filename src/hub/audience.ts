@@ -14,6 +14,12 @@ import type { SlowPolicies } from "./slow.ts";
 /** After how long a read of the log that failed is tried again. */
 export const RETRY_READ_MS = 1000;
 
+/**
+ * So many readers are looked at before the first of them is written to. Ten thousand sessions do not fit into a processor's
+ * caches: what it has to fetch for several at once, it does not wait for one by one. Measured: 0.5 µs of 11 for each.
+ */
+const LOOK_AHEAD = 8;
+
 /** What an audience needs of the hub's live side. */
 export interface AudienceHost {
   /** The sequence through which the feed has handed over everything. */
@@ -46,6 +52,8 @@ export class Audience implements Work {
   queued = false;
   /** The sequence of the last mark by which all topics are finished, or 0. */
   finishedAt = 0;
+  /** How many of the readers that come next have no room. A look whose outcome nobody could see would be left out. */
+  fullAhead = 0;
 
   readonly #host: AudienceHost;
   readonly #readers: Reader[] = [];
@@ -79,6 +87,10 @@ export class Audience implements Work {
 
   get through(): number {
     return this.#host.through;
+  }
+
+  get epochs(): Epochs {
+    return this.#host.epochs;
   }
 
   get pump(): Pump {
@@ -137,6 +149,7 @@ export class Audience implements Work {
     // Where the last one is already in the hole, it is who leaves: moving it would give it a place that is no longer one.
     if (hole !== last) this.#move(last, hole);
     this.#readers.pop();
+    reader.slot = -1;
     this.release();
   }
 
@@ -154,6 +167,7 @@ export class Audience implements Work {
     }
     while (this.#at < this.#readers.length) {
       if (slice.spent) return false;
+      if (this.#at % LOOK_AHEAD === 0) this.#lookAhead();
       const reader = this.#readers[this.#at++] as Reader;
       reader.advance(slice);
       this.#low = Math.min(this.#low, reader.fromLog ? 0 : reader.index);
@@ -164,8 +178,11 @@ export class Audience implements Work {
     return true;
   }
 
-  readPage(after: number, compaction?: Compaction): Promise<SharedPage> {
-    return this.#host.pages.read(this, after, compaction);
+  /** The page after a position, when it is the reader's turn. */
+  readPage(after: number, compaction?: Compaction): SharedPage | Promise<SharedPage> {
+    const others = this.#host.pages.turns.enter();
+    if (others === undefined) return this.#host.pages.read(this, after, compaction);
+    return others.then(() => this.#host.pages.read(this, after, compaction));
   }
 
   format(sequence: number): string {
@@ -260,6 +277,12 @@ export class Audience implements Work {
       else reader.onEpoch({ reason: "epoch", after, next }, head);
     });
     void this.learnEnds();
+  }
+
+  #lookAhead(): void {
+    const end = Math.min(this.#at + LOOK_AHEAD, this.#readers.length);
+    this.fullAhead = 0;
+    for (let at = this.#at; at < end; at++) if ((this.#readers[at] as Reader).outlet.full) this.fullAhead++;
   }
 
   #move(from: number, to: number): void {

@@ -3,7 +3,7 @@ import { report } from "../session/report.ts";
 import { expiryOf, type RespondOptions } from "./options.ts";
 import { type Refused, refusal } from "./refusal.ts";
 import type { RequestHead } from "./respond.ts";
-import { type Rights, readVerdict, rightsOf } from "./rights.ts";
+import { type Authorize, type Rights, readVerdict, rightsOf } from "./rights.ts";
 
 /** What a client may read, and until when. */
 export interface Leave {
@@ -17,11 +17,11 @@ export interface Leave {
  *
  * @throws EverstreamError `INVALID_OPTION` for the option `expiresAt`.
  */
-export async function askLeave(
+export function askLeave(
   head: RequestHead,
   options: RespondOptions,
   maxTopics: number,
-): Promise<Leave | Refused> {
+): Leave | Refused | Promise<Leave | Refused> {
   const expiresAt = expiryOf(options.expiresAt);
   let rights: Rights;
   try {
@@ -31,7 +31,17 @@ export async function askLeave(
     throw error;
   }
   const { authorize } = options;
-  if (authorize === undefined) return { rights, expiresAt };
+  return authorize === undefined
+    ? { rights, expiresAt }
+    : askAuthorize(authorize, head, { rights, expiresAt }, maxTopics);
+}
+
+async function askAuthorize(
+  authorize: Authorize,
+  head: RequestHead,
+  { rights, expiresAt }: Leave,
+  maxTopics: number,
+): Promise<Leave | Refused> {
   try {
     const answer = readVerdict(await authorize(head, rights.topics));
     if ("refusal" in answer) {

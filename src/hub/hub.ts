@@ -33,6 +33,7 @@ import { type SessionFilter, Sessions } from "./sessions.ts";
 import { slowPoliciesOf } from "./slow.ts";
 import { Subscription } from "./subscription.ts";
 import { assertTopic, topicSet } from "./topics.ts";
+import { TurnShare } from "./turn-share.ts";
 
 /** How long a `publishId` is remembered. */
 const PUBLISH_ID_WINDOW_MS = 5 * 60 * 1000;
@@ -47,6 +48,7 @@ export function hubOver<E extends Defined>(log: EventLog, options?: Omit<HubOpti
 class LogHub implements Hub, OpeningHost {
   readonly meter = new Meter(this);
   readonly sessions: Sessions;
+  readonly openings = new TurnShare();
   closing = false;
 
   readonly #log: EventLog;

@@ -1,8 +1,10 @@
 import { SharedBytes } from "../session/sink.ts";
+import { atTurnEnd, type TurnMember } from "../session/turn.ts";
 import type { Epochs } from "./epochs.ts";
 import { eventBlock } from "./frame.ts";
 import { type LogConnection, type LogEntry, type Page, sizeOf } from "./log.ts";
 import type { Compaction } from "./options.ts";
+import { TurnShare } from "./turn-share.ts";
 
 /** A page is what one write takes well. */
 const PAGE_BYTES = 32 * 1024;
@@ -68,19 +70,26 @@ export interface PageReaders {
  * Reads the log for many. Identical reads share one promise, also for a while after it settled: what a log has once
  * said of a stretch stays true, even if it was trimmed since.
  */
-export class Pages {
+export class Pages implements TurnMember {
+  /** Pages are read, and written, in turns. */
+  readonly turns = new TurnShare();
   readonly #connection: LogConnection;
   readonly #epochs: Epochs;
-  readonly #kept = new Map<string, Promise<SharedPage>>();
+  /** Read, or being read. */
+  readonly #kept = new Map<string, SharedPage | Promise<SharedPage>>();
   #keptBytes = 0;
   #used = false;
+  /** By readers, what the log has said of their topics in this turn; and what the feed had handed over by then. */
+  readonly #states = new Map<number, Page | Promise<Page>>();
+  #statesThrough = 0;
 
   constructor(connection: LogConnection, epochs: Epochs) {
     this.#connection = connection;
     this.#epochs = epochs;
   }
 
-  read(readers: PageReaders, after: number, compaction?: Compaction): Promise<SharedPage> {
+  /** The page after a position; at once, where somebody has read it before. */
+  read(readers: PageReaders, after: number, compaction?: Compaction): SharedPage | Promise<SharedPage> {
     this.#used = true;
     const key = `${readers.id}:${after}:${compaction?.key ?? ""}`;
     let page = this.#kept.get(key);
@@ -89,6 +98,27 @@ export class Pages {
       this.#kept.set(key, page);
     }
     return page;
+  }
+
+  /**
+   * What the log says of the topics, without entries. All who ask in one turn of the event loop share the answer, as
+   * long as the feed, which has come to `through`, brings nothing new.
+   */
+  states(readers: PageReaders, through: number): Page | Promise<Page> {
+    if (this.#statesThrough !== through) this.#states.clear();
+    this.#statesThrough = through;
+    let states = this.#states.get(readers.id);
+    if (states === undefined) {
+      if (this.#states.size === 0) atTurnEnd(this);
+      states = this.#readStates(readers);
+      this.#states.set(readers.id, states);
+    }
+    return states;
+  }
+
+  /** Called when the turn ends. */
+  onTurnEnd(): void {
+    this.#states.clear();
   }
 
   /** Called now and then: forgets all pages where nobody has come for any since the last call. */
@@ -101,6 +131,14 @@ export class Pages {
   clear(): void {
     this.#kept.clear();
     this.#keptBytes = 0;
+  }
+
+  async #readStates({ id, topics }: PageReaders): Promise<Page> {
+    const through = this.#statesThrough;
+    const page = await this.#connection.read({ topics, after: 0, maxEntries: 0, maxBytes: 0 });
+    // In another turn, or after news, nobody asks for it any more.
+    if (this.#statesThrough === through && this.#states.has(id)) this.#states.set(id, page);
+    return page;
   }
 
   async #read(
@@ -127,6 +165,7 @@ export class Pages {
       this.#kept.delete(key);
       return;
     }
+    this.#kept.set(key, page);
     this.#keptBytes += page.size;
     if (this.#keptBytes > MAX_KEPT_BYTES) this.clear();
   }

@@ -8,8 +8,9 @@ import type { SharedPage } from "./pages.ts";
 import type { Slice, Work } from "./pump.ts";
 import { LatestByKey, type SlowPolicies } from "./slow.ts";
 
-/** In place of an index: the reader was live, and the ring has passed it. */
-const PASSED = -1;
+/** In place of an index, for who reads the log: it is its past that is read, or it was live, and the ring has passed it. */
+const PAST = -1;
+const PASSED = -2;
 
 /** What a reader needs to begin. */
 export interface ReaderStart {
@@ -28,10 +29,10 @@ export interface ReaderStart {
 export class Reader implements Work {
   readonly audience: Audience;
   readonly outlet: Outlet;
-  /** Its place among the audience's readers, theirs to set. */
+  /** Its place among the audience's readers, theirs to set; none when it has left. */
   slot = -1;
-  /** The next frame of the ring; means nothing while reading the log. */
-  index = 0;
+  /** The next frame of the ring; {@link PAST} or {@link PASSED} while reading the log. */
+  index = PAST;
   /** The sequence through which everything was handed over, at least. */
   cursor: number;
   queued = false;
@@ -39,11 +40,7 @@ export class Reader implements Work {
   /** The sequence through which the other side knows that it has everything: its last event or checkpoint. */
   #known: number;
   #told: Map<string, number> | undefined;
-  #fromLog = true;
   #reading = false;
-  #left = false;
-  /** Counts the jumps to a new epoch: what was read before one is void. */
-  #epoch = 0;
 
   constructor(audience: Audience, outlet: Outlet, { cursor, told }: ReaderStart) {
     this.audience = audience;
@@ -59,33 +56,32 @@ export class Reader implements Work {
   }
 
   get left(): boolean {
-    return this.#left;
+    return this.slot < 0;
   }
 
   /** Whether it holds frames of the ring back from being let go: it is on its way there. */
   get fromLog(): boolean {
-    return this.#fromLog;
+    return this.index < 0;
   }
 
   /** The sequence through which everything was handed over. */
   get position(): number {
     const { ring } = this.audience;
-    const atEnd = !this.#fromLog && this.index === ring.end;
+    const atEnd = !this.fromLog && this.index === ring.end;
     return atEnd ? Math.max(this.cursor, this.audience.through) : this.cursor;
   }
 
   /** Ends it. May be called twice. */
   leave(): void {
-    if (this.#left) return;
-    this.#left = true;
+    if (this.left) return;
     this.audience.slow?.forget(this);
     this.audience.remove(this);
   }
 
   /** The outlet has room (again). */
   wake(): void {
-    if (this.#left) return;
-    if (this.#fromLog) {
+    if (this.left) return;
+    if (this.fromLog) {
       this.#follow();
     } else if (this.index < this.audience.ring.end || this.audience.isFinished) {
       this.audience.pump.add(this);
@@ -100,9 +96,9 @@ export class Reader implements Work {
 
   /** Hands over what the ring holds for it, as long as there is room. */
   advance(slice: Slice): void {
-    if (this.#left) return;
+    if (this.left) return;
     const { audience, outlet } = this;
-    if (this.#fromLog) {
+    if (this.fromLog) {
       if (audience.slow !== undefined) this.#onFull(audience.slow);
       return;
     }
@@ -113,11 +109,10 @@ export class Reader implements Work {
         return;
       }
       if (this.index < ring.start) {
-        this.#fromLog = true;
         this.index = PASSED;
         this.#follow();
         // A policy may have taken it back to the ring at once, and this pass is the only one that comes to it.
-        if (this.#fromLog || this.#left) return;
+        if (this.fromLog || this.left) return;
         continue;
       }
       // The log may have been ahead of the feed.
@@ -133,7 +128,7 @@ export class Reader implements Work {
       this.cursor = last;
       this.#known = last;
       // What it was given may have ended it.
-      if (this.#left) return;
+      if (this.left) return;
     }
     audience.slow?.forget(this);
     if (audience.isFinished) this.#finishAt(this.position);
@@ -142,23 +137,19 @@ export class Reader implements Work {
   /** The feed has a hole: what comes after the position has to be read from the log, once the ring has jumped. */
   onHole(): void {
     this.cursor = this.position;
-    this.#fromLog = true;
-    this.index = 0;
+    this.index = PAST;
   }
 
   /** The log's data is not what it was, but holds everything through the position: the rest is read, and read anew. */
   onKept(): void {
-    this.#epoch++;
     this.wake();
   }
 
   /** The log's data is not what it was: what comes is as at a first opening. */
   onEpoch(gap: GapData, head: number): void {
-    this.#epoch++;
     this.cursor = head;
     this.#known = head;
     this.#told = undefined;
-    this.#fromLog = false;
     this.index = this.audience.ring.end;
     this.#tellGap(gap);
     this.outlet.checkpoint(gap.next);
@@ -181,25 +172,30 @@ export class Reader implements Work {
 
   async #readLog(): Promise<void> {
     this.#reading = true;
-    let epoch = this.#epoch;
+    let { epochs } = this.audience;
     try {
-      while (this.#fromLog && !this.#left && !this.outlet.full) {
-        epoch = this.#epoch;
+      while (this.fromLog && !this.left && !this.outlet.full) {
+        epochs = this.audience.epochs;
         const slow = this.#slowPolicies();
         if (slow !== undefined && (await this.#fallBehind(slow))) continue;
-        const page = await this.audience.readPage(this.cursor, this.outlet.compaction);
-        if (this.#left || epoch !== this.#epoch) continue;
+        const found = this.audience.readPage(this.cursor, this.outlet.compaction);
+        // A page that is at hand leaves together with what opens the stream.
+        const page = found instanceof Promise ? await found : found;
+        // What was read in an epoch before is void.
+        if (this.left || epochs !== this.audience.epochs) continue;
         this.#takePage(page);
-        if (this.#left) return;
+        if (this.left) return;
         if (this.cursor >= this.audience.ring.base) this.#goOver();
       }
+      // Nobody may be publishing any more, and no pass come by to see it.
+      if (!this.left && this.audience.slow !== undefined) this.#onFull(this.audience.slow);
     } catch (error) {
       // What an epoch cut into is read anew in the next one.
-      if (epoch === this.#epoch) this.#onReadError(error);
+      if (epochs === this.audience.epochs) this.#onReadError(error);
     } finally {
       this.#reading = false;
     }
-    if (epoch !== this.#epoch) this.wake();
+    if (epochs !== this.audience.epochs) this.wake();
   }
 
   #takePage(shared: SharedPage): void {
@@ -226,7 +222,7 @@ export class Reader implements Work {
 
   /** Events wait: where there is no room for them, and it is not the past that is read, it is behind from now on. */
   #onFull(slow: SlowPolicies): void {
-    if (!this.outlet.full || (this.#fromLog && this.index !== PASSED)) return;
+    if (!this.outlet.full || this.index === PAST) return;
     slow.noteFull(this);
     // Who takes nothing at all is only ever met while it has no room.
     if (this.index >= this.audience.ring.start || !slow.isSlow(this)) return;
@@ -276,13 +272,13 @@ export class Reader implements Work {
   /** Reads what it fell behind by, and hands over the newest of each key. */
   async #takeLatest(slow: SlowPolicies): Promise<void> {
     const { audience } = this;
-    const epoch = this.#epoch;
+    const { epochs } = audience;
     const latest = new LatestByKey(slow);
     let after = this.cursor;
     let shared: SharedPage;
     do {
       shared = await audience.readPage(after);
-      if (this.#left || epoch !== this.#epoch) return;
+      if (this.left || epochs !== audience.epochs) return;
       this.#notePage(shared.page, (topic) => slow.of(topic) === "latestByKey");
       for (const entry of this.#withoutDropped(shared).page.entries) latest.add(entry);
       after = shared.page.through;
@@ -290,7 +286,7 @@ export class Reader implements Work {
     for (const topic of latest.thinned) audience.meter.dropped(topic, "latestByKey");
     this.#handOver(shared.with(latest.entries));
     this.cursor = after;
-    if (!this.#left && after >= audience.ring.base) this.#goOver();
+    if (!this.left && after >= audience.ring.base) this.#goOver();
   }
 
   /** The page without what the reader was told to be dropped. */
@@ -306,7 +302,6 @@ export class Reader implements Work {
   /** From the log to the ring, which holds everything after the cursor. */
   #goOver(): void {
     const { audience } = this;
-    this.#fromLog = false;
     // Where a policy may hold, what was passed over is asked for again.
     if (audience.slow === undefined) this.#told = undefined;
     this.index = audience.ring.indexAfter(this.cursor);
@@ -339,7 +334,7 @@ export class Reader implements Work {
   }
 
   #onReadError(error: unknown): void {
-    if (this.#left || this.audience.closed) return;
+    if (this.left || this.audience.closed) return;
     report("Reading the log failed, and will be tried again", error);
     setTimeout(() => this.wake(), RETRY_READ_MS);
   }

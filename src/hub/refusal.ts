@@ -44,7 +44,7 @@ export function closing(
   reason: "closing" | "failed",
   sessions: Sessions,
   head: RequestHead,
-  headers: Record<string, string>,
+  headers: Readonly<Record<string, string>>,
 ): Refused {
   const error = new EverstreamError("HUB_CLOSED", "This server takes no streams at the moment; try again.");
   return isEventSource(head)
@@ -53,7 +53,11 @@ export function closing(
 }
 
 /** A hub that is full is not so for good, and others may have room. */
-export function full(sessions: Sessions, head: RequestHead, headers: Record<string, string>): Refused {
+export function full(
+  sessions: Sessions,
+  head: RequestHead,
+  headers: Readonly<Record<string, string>>,
+): Refused {
   const error = new EverstreamError(
     "TOO_MANY_SESSIONS",
     "This server has as many streams as it may; try again.",
@@ -68,7 +72,7 @@ export function full(sessions: Sessions, head: RequestHead, headers: Record<stri
  * while the other tabs are there. One that returns had its place, and it may be the server that has not yet seen that the
  * connection before is gone: it comes back.
  */
-export function fullForKey(head: RequestHead, headers: Record<string, string>): Refused {
+export function fullForKey(head: RequestHead, headers: Readonly<Record<string, string>>): Refused {
   const returns = lastEventIdOf(head.header("last-event-id"), head.url) !== undefined;
   const error = new EverstreamError(
     "TOO_MANY_SESSIONS",
@@ -84,7 +88,7 @@ function comeBack(
   reason: RefusalReason,
   { code }: Words,
   retryMs: number,
-  headers: Record<string, string>,
+  headers: Readonly<Record<string, string>>,
 ): Refused {
   const body = comeBackBlock(reason, retryMs);
   return { kind: "refused", reason, code, answer: { kind: "response", status: 200, headers, body } };

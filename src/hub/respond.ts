@@ -18,6 +18,7 @@ import { closing, full, fullForKey, type Refused } from "./refusal.ts";
 import { checkpointBlock, SessionOutlet } from "./session-outlet.ts";
 import type { Sessions } from "./sessions.ts";
 import { findStart, type Start } from "./start.ts";
+import type { TurnShare } from "./turn-share.ts";
 
 /** What a hub needs of a request, whatever server it came to. */
 export interface RequestHead {
@@ -33,11 +34,11 @@ export interface RequestHead {
  * client is to get is fixed by now, and waits until then. A session that gets no sink must be ended.
  */
 export type Opening =
-  | { readonly kind: "stream"; readonly headers: Record<string, string>; readonly session: Session }
+  | { readonly kind: "stream"; readonly headers: Readonly<Record<string, string>>; readonly session: Session }
   | {
       readonly kind: "response";
       readonly status: number;
-      readonly headers: Record<string, string>;
+      readonly headers: Readonly<Record<string, string>>;
       readonly body: string | null;
     };
 
@@ -45,6 +46,8 @@ export type Opening =
 export interface OpeningHost {
   readonly closing: boolean;
   readonly sessions: Sessions;
+  /** Each is let in when it is its turn. */
+  readonly openings: TurnShare;
   readonly maxTopics: number;
   readonly meter: Meter;
   live(): Promise<Live>;
@@ -80,6 +83,8 @@ async function decide(
   // Before anybody is asked who this is: that costs, too.
   const busy = head.method === "HEAD" ? undefined : turnedAway(host, head, headers);
   if (busy !== undefined) return busy;
+  const others = host.openings.enter();
+  if (others !== undefined) await others;
   const leave = await askLeave(head, options, host.maxTopics);
   if ("kind" in leave) return leave;
   const over = expired(leave);
@@ -119,7 +124,7 @@ async function decide(
 function turnedAway(
   { closing: isClosing, sessions }: OpeningHost,
   head: RequestHead,
-  headers: Record<string, string>,
+  headers: Readonly<Record<string, string>>,
 ): Refused | undefined {
   if (isClosing) return closing("closing", sessions, head, headers);
   return sessions.isFull ? full(sessions, head, headers) : undefined;
@@ -135,7 +140,7 @@ function endOf({ expiresAt }: Leave, maxAgeMs: number): number {
 
 /** What opens the stream: heartbeat and reconnection time, what can't be had, and the position to go on from. */
 function begin(session: Session, audience: Audience, { cursor, gaps }: Start, retry: number): void {
-  session.write(helloOf(session) + encodeEvent({ retry }));
+  session.write(greetingOf(session.settings, retry));
   for (const gap of gaps) {
     audience.meter.gap(gap);
     session.write(gapBlock(gap));
@@ -143,8 +148,19 @@ function begin(session: Session, audience: Audience, { cursor, gaps }: Start, re
   session.write(checkpointBlock(audience.format(cursor)));
 }
 
+let lastGreeting = { settings: undefined as SessionSettings | undefined, retry: 0, text: "" };
+
+/** Made once for all that open with the same options, one after the other. */
+function greetingOf(settings: SessionSettings, retry: number): string {
+  if (lastGreeting.settings !== settings || lastGreeting.retry !== retry) {
+    lastGreeting = { settings, retry, text: helloOf(settings) + encodeEvent({ retry }) };
+  }
+  return lastGreeting.text;
+}
+
 /** The usual headers, but for those that the user chose, however these are spelt. */
-function headersWith(chosen: Readonly<Record<string, string>> = {}): Record<string, string> {
+function headersWith(chosen: Readonly<Record<string, string>> | undefined): Readonly<Record<string, string>> {
+  if (chosen === undefined) return EVENT_STREAM_HEADERS;
   const names = new Set(Object.keys(chosen).map((name) => name.toLowerCase()));
   const usual = Object.entries(EVENT_STREAM_HEADERS).filter(([name]) => !names.has(name.toLowerCase()));
   return { ...Object.fromEntries(usual), ...chosen };
@@ -160,6 +176,8 @@ function settingsOf({
   highWaterMark,
   maxPendingBytes,
 }: RespondOptions): SessionSettings {
+  const chosen = heartbeat ?? stallTimeout ?? highWaterMark ?? maxPendingBytes;
+  if (chosen === undefined) return sessionSettings();
   const key = JSON.stringify([heartbeat, stallTimeout, highWaterMark, maxPendingBytes]);
   if (lastSettings === undefined || key !== lastKey) {
     const options: StreamOptions = {};

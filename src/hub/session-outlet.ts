@@ -23,6 +23,12 @@ export interface SessionInfo {
   readonly openedAt: number;
 }
 
+/** What few sessions have. */
+interface Extras {
+  readonly compaction: Compaction | undefined;
+  readonly deadline: Deadline | undefined;
+}
+
 /** Who is told of a session's end. */
 export interface SessionHolder {
   remove(outlet: SessionOutlet, reason: CloseReason): void;
@@ -47,13 +53,14 @@ export interface SessionStart {
 export class SessionOutlet implements Outlet, SessionOwner {
   readonly session: Session;
   readonly key: string | undefined;
-  readonly compaction: Compaction | undefined;
+  /** Its place among the hub's sessions, theirs to set. */
+  slot = -1;
   readonly #reader: Reader;
   readonly #holder: SessionHolder;
   // What a subtraction gives is kept beside the object, however small and whole; what `floor` gives is not.
   readonly #openedAt = Math.floor(Date.now() - CLOCK_ZERO);
   #floors: Floors;
-  #deadline: Deadline | undefined;
+  #extras: Extras | undefined;
 
   /** @param read Makes the session's reader. */
   constructor(
@@ -65,11 +72,16 @@ export class SessionOutlet implements Outlet, SessionOwner {
     this.#holder = holder;
     this.session = session;
     this.key = key;
-    this.compaction = compaction;
     this.#floors = floors;
     this.#reader = read(this);
     session.owner = this;
-    if (endsAt !== Number.POSITIVE_INFINITY) this.#deadline = new Deadline(endsAt, () => this.#expire());
+    if (compaction === undefined && endsAt === Number.POSITIVE_INFINITY) return;
+    const end = Number.isFinite(endsAt) ? new Deadline(endsAt, () => this.#expire()) : undefined;
+    this.#extras = { compaction, deadline: end };
+  }
+
+  get compaction(): Compaction | undefined {
+    return this.#extras?.compaction;
   }
 
   get info(): SessionInfo {
@@ -92,7 +104,7 @@ export class SessionOutlet implements Outlet, SessionOwner {
   }
 
   onSessionClose(reason: CloseReason): void {
-    this.#deadline?.cancel();
+    this.#extras?.deadline?.cancel();
     this.#reader.leave();
     this.#holder.remove(this, reason);
   }
@@ -149,7 +161,15 @@ export class SessionOutlet implements Outlet, SessionOwner {
   }
 }
 
-/** The block that hands a client its position and that nobody listens for. */
+let last = { position: "", block: "" };
+
+/**
+ * The block that hands a client its position and that nobody listens for. Where many come at once, or are idle together,
+ * it is the same one for all of them.
+ */
 export function checkpointBlock(position: string): string {
-  return encodeEvent({ event: LIVE_EVENT, data: "", id: position });
+  if (position !== last.position) {
+    last = { position, block: encodeEvent({ event: LIVE_EVENT, data: "", id: position }) };
+  }
+  return last.block;
 }

@@ -18,7 +18,8 @@ export interface SessionCaps {
 
 /** A hub's open sessions. */
 export class Sessions implements SessionHolder {
-  readonly #open = new Set<SessionOutlet>();
+  /** In no order: each knows its place, which costs less than a set. */
+  readonly #open: SessionOutlet[] = [];
   readonly #perKey = new Map<string, number>();
   readonly #caps: SessionCaps;
   readonly #meter: Meter;
@@ -29,12 +30,12 @@ export class Sessions implements SessionHolder {
   }
 
   get size(): number {
-    return this.#open.size;
+    return this.#open.length;
   }
 
   /** No more can be opened. */
   get isFull(): boolean {
-    return this.#open.size >= this.#caps.maxSessions;
+    return this.#open.length >= this.#caps.maxSessions;
   }
 
   /** No more can be opened with this key. */
@@ -43,13 +44,17 @@ export class Sessions implements SessionHolder {
   }
 
   add(outlet: SessionOutlet): void {
-    this.#open.add(outlet);
+    outlet.slot = this.#open.push(outlet) - 1;
     this.#count(outlet.key, 1);
     this.#meter.opened(outlet);
   }
 
   remove(outlet: SessionOutlet, reason: CloseReason): void {
-    this.#open.delete(outlet);
+    const last = this.#open.pop() as SessionOutlet;
+    if (last !== outlet) {
+      this.#open[outlet.slot] = last;
+      last.slot = outlet.slot;
+    }
     this.#count(outlet.key, -1);
     this.#meter.closed(outlet, reason);
   }
@@ -72,7 +77,7 @@ export class Sessions implements SessionHolder {
    */
   async drain(within: number): Promise<void> {
     // Sessions whose opening was under way may still come.
-    while (this.#open.size > 0) {
+    while (this.#open.length > 0) {
       const outlets = shuffled([...this.#open]);
       await drainSessions(
         outlets.map(({ session }) => session),
@@ -84,7 +89,7 @@ export class Sessions implements SessionHolder {
 
   /** A reconnection time for a client that is refused while all others are sent away. */
   retryMs(): number {
-    return Math.round(Math.random() * drainSpread(this.#open.size));
+    return Math.round(Math.random() * drainSpread(this.#open.length));
   }
 
   #count(key: string | undefined, change: 1 | -1): void {

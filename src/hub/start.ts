@@ -24,21 +24,34 @@ interface Closed {
 
 const ALL_OPEN: Closed = /* @__PURE__ */ Object.freeze({ floors: NO_FLOORS, unknown: [] });
 
-/** Where a reader begins that came with the cursor `after`, or, without one, at `from`. */
-export async function findStart(
+/**
+ * Where a reader begins that came with the cursor `after`, or, without one, at `from`. At once, where nothing has to be
+ * asked of the log that others have not just asked: everybody may come at the same time.
+ */
+export function findStart(
   live: Live,
   audience: Audience,
   after: string | undefined,
   from: From = "now",
   notBefore: readonly NotBefore[] = [],
+): Start | Promise<Start> {
+  return notBefore.length > 0
+    ? startWithRights(live, audience, after, from, notBefore)
+    : startWithin(live, audience, after, from, ALL_OPEN);
+}
+
+async function startWithRights(
+  live: Live,
+  audience: Audience,
+  after: string | undefined,
+  from: From,
+  notBefore: readonly NotBefore[],
 ): Promise<Start> {
   const { epochs } = live;
-  const closed = notBefore.length > 0 ? await closedThrough(live, audience, notBefore) : ALL_OPEN;
+  const closed = await closedThrough(live, audience, notBefore);
   const start = await startWithin(live, audience, after, from, closed);
   // In a new epoch all of these sequences mean something else.
-  return closed === ALL_OPEN || live.epochs === epochs
-    ? start
-    : findStart(live, audience, after, from, notBefore);
+  return live.epochs === epochs ? start : startWithRights(live, audience, after, from, notBefore);
 }
 
 /** Where a reader begins that wants no past: at once, so that nothing published from now on is missed. */
@@ -46,20 +59,41 @@ export function startNow(audience: Audience): ReaderStart {
   return { cursor: audience.now };
 }
 
-async function startWithin(
+function startWithin(
   live: Live,
   audience: Audience,
   after: string | undefined,
   from: From,
   closed: Closed,
-): Promise<Start> {
+): Start | Promise<Start> {
   const { floors } = closed;
   if (after === undefined) return firstStart(live, audience, from, floors);
   const cursor = live.epochs.resolve(after);
   if (typeof cursor !== "number") return startAnew(live, audience, { from, after, floors }, cursor);
-  const page = await readStates(live, audience, cursor);
+  const states = live.pages.states(audience, live.through);
+  if (!(states instanceof Promise) && cursor <= states.head) {
+    return startAfter(audience, cursor, states, closed);
+  }
+  return startOnceKnown(live, audience, { from, after, cursor }, states, closed);
+}
+
+async function startOnceKnown(
+  live: Live,
+  audience: Audience,
+  { from, after, cursor }: { from: From; after: string; cursor: number },
+  states: Page | Promise<Page>,
+  closed: Closed,
+): Promise<Start> {
+  let page = await states;
+  // Somebody else had asked, and what the client has seen may have come since.
+  if (cursor > page.head) page = await readStates(live, audience, cursor);
+  if (cursor <= page.head) return startAfter(audience, cursor, page, closed);
   // Nobody can have seen what is yet to come.
-  if (cursor > page.head) return startAnew(live, audience, { from, after, floors }, "invalid");
+  return startAnew(live, audience, { from, after, floors: closed.floors }, "invalid");
+}
+
+function startAfter(audience: Audience, cursor: number, page: Page, closed: Closed): Start {
+  const { floors } = closed;
   // What a client may not see is as good as seen.
   const topics = audience.topics.map((topic, index) => ({
     topic,
@@ -78,11 +112,18 @@ async function startWithin(
   };
 }
 
-async function firstStart(live: Live, audience: Audience, from: From, floors: Floors): Promise<Start> {
-  if (from === "now") {
-    const { cursor } = startNow(audience);
-    return { cursor, told: passedAfter(audience, [], cursor, floors), gaps: [], isOver: false, floors };
-  }
+function firstStart(live: Live, audience: Audience, from: From, floors: Floors): Start | Promise<Start> {
+  if (from !== "now") return startInPast(live, audience, from, floors);
+  const { cursor } = startNow(audience);
+  return { cursor, told: passedAfter(audience, [], cursor, floors), gaps: [], isOver: false, floors };
+}
+
+async function startInPast(
+  live: Live,
+  audience: Audience,
+  from: Exclude<From, "now">,
+  floors: Floors,
+): Promise<Start> {
   const last = from === "start" ? Number.MAX_SAFE_INTEGER : from.last;
   const { after, topics } = await readStates(live, audience, { last });
   // What is closed of all topics need not be read.

@@ -1,7 +1,9 @@
+"use client";
 /**
  * React hooks for event streams. They can be imported and rendered on a server, where they open nothing.
  */
-export type { StreamRequest, StreamRequestOptions } from "./request.ts";
+export type { StreamDefaults, StreamRequest, StreamRequestOptions } from "../client/index.ts";
+export { EverstreamProvider, type EverstreamProviderProps } from "./provider.ts";
 export {
   type EventStreamResult,
   type UseEventStreamOptions,

@@ -1,14 +1,7 @@
-import { useEffect, useRef } from "react";
-import {
-  createStreamStore,
-  type EventSchemas,
-  type EventStream,
-  type StreamEventOf,
-  type StreamEventOfType,
-} from "../client/index.ts";
-import type { StreamRequest } from "./request.ts";
-import type { UseEventStreamOptions } from "./use-event-stream.ts";
-import { useHeldStore } from "./use-leased-store.ts";
+import { useEffect } from "react";
+import type { EventSchemas, StreamEventOf, StreamEventOfType, StreamRequest } from "../client/index.ts";
+import { STATUS_ONLY, type UseEventStreamOptions } from "./use-event-stream.ts";
+import { doNothing, useStore } from "./use-store.ts";
 
 /** How a component listens, as in `useEventStream`. */
 export type UseEventStreamEventOptions<E extends EventSchemas | undefined = undefined> = Pick<
@@ -36,37 +29,23 @@ export function useEventStreamEvent<
   options?: UseEventStreamEventOptions<E>,
 ): void;
 export function useEventStreamEvent(request: StreamRequest | null, ...rest: readonly unknown[]): void {
-  const [listener, options = {}] = (typeof rest[0] === "string" ? rest.slice(1) : rest) as [
-    Listener,
-    UseEventStreamEventOptions<EventSchemas | undefined>?,
-  ];
-  const type = typeof rest[0] === "string" ? rest[0] : undefined;
-  const { enabled = true } = options;
-  const latest = useRef({ ...options, listener, type });
-  // Before the subscription, an effect too, so that no event meets the listener of an earlier render.
-  useEffect(() => {
-    latest.current = { ...options, listener, type };
+  const [type, listener, options = {}] = (
+    typeof rest[0] === "string" ? rest : [undefined, ...rest]
+  ) as Arguments;
+  const { subscribe } = useStore(request, {
+    ...options,
+    ...STATUS_ONLY,
+    onEvent(event: { readonly type: string }) {
+      if (type === undefined || event.type === type) listener(event);
+    },
   });
-  const createStore = (stream: EventStream) =>
-    createStreamStore(stream, {
-      initial: null,
-      events: latest.current.events,
-      ...(latest.current.onInvalid && {
-        onInvalid: (error, event) => latest.current.onInvalid?.(error, event),
-      }),
-      reduce: () => null,
-      onEvent(event: { readonly type: string }) {
-        const { type, listener } = latest.current;
-        if (type === undefined || event.type === type) listener(event);
-      },
-    });
-  const { subscribe } = useHeldStore(request, { initial: null, createStore });
-  const wanted = enabled && request !== null;
+  const wanted = options.enabled !== false && request !== null;
+  // The listener hears of events by itself; there is nothing to show.
   useEffect(() => (wanted ? subscribe(doNothing) : undefined), [wanted, subscribe]);
 }
 
-type Listener = (event: unknown) => void;
-
-function doNothing(): void {
-  // The listener hears of events by itself; there is nothing to show.
-}
+type Arguments = [
+  type: string | undefined,
+  listener: (event: unknown) => void,
+  options?: UseEventStreamEventOptions<EventSchemas | undefined>,
+];

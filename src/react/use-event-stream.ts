@@ -1,15 +1,14 @@
-import { useEffect, useMemo, useRef } from "react";
-import {
-  createStreamStore,
-  type EventSchemas,
-  type EventStream,
-  type InvalidEventListener,
-  type StreamEventOf,
-  type StreamState,
-  type StreamStatus,
+import { useRef, useSyncExternalStore } from "react";
+import type {
+  EventSchemas,
+  InvalidEventListener,
+  StreamEventOf,
+  StreamRequest,
+  StreamSnapshot,
+  StreamStatus,
 } from "../client/index.ts";
-import type { StreamRequest } from "./request.ts";
-import { useLeasedStore } from "./use-leased-store.ts";
+import { IDLE } from "../client/machine.ts";
+import { subscribeToNothing, useStore } from "./use-store.ts";
 
 /** How a component takes events. Functions may be written in place; the latest are used. */
 export interface UseEventStreamOptions<S, E extends EventSchemas | undefined = undefined, R = S> {
@@ -32,6 +31,13 @@ export interface UseEventStreamOptions<S, E extends EventSchemas | undefined = u
   readonly onEvent?: ((event: StreamEventOf<E>) => void) | undefined;
   /** `false` gives the stream back and keeps what was received; with `true` it goes on from there. Default `true`. */
   readonly enabled?: boolean | undefined;
+  /**
+   * `true` lets the component wait for the first event in the nearest `<Suspense>` when it is mounted, or its request
+   * changes; a connection that fails before that goes to the error boundary as an `EverstreamError`. On a server, and for
+   * what the server has rendered, `initial` is shown all the same. `reduce` has to be pure then: what has come by the first
+   * rendering is reduced in it. Default `false`.
+   */
+  readonly suspense?: boolean | undefined;
 }
 
 /** What `useEventStream` gives. */
@@ -43,8 +49,6 @@ export interface EventStreamResult<S> {
   readonly reopen: () => void;
 }
 
-const IDLE: StreamStatus = /* @__PURE__ */ Object.freeze({ state: "idle" satisfies StreamState, attempt: 0 });
-
 /**
  * The events of a stream, reduced to a value. It renders at most once a frame, however many events arrive, and loses
  * none. Components with an equal request share one connection; each has its own value, of the events since it was
@@ -55,26 +59,33 @@ export function useEventStream<S, E extends EventSchemas | undefined = undefined
   options: UseEventStreamOptions<S, E, R>,
 ): EventStreamResult<R> {
   // Without `select`, what is shown is the value.
-  const { initial, enabled = true, select = identity as (data: S) => R, equals = Object.is } = options;
-  const latest = useRef(options);
-  // Before the subscription, an effect too, so that no event meets the functions of an earlier render.
-  useEffect(() => {
-    latest.current = options;
+  const { enabled = true, suspense, select = identity as (data: S) => R, equals = Object.is } = options;
+  const { subscribe, getSnapshot, reopen } = useStore<S, E>(request, {
+    ...options,
+    suspense: suspense && enabled,
   });
-  const createStore = (stream: EventStream, data: S) =>
-    createStreamStore<S, E>(stream, {
-      initial: data,
-      events: latest.current.events,
-      ...(latest.current.onInvalid && {
-        onInvalid: (error, event) => latest.current.onInvalid?.(error, event),
-      }),
-      reduce: (value, event) => latest.current.reduce(value, event),
-      onEvent: (event) => latest.current.onEvent?.(event),
-    });
-  const hook = { initial, createStore };
-  const { snapshot, reopen } = useLeasedStore(request, hook, enabled, { select, equals });
-  const { data, status } = snapshot;
-  return useMemo(() => ({ data, status: enabled ? status : IDLE, reopen }), [data, status, enabled, reopen]);
+  const last = useRef<{ of: StreamSnapshot<S>; by: unknown; shown: EventStreamResult<R> } | undefined>(
+    undefined,
+  );
+  // The same value for as long as nothing changes that counts, also by another `select` than before.
+  const getShown = () => {
+    const of = getSnapshot();
+    const before = last.current;
+    const status = enabled ? of.status : IDLE;
+    const isSame = before?.shown.status === status && before.shown.reopen === reopen;
+    if (isSame && before.of === of && before.by === select) return before.shown;
+    let shown = { data: select(of.data), status, reopen };
+    if (before && equals(before.shown.data, shown.data)) {
+      shown = isSame ? before.shown : { ...shown, data: before.shown.data };
+    }
+    last.current = { of, by: select, shown };
+    return shown;
+  };
+  return useSyncExternalStore(
+    enabled && request !== null ? subscribe : subscribeToNothing,
+    getShown,
+    getShown,
+  );
 }
 
 /** Where a stream's connection stands, without its events: renders only when that changes. It opens the stream, too. */
@@ -82,9 +93,9 @@ export function useEventStreamStatus(request: StreamRequest | null): StreamStatu
   return useEventStream(request, STATUS_ONLY).status;
 }
 
-/** Shows a value as it is. */
-export function identity<T>(value: T): T {
+function identity<T>(value: T): T {
   return value;
 }
 
-const STATUS_ONLY: UseEventStreamOptions<null> = { initial: null, reduce: () => null };
+/** For hooks that show no value. */
+export const STATUS_ONLY = { initial: null, reduce: (): null => null };

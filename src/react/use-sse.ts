@@ -1,15 +1,7 @@
 import { useMemo } from "react";
-import {
-  type ConnectionFailure,
-  createStreamStore,
-  type EventStream,
-  EverstreamError,
-  type StreamEvent,
-  type StreamSnapshot,
-  type StreamStore,
-} from "../client/index.ts";
-import { identity } from "./use-event-stream.ts";
-import { type HookStore, type Selection, useLeasedStore } from "./use-leased-store.ts";
+import { EverstreamError, type StreamEvent } from "../client/index.ts";
+import { useEventStream } from "./use-event-stream.ts";
+import type { StoreOptions } from "./use-store.ts";
 
 /** Options of `useSSE`. */
 export interface UseSSEOptions {
@@ -34,50 +26,39 @@ interface Latest {
   readonly parseError: Error | null;
 }
 
-const NOTHING: Latest = /* @__PURE__ */ Object.freeze({ data: null, parseError: null });
-
-/** One store for all components on a stream, so that one which comes later shows what the others show. */
-const stores = /* @__PURE__ */ new WeakMap<EventStream, StreamStore<Latest>>();
-/** One error for each failure, so that effects which depend on it run once. */
-const errors = /* @__PURE__ */ new WeakMap<ConnectionFailure, Error>();
-
 /**
  * The last message of an event stream of JSON. It reconnects by itself, unless `reconnect` is `false`; all components
  * with the same URL and options share one connection. `null` opens none.
  */
 export function useSSE<T>(url: string | null, { reconnect = true }: UseSSEOptions = {}): SSEResult<T> {
   const request = url === null || reconnect ? url : ({ url, resume: "never" } as const);
-  const { snapshot } = useLeasedStore(request, HOOK, true, WHOLE);
-  return useMemo(() => toResult<T>(snapshot), [snapshot]);
+  const { data: latest, status } = useEventStream(request, LATEST);
+  const { failure } = status;
+  // One for each failure, so that effects which depend on it run once.
+  const lost = useMemo(
+    () => failure && new EverstreamError(failure.code, "SSE connection error", { cause: failure }),
+    [failure],
+  );
+  return useMemo(() => {
+    const { data, parseError } = latest;
+    return { data: data as T | null, error: lost ?? parseError, isConnected: status.state === "open" };
+  }, [latest, lost, status]);
 }
 
-const HOOK: HookStore<Latest> = { initial: NOTHING, createStore: latestOf };
-const WHOLE: Selection<Latest, Latest> = { select: identity, equals: Object.is };
-
-function latestOf(stream: EventStream, initial: Latest): StreamStore<Latest> {
-  const store = stores.get(stream) ?? createStreamStore(stream, { initial, reduce });
-  stores.set(stream, store);
-  return store;
-}
+const LATEST: StoreOptions<Latest, undefined> = {
+  initial: { data: null, parseError: null },
+  reduce,
+  stores: /* @__PURE__ */ new WeakMap(),
+};
 
 function reduce(latest: Latest, { type, data }: StreamEvent): Latest {
   if (type !== "message") return latest;
   try {
     return { data: JSON.parse(data) as unknown, parseError: null };
   } catch (cause) {
-    const parseError = new EverstreamError("INVALID_DATA", "Failed to parse SSE data", { cause });
-    return { data: latest.data, parseError };
+    return {
+      ...latest,
+      parseError: new EverstreamError("INVALID_DATA", "Failed to parse SSE data", { cause }),
+    };
   }
-}
-
-function toResult<T>({ data: { data, parseError }, status }: StreamSnapshot<Latest>): SSEResult<T> {
-  const error = status.failure === undefined ? parseError : errorOf(status.failure);
-  return { data: data as T | null, error, isConnected: status.state === "open" };
-}
-
-function errorOf(failure: ConnectionFailure): Error {
-  const error =
-    errors.get(failure) ?? new EverstreamError(failure.code, "SSE connection error", { cause: failure });
-  errors.set(failure, error);
-  return error;
 }

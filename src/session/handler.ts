@@ -1,7 +1,7 @@
 import { EverstreamError, isEverstreamError } from "../errors.ts";
 import { ERROR_EVENT, encodeEvent, formatHello, MASKED_ERROR } from "../protocol/index.ts";
 import { handlerSessions } from "./group.ts";
-import type { StreamOptions } from "./options.ts";
+import type { SessionSettings, StreamOptions } from "./options.ts";
 import { noteTold, report } from "./report.ts";
 import type { Session } from "./session.ts";
 import type { EventStreamWriter } from "./stream.ts";
@@ -26,8 +26,8 @@ export interface HandlerOptions extends StreamOptions {
 const masked = /* @__PURE__ */ encodeEvent({ event: ERROR_EVENT, data: JSON.stringify(MASKED_ERROR) });
 
 /** What opens every stream: the headers leave with it, and our client learns what silence means. */
-export function helloOf(session: Session): string {
-  const heartbeatMs = session.settings.heartbeat?.everyMs ?? 0;
+export function helloOf({ heartbeat }: SessionSettings): string {
+  const heartbeatMs = heartbeat?.everyMs ?? 0;
   return encodeEvent({ comment: formatHello({ heartbeatMs }) });
 }
 
@@ -39,7 +39,7 @@ export function runHandler<Stream extends EventStreamWriter>(
   onError?: StreamErrorHandler<Stream>,
 ): void {
   handlerSessions.add(session);
-  session.write(helloOf(session));
+  session.write(helloOf(session.settings));
   void run(session, stream, callback, onError);
 }
 

@@ -26,10 +26,12 @@ export class NodeSink implements Sink {
   readonly #socket: Socket | undefined;
   /** What the transport has not been handed yet, if it ever was busy. */
   #held: ByteQueue | undefined;
-  #state: "open" | "ending" | "ended" | "closed" = "open";
+  #state: "opening" | "open" | "ending" | "ended" | "closed";
 
-  constructor(owner: SinkOwner, response: NodeResponse) {
+  /** @param isOpening Whether the socket is corked for now: {@link NodeSink.opened} follows. */
+  constructor(owner: SinkOwner, response: NodeResponse, isOpening = false) {
     this.#owner = owner;
+    this.#state = isOpening ? "opening" : "open";
     this.#response = response;
     this.#socket = directSocket(response);
     (response as Marked)[SINK] = this;
@@ -40,7 +42,13 @@ export class NodeSink implements Sink {
     if (isGone(response)) queueMicrotask(() => this.closed("disconnected"));
   }
 
+  /** The first bytes have been handed over, which does not show before: corked, the socket holds them all. */
+  opened(): void {
+    if (this.#state === "opening") this.#state = "open";
+  }
+
   get pending(): number {
+    if (this.#state === "opening") return 0;
     return this.#heldLength + (this.#socket ?? this.#response).writableLength;
   }
 
@@ -124,7 +132,7 @@ export class NodeSink implements Sink {
    */
   get #needsDrain(): boolean {
     const source: Writable & Marked = this.#drainSource;
-    if (!source.writableNeedDrain) return false;
+    if (!source.writableNeedDrain || this.#state === "opening") return false;
     if (source[AWAITING] !== this) {
       source[AWAITING] = this;
       source.on("drain", onDrain);
@@ -255,7 +263,9 @@ function directSocket(response: NodeResponse): Socket | undefined {
   if (socket === null || !response.chunkedEncoding || !response.headersSent || response.writableEnded) {
     return undefined;
   }
-  return response.writableCorked === 0 && response.writableLength === socket.writableLength
+  // Node counts what the socket holds, and whether it is corked, as the response's.
+  const { writableCorked, writableLength } = socket;
+  return response.writableCorked === writableCorked && response.writableLength === writableLength
     ? socket
     : undefined;
 }

@@ -1,3 +1,6 @@
+import { OWN_TIMERS } from "./own-timers.ts";
+import { asTask } from "./turn.ts";
+
 /**
  * One timer for all sessions. Heartbeats and stall checks hang on a timing wheel, so that ten thousand idle sessions
  * cost one timer, and joining, leaving and moving are O(1). Due times are met to about {@link TICK_MS}.
@@ -5,6 +8,9 @@
 
 export const TICK_MS = 100;
 const SLOTS = 512;
+/** How long a turn of the event loop may be used, in milliseconds, and after how many calls that is looked at. */
+const SLICE_MS = 0.5;
+const CALLS_PER_LOOK = 32;
 
 /** A link of one slot's circular list. Sessions extend it, so that being on the wheel allocates nothing. */
 abstract class PulseLink {
@@ -34,11 +40,17 @@ let members = 0;
 /** The last tick that was handled. */
 let current = 0;
 let timer: ReturnType<typeof setInterval> | undefined;
+/** In place of the wheel, where timers can't be shared. */
+const ownTimers = new WeakMap<PulseMember, ReturnType<typeof setTimeout>>();
 
 const tickOf = (time: number): number => Math.floor(time / TICK_MS);
 
 /** Puts `member` on the wheel, or moves it there. */
 export function joinPulse(member: PulseMember, delayMs: number): void {
+  if (OWN_TIMERS) {
+    setOwnTimer(member, delayMs);
+    return;
+  }
   const now = performance.now();
   if (member.pulseNext === undefined) members++;
   else unlink(member);
@@ -48,6 +60,10 @@ export function joinPulse(member: PulseMember, delayMs: number): void {
 
 /** Takes `member` off the wheel; one that is not on it stays off. */
 export function leavePulse(member: PulseMember): void {
+  if (OWN_TIMERS) {
+    clearOwnTimer(member);
+    return;
+  }
   if (member.pulseNext === undefined) return;
   unlink(member);
   if (--members === 0) stopTimer();
@@ -56,6 +72,23 @@ export function leavePulse(member: PulseMember): void {
 /** How many members the wheel holds: what tests watch to see that nothing is left behind. @internal */
 export function pulseSize(): number {
   return members;
+}
+
+function setOwnTimer(member: PulseMember, delayMs: number): void {
+  clearOwnTimer(member);
+  members++;
+  const call = (): void => {
+    clearOwnTimer(member);
+    const nextMs = member.onPulse(performance.now());
+    // `onPulse` may have set it again itself.
+    if (nextMs > 0 && !ownTimers.has(member)) setOwnTimer(member, nextMs);
+  };
+  ownTimers.set(member, setTimeout(call, delayMs));
+}
+
+function clearOwnTimer(member: PulseMember): void {
+  clearTimeout(ownTimers.get(member));
+  if (ownTimers.delete(member)) members--;
 }
 
 function insert(member: PulseMember, due: number): void {
@@ -101,22 +134,32 @@ function tick(): void {
   const first = Math.max(current + 1, target - SLOTS + 1);
   for (let at = first; at <= target; at++) {
     current = at;
-    visit(wheel[at % SLOTS] as Slot, now);
+    visit(wheel[at % SLOTS] as Slot);
   }
 }
 
-function visit(slot: Slot, now: number): void {
+function visit(slot: Slot): void {
+  if (slot.pulseNext === slot) return;
   // Members may leave, or end others, while they are called: work on a list of what was there at the start.
   const due = new Slot();
-  if (slot.pulseNext !== slot) {
-    due.pulseNext = slot.pulseNext;
-    due.pulsePrevious = slot.pulsePrevious;
-    (due.pulseNext as PulseLink).pulsePrevious = due;
-    (due.pulsePrevious as PulseLink).pulseNext = due;
-    slot.pulseNext = slot;
-    slot.pulsePrevious = slot;
-  }
+  due.pulseNext = slot.pulseNext;
+  due.pulsePrevious = slot.pulsePrevious;
+  (due.pulseNext as PulseLink).pulsePrevious = due;
+  (due.pulsePrevious as PulseLink).pulseNext = due;
+  slot.pulseNext = slot;
+  slot.pulsePrevious = slot;
+  callDue(due);
+}
+
+/** In slices: sessions that were opened together are due together. */
+function callDue(due: Slot): void {
+  const now = performance.now();
+  let calls = 0;
   for (let member = due.pulseNext; member !== due; member = due.pulseNext) {
+    if (++calls % CALLS_PER_LOOK === 0 && performance.now() - now >= SLICE_MS) {
+      asTask(() => callDue(due));
+      return;
+    }
     call(member as PulseMember, now);
   }
 }

@@ -132,3 +132,29 @@ describe.each(adapters)("%s", (name, serve) => {
     expect(hub.stats().sessions).toBe(0);
   });
 });
+
+describe("a client that returns", () => {
+  const joinedWrites: number[] = [];
+  const serveCounting: Serve = (options) =>
+    serveForTest((req, res) => {
+      const writes = [vi.spyOn(req.socket, "_write"), vi.spyOn(req.socket, "_writev" as "_write")];
+      void streamTopics(req, res, hub, options()).then(() => {
+        joinedWrites.push(writes.reduce((sum, { mock }) => sum + mock.calls.length, 0));
+      });
+    });
+
+  test("is sent headers, greeting and what it missed in one write, once others have read it", async () => {
+    hub = createHub();
+    server = await serveCounting(() => ({ topics: "t" }));
+    const after = await hub.publish("t", { data: 0 });
+    await hub.publish("t", [{ data: 1 }, { data: 2 }]);
+    await hub.publish("other", { data: 3 });
+    for (let count = 0; count < 3; count++) {
+      const client = await rawRequest(server, "/", { headers: { "Last-Event-ID": after } });
+      await client.until("data: 2");
+      expect(client.body).toContain("sse:live");
+      client.socket.destroy();
+    }
+    expect(Math.min(...joinedWrites)).toBe(1);
+  });
+});

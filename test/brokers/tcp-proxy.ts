@@ -42,11 +42,17 @@ export async function tcpProxy(serverPort: number): Promise<TcpProxy> {
   });
   const join = (from: Socket, to: Socket, direction: Direction): void => {
     sockets.add(from);
+    // What was held up is not overtaken by what comes when nothing is any more.
+    const late: Buffer[] = [];
+    let due = 0;
     from.on("data", (chunk) => {
       if (direction === "down" && proxy.loses?.(chunk) === true) return;
       if (stalled.has(direction)) held.push({ to, chunk, direction });
-      else if (proxy.delayMs > 0) setTimeout(() => to.write(chunk), proxy.delayMs);
-      else to.write(chunk);
+      else if (proxy.delayMs > 0 || late.length > 0) {
+        late.push(chunk);
+        due = Math.max(due, Date.now() + proxy.delayMs);
+        setTimeout(() => to.write(late.shift() as Buffer), due - Date.now());
+      } else to.write(chunk);
     });
     from.on("error", () => to.destroy());
     from.on("close", () => {

@@ -11,6 +11,7 @@ class TestReader {
   slot = -1;
   index = 0;
   readonly fromLog = false;
+  readonly outlet = { full: false };
   turns = 0;
   left = false;
 

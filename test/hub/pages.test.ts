@@ -67,4 +67,16 @@ describe("pages", () => {
     await pages.read(readers, 5);
     expect(log.reads).toBe(4);
   });
+
+  it("and topics' states are asked for once a turn, and again where something new has come", async () => {
+    await Promise.all([pages.states(readers, 7), pages.states(readers, 7)]);
+    await pages.states(readers, 7);
+    expect(log.reads).toBe(1);
+    await pages.states({ ...readers, id: 2 }, 7);
+    await pages.states(readers, 8);
+    expect(log.reads).toBe(3);
+    await new Promise((resolve) => setImmediate(resolve));
+    await pages.states(readers, 8);
+    expect(log.reads).toBe(4);
+  });
 });

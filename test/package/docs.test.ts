@@ -68,7 +68,7 @@ describe("documents", () => {
       return block ? `${block.path}:${block.line + line - 1} ${text}` : text;
     });
     expect(report).toEqual([]);
-  });
+  }, 120_000);
 });
 
 describe("README.md", () => {

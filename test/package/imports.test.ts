@@ -20,6 +20,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   adapters: ["protocol", "session", "hub", "runs"],
   client: ["protocol", "schema"],
   react: ["client"],
+  vue: ["client"],
+  svelte: ["client"],
   testing: ["protocol", "session", "hub", "logs", "runs", "client"],
   server: ["protocol", "session", "hub", "logs", "runs", "adapters"],
   cli: ["protocol", "session", "hub", "logs", "runs", "adapters", "client", "server"],
@@ -43,6 +45,8 @@ const PEER_FILES: Readonly<Record<string, readonly RegExp[]>> = {
   hono: [/^src\/adapters\/hono[./-]/],
   lmdb: [/^src\/logs\/lmdb[./-]/],
   react: [/^src\/react\//],
+  "@redis/client": [/^src\/logs\/redis[./-]/],
+  vue: [/^src\/vue\//],
   "@langchain/core": [/^src\/llm\//],
   "@nats-io/transport-node": [/^src\/logs\/nats[./-]/],
 };

@@ -15,6 +15,8 @@ const NEEDS: Readonly<Record<string, string>> = {
   "everstream/lmdb": "lmdb",
   "everstream/nats": "@nats-io/transport-node",
   "everstream/react": "react",
+  "everstream/redis": "@redis/client",
+  "everstream/vue": "vue",
 };
 
 /** Entries whose types mention Node's own. All others must be usable where `@types/node` is not installed. */
@@ -31,6 +33,8 @@ const LIBRARIES = [
   "hono",
   "lmdb",
   "react",
+  "vue",
+  "@redis/client",
   "@langchain/core",
   "@nats-io/transport-node",
   "@types/react",

@@ -29,6 +29,18 @@ const BUDGETS = [
     limit: 2000,
     beyond: "runs",
   },
+  {
+    name: "Vue composables",
+    code: `export * from "everstream/vue"; export { createRunStore, openEventStream } from "everstream/client";`,
+    limit: 1300,
+    beyond: "runs",
+  },
+  {
+    name: "Svelte stores",
+    code: `export * from "everstream/svelte"; export { createRunStore, openEventStream } from "everstream/client";`,
+    limit: 1000,
+    beyond: "runs",
+  },
 ] as const;
 
 type Budget = (typeof BUDGETS)[number];
@@ -58,7 +70,13 @@ describe("bundle sizes", () => {
 async function bundledSize({ name, code }: Budget): Promise<number> {
   const input = join(folder, `${name.replaceAll(" ", "-")}.js`);
   await writeFile(input, code);
-  const bundle = await rolldown({ input, platform: "browser", external: [/^react(\/|$)/] });
+  const bundle = await rolldown({
+    input,
+    platform: "browser",
+    external: [/^(react|vue)(\/|$)/],
+    // Directives for servers that render React mean nothing here.
+    checks: { moduleLevelDirective: false },
+  });
   // Comments for other tools are not what a browser loads.
   const { output } = await bundle.generate({ format: "esm", minify: true, comments: false });
   await bundle.close();

@@ -23,6 +23,16 @@ describe("the tarball", () => {
     );
   });
 
+  it("says to frameworks with server components that the hooks are for clients", async () => {
+    const { code, output } = await runChild("tar", [
+      "-xzOf",
+      packed().tarball,
+      "package/dist/react/index.js",
+    ]);
+    expect(code).toBe(0);
+    expect(output.split("\n")[0]).toBe('"use client";');
+  });
+
   it("passes publint, suggestions included", async () => {
     const { buffer, byteOffset, byteLength } = await readFile(packed().tarball);
     const bytes = buffer.slice(byteOffset, byteOffset + byteLength);

@@ -1,6 +1,6 @@
-import { useEventStream, useEventStreamStatus, useSSE } from "everstream/react";
-import { createElement, StrictMode } from "react";
-import { renderToString } from "react-dom/server";
+import { EverstreamProvider, useEventStream, useEventStreamStatus, useRun, useSSE } from "everstream/react";
+import { createElement, StrictMode, Suspense } from "react";
+import { renderToReadableStream, renderToString } from "react-dom/server.edge";
 import { expect, test, vi } from "vitest";
 
 function Clock(): string {
@@ -24,6 +24,16 @@ function Status(): string {
   return useEventStreamStatus({ url: "/api/events", headers: { "x-a": "1" } }).state;
 }
 
+function Quote(): string {
+  const { data, status } = useEventStream("/api/quotes", {
+    initial: "before the first event",
+    reduce: (_, event) => event.data,
+    suspense: true,
+  });
+  const { run } = useRun("/runs", { id: "a" });
+  return JSON.stringify({ data, state: status.state, run: run ?? null });
+}
+
 function render(component: () => string): string {
   return renderToString(createElement(StrictMode, null, createElement(component))).replaceAll("&quot;", '"');
 }
@@ -41,4 +51,23 @@ test("on a server, without a window, hooks render their initial values and open 
   expect(timer).not.toHaveBeenCalled();
   fetch.mockRestore();
   timer.mockRestore();
+});
+
+test("on a server what would suspend renders its initial value, below a provider or not", async () => {
+  const fetch = vi.spyOn(globalThis, "fetch");
+  const waiting = createElement(Suspense, { fallback: "waiting" }, createElement(Quote));
+  const provided = createElement(
+    EverstreamProvider,
+    { baseUrl: "https://api.example", linger: 1000 },
+    waiting,
+  );
+  const expected = '{"data":"before the first event","state":"idle","run":null}';
+  for (const tree of [waiting, provided]) {
+    expect(renderToString(tree).replaceAll("&quot;", '"')).toContain(expected);
+    const stream = await renderToReadableStream(tree);
+    await stream.allReady;
+    expect((await new Response(stream).text()).replaceAll("&quot;", '"')).toContain(expected);
+  }
+  expect(fetch).not.toHaveBeenCalled();
+  fetch.mockRestore();
 });

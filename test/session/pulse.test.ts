@@ -113,3 +113,25 @@ test("the timer does not keep a process alive", () => {
   set.mockRestore();
   vi.useFakeTimers({ toFake: ["performance", "setInterval", "clearInterval"] });
 });
+
+test("members that are due together leave turns of the event loop to others", async () => {
+  vi.useRealTimers();
+  const seen: ("member" | "other")[] = [];
+  const work = (): number => {
+    seen.push("member");
+    for (const end = performance.now() + 0.05; performance.now() < end; );
+    return 0;
+  };
+  for (let count = 0; count < 256; count++) joinPulse(new Member(work), 1);
+  await new Promise<void>((resolve) => {
+    const other = (): void => {
+      if (seen.length > 0) seen.push("other");
+      if (pulseSize() === 0) resolve();
+      else setImmediate(other);
+    };
+    setImmediate(other);
+  });
+  expect(seen.filter((one) => one === "member")).toHaveLength(256);
+  expect(seen.indexOf("other")).toBeLessThan(seen.lastIndexOf("member"));
+  vi.useFakeTimers();
+});

@@ -65,6 +65,16 @@ export async function runExample(page: string, options: ExampleOptions = {}): Pr
 }
 
 /**
+ * Writes a block, with code that runs after it, to a file that other tools can bundle. The file is gone after the test.
+ *
+ * @param last It sees the block's names.
+ */
+export function writeExample(page: string, last: string, choice: ExampleChoice = {}): Promise<string> {
+  const { code, info } = exampleOf(page, choice);
+  return writeModule(page, info, `${code}\n${last}\n`);
+}
+
+/**
  * Makes one file of a block and the sources that it imports, for `node <file>`: for examples that end their process, or
  * are to be run twice. The file is gone after the test.
  *

@@ -1,12 +1,14 @@
 import { useEventStream, useEventStreamEvent, useEventStreamStatus, useSSE } from "everstream/react";
-import { createElement, type FunctionComponent, StrictMode, useEffect, useState } from "react";
+import { createElement, type FunctionComponent, StrictMode, useEffect, useState, version } from "react";
 import { createRoot, hydrateRoot, type Root } from "react-dom/client";
 
 /** What the tests read and do, on `window.app`. */
 export interface TestApp {
   /** Shows the views of these names, and no others. */
   show(...names: string[]): void;
-  hydrate(): void;
+  /** Takes up the server's rendering of the view of this name. */
+  hydrate(name: string): void;
+  reactVersion: string;
   /** How often the burst was committed to the screen, and how many frames were drawn meanwhile. */
   commits: number;
   frames: number;
@@ -129,6 +131,13 @@ function Switch() {
   return createElement("button", { id: "switch", type: "button", onClick }, `${data} ${status.state}`);
 }
 
+/** A text that the server has rendered up to some event. */
+function Continued() {
+  const request = { url: "/stream", initialLastEventId: "7" };
+  const reduce = (all: string, { data }: { readonly data: string }) => all + data;
+  return show("continued", useEventStream(request, { initial: "from the server, ", reduce }).data);
+}
+
 /** Three routes, the last of which has no stream. */
 function Route() {
   const [route, setRoute] = useState(1);
@@ -151,6 +160,7 @@ const views: Readonly<Record<string, FunctionComponent>> = {
   orders: Orders,
   reopen: Reopen,
   route: Route,
+  continued: Continued,
 };
 
 function App({ names }: { names: readonly string[] }) {
@@ -166,9 +176,10 @@ globalThis.app = {
     root ??= createRoot(container);
     root.render(createElement(StrictMode, null, createElement(App, { names })));
   },
-  hydrate() {
-    root = hydrateRoot(container, createElement(StrictMode, null, createElement(Clock)));
+  hydrate(name) {
+    root = hydrateRoot(container, createElement(StrictMode, null, createElement(App, { names: [name] })));
   },
+  reactVersion: version,
   commits: 0,
   frames: 0,
   reduced: [],

@@ -1,0 +1,49 @@
+import { EverstreamError, isEverstreamError } from "../../errors.ts";
+
+/**
+ * What Redis says while it can't do something that it, or another server in its place, will be able to do again. Before
+ * Redis 7 what a script meets stands inside a longer message.
+ */
+const PASSING =
+  /\b(LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|MOVED|ASK|BUSY|NOREPLICAS|UNBLOCKED|max number of clients)\b/;
+const NO_LOGIN = /\b(NOAUTH|WRONGPASS)\b|invalid password/;
+const NO_RIGHTS = /\bNOPERM\b|The user executing the script can't|no permissions to/i;
+
+/** Whether an error is an answer of the server's, and not a lost connection. */
+function isAnswer(error: unknown): error is Error {
+  return error instanceof Error && /^(SimpleError|BlobError|ErrorReply)$/.test(error.constructor.name);
+}
+
+/** Whether what failed so is worth another try. */
+export function isPassing(error: unknown): boolean {
+  if (isEverstreamError(error)) return false;
+  return !isAnswer(error) || PASSING.test(error.message);
+}
+
+export function isNoScript(error: unknown): boolean {
+  return isAnswer(error) && error.message.startsWith("NOSCRIPT");
+}
+
+export function isForbidden(error: unknown): error is Error {
+  return isAnswer(error) && (NO_LOGIN.test(error.message) || NO_RIGHTS.test(error.message));
+}
+
+/** An error of the log's for one of the client library's. */
+export function redisError(work: string, error: unknown): EverstreamError {
+  if (isEverstreamError(error)) return error;
+  const text = error instanceof Error ? error.message : String(error);
+  if (isForbidden(error)) {
+    const message = NO_RIGHTS.test(text)
+      ? `Redis lets this user not do what the log needs (${text}). Give it the log's keys and channels, and the commands that docs/logs.md lists.`
+      : `Redis refuses the user or password (${text}). Check \`url\`, or what \`client\` was made with.`;
+    return new EverstreamError("LOG_UNSUITABLE", message, { cause: error });
+  }
+  const hint = /\bOOM\b/.test(text)
+    ? " Redis is out of memory: raise `maxmemory`, or keep less by the hub's `retention`."
+    : "";
+  return new EverstreamError("LOG_FAILED", `Redis could not ${work}: ${text}.${hint}`, { cause: error });
+}
+
+export function closedError(): EverstreamError {
+  return new EverstreamError("LOG_CLOSED", "The connection to the Redis log was closed.");
+}

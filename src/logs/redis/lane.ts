@@ -1,0 +1,191 @@
+import { newConnection, type RedisConnection, retryDelay } from "./client.ts";
+import { closedError, isForbidden, isNoScript, redisError } from "./failure.ts";
+import type { RedisSettings } from "./options.ts";
+import type { Script } from "./script-parts.ts";
+
+/**
+ * A connection that is there again whenever it can be: one that is lost comes back, one that gives no answer is replaced.
+ * Calls are sent in the order in which they are made.
+ */
+export class Lane {
+  /** Called when it can be used, each time anew. */
+  onReady: () => void = () => undefined;
+  readonly #settings: RedisSettings;
+  readonly #hashes: ReadonlyMap<Script, string>;
+  #connection: RedisConnection | undefined;
+  #lastError: unknown;
+  #tries = 0;
+  #life = 0;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #closed = false;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(settings: RedisSettings, hashes: ReadonlyMap<Script, string>) {
+    this.#settings = settings;
+    this.#hashes = hashes;
+    this.#connect();
+  }
+
+  /** Another number for each new connection that was made, and for each time that one came back by itself. */
+  get life(): number {
+    return this.#life;
+  }
+
+  get isReady(): boolean {
+    return this.#connection?.isReady ?? false;
+  }
+
+  /** Resolves when it can be used. Rejects where that takes longer than it may, or where the server refuses the user. */
+  async ready(withinMs: number): Promise<void> {
+    const end = Date.now() + withinMs;
+    while (!this.isReady) {
+      if (this.#closed) throw closedError();
+      if (isForbidden(this.#lastError)) throw redisError("be used", this.#lastError);
+      const left = end - Date.now();
+      if (left <= 0) throw redisError("be reached", this.#lastError ?? "it does not answer");
+      await this.#news(left);
+    }
+  }
+
+  /** Runs a script. `withinMs`: without an answer by then the connection counts as dead. */
+  async run(script: Script, args: readonly string[], withinMs: number): Promise<string[]> {
+    const { keys } = this.#settings;
+    const rest = ["1", `${keys}hub`, ...args];
+    const hash = this.#hashes.get(script) as string;
+    try {
+      return (await this.send(["EVALSHA", hash, ...rest], withinMs)) as string[];
+    } catch (error) {
+      if (!isNoScript(error)) throw error;
+      return (await this.send(["EVAL", script.source, ...rest], withinMs)) as string[];
+    }
+  }
+
+  async send(args: readonly string[], withinMs: number): Promise<unknown> {
+    const connection = this.#connection;
+    if (this.#closed) throw closedError();
+    if (connection === undefined) throw redisError("be reached", this.#lastError ?? "it is not connected");
+    return this.#timed(connection, connection.send(args), withinMs);
+  }
+
+  async subscribe(
+    channel: string,
+    isSharded: boolean,
+    listener: (message: string) => void,
+    withinMs: number,
+  ): Promise<void> {
+    const connection = this.#connection;
+    if (connection === undefined) throw redisError("be reached", this.#lastError ?? "it is not connected");
+    await this.#timed(connection, connection.subscribe(channel, isSharded, listener), withinMs);
+  }
+
+  /** Replaces the connection by a new one. What is under way fails. */
+  reset(): void {
+    const connection = this.#connection;
+    if (this.#closed || connection === undefined) return;
+    this.#connection = undefined;
+    connection.destroy();
+    this.#connectLater();
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#retry);
+    this.#connection?.destroy();
+    this.#connection = undefined;
+    this.#tell();
+  }
+
+  #connect(): void {
+    const isCurrent = (): boolean => this.#connection === connection && !this.#closed;
+    const connection = newConnection(this.#settings, {
+      onReady: () => {
+        if (!isCurrent()) return;
+        this.#tries = 0;
+        this.#life++;
+        this.#lastError = undefined;
+        this.onReady();
+        this.#tell();
+      },
+      onError: (error) => {
+        if (!isCurrent()) return;
+        this.#lastError = error;
+        this.#tell();
+      },
+      onEnd: (error) => {
+        if (!isCurrent()) return;
+        this.#lastError = error;
+        this.reset();
+        this.#tell();
+      },
+    });
+    this.#connection = connection;
+    connection.connect().catch((error: unknown) => {
+      if (!isCurrent()) return;
+      this.#lastError = error;
+      this.#tell();
+      this.reset();
+    });
+  }
+
+  #connectLater(): void {
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => this.#connect(), retryDelay(this.#tries++));
+  }
+
+  async #timed<Result>(
+    connection: RedisConnection,
+    answer: Promise<Result>,
+    withinMs: number,
+  ): Promise<Result> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        reject(new SilenceError(withinMs));
+        if (this.#connection === connection) this.reset();
+      }, withinMs);
+    });
+    try {
+      return await Promise.race([answer, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Resolves when something has become known, or after a while. */
+  #news(withinMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(done);
+        resolve();
+      };
+      const timer = setTimeout(done, withinMs);
+      this.#waiting.add(done);
+    });
+  }
+
+  #tell(): void {
+    for (const done of [...this.#waiting]) done();
+  }
+}
+
+/** The server has given no answer. It may have done what it was asked for all the same. */
+class SilenceError extends Error {
+  constructor(withinMs: number) {
+    super(`no answer within ${withinMs} ms`);
+  }
+}
+
+/** A lane's connection is of no use to its caller as long as the server lacks these; found out once, when the log is opened. */
+export async function hashesOf(scripts: readonly Script[]): Promise<Map<Script, string>> {
+  const encoder = new TextEncoder();
+  const hashes = new Map<Script, string>();
+  for (const script of scripts) {
+    const digest = await crypto.subtle.digest("SHA-1", encoder.encode(script.source));
+    hashes.set(
+      script,
+      [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join(""),
+    );
+  }
+  return hashes;
+}

@@ -1,0 +1,59 @@
+import {
+  createContext,
+  createElement,
+  type ReactElement,
+  type ReactNode,
+  useContext,
+  useEffect,
+} from "react";
+import { createStreamRegistry, type StreamDefaults, type StreamRegistry } from "../client/index.ts";
+import { appStreams, keyOf, toOptions } from "../client/stream-request.ts";
+import { useKept } from "./use-kept.ts";
+
+/** Where hooks open their streams. */
+export interface HookScope {
+  readonly registry: StreamRegistry;
+  readonly defaults?: StreamDefaults | undefined;
+  /** Whether the provider is mounted; until then it may be thrown away, with whatever it holds. */
+  readonly isMounted: boolean;
+  /** Called when it is mounted. */
+  onMount?: (() => void) | undefined;
+}
+
+/** The scope of the nearest provider, or the application's. */
+export const ScopeContext = /* @__PURE__ */ createContext<HookScope>({
+  registry: appStreams,
+  isMounted: true,
+});
+
+/** Defaults for the requests of all hooks below, and where these find each other's streams. */
+export interface EverstreamProviderProps extends StreamDefaults {
+  readonly children?: ReactNode;
+  /**
+   * The streams that components share, made by `createStreamRegistry` outside of components. Default: one of the provider's
+   * own.
+   */
+  readonly registry?: StreamRegistry | undefined;
+}
+
+/**
+ * Gives all hooks below it a registry of streams of their own, and defaults: a base URL, headers, `fetch`, waits. They
+ * are compared by value, functions among them are the latest, so that all of it may be written in place. A provider within
+ * another one inherits its defaults.
+ */
+export function EverstreamProvider({ children, registry, ...props }: EverstreamProviderProps): ReactElement {
+  const { defaults: outer } = useContext(ScopeContext);
+  const defaults = toOptions({ url: "", ...props }, outer);
+  // Compared by value; functions are kept up below. With other values all streams are other ones.
+  const scope = useKept(keyOf(defaults), registry, (): Writable<HookScope> => {
+    return { registry: registry ?? createStreamRegistry(), isMounted: !!registry, defaults };
+  });
+  useEffect(() => {
+    scope.defaults = defaults;
+    scope.isMounted = true;
+    scope.onMount?.();
+  });
+  return createElement(ScopeContext.Provider, { value: scope }, children);
+}
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };

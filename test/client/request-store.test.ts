@@ -1,0 +1,114 @@
+import {
+  createRequestStore,
+  createStreamRegistry,
+  type StreamEvent,
+  type StreamRequest,
+} from "everstream/client";
+import { expect, onTestFinished, test } from "vitest";
+import { startServer } from "./server.ts";
+
+const append = (all: string, { data }: StreamEvent): string => all + data;
+
+/** A registry whose streams end with the test. */
+function ownStreams() {
+  const registry = createStreamRegistry();
+  onTestFinished(() => registry.close());
+  return registry;
+}
+
+/** A store that is used, and its next snapshot that is as wanted. */
+function used(request: StreamRequest, registry = ownStreams()) {
+  const store = createRequestStore(request, { initial: "", reduce: append, registry });
+  const leave = store.subscribe(() => undefined);
+  onTestFinished(leave);
+  const shows = (data: string) => expect.poll(() => store.getSnapshot().data, { timeout: 10_000 }).toBe(data);
+  return { store, leave, shows };
+}
+
+test("equal requests share one connection, and each store has its own value", async () => {
+  const server = await startServer();
+  const registry = ownStreams();
+  const headers = { "x-a": "1", "x-b": "2" };
+  const first = used({ url: server.url, headers }, registry);
+  const exchange = await server.exchange(0);
+  exchange.open("data: a\n\n");
+  await first.shows("a");
+  const second = used(
+    { headers: { "x-b": "2", "x-a": "1" }, url: new URL(server.url), body: undefined },
+    registry,
+  );
+  exchange.response.write("data: b\n\n");
+  await Promise.all([first.shows("ab"), second.shows("b")]);
+  expect(server.exchanges).toHaveLength(1);
+  first.leave();
+  second.leave();
+  await exchange.gone;
+});
+
+test("other URLs, methods, headers, bodies and registries are other streams", async () => {
+  const server = await startServer();
+  const registry = ownStreams();
+  const requests: StreamRequest[] = [
+    server.url,
+    `${server.url}?1`,
+    { url: server.url, method: "POST" },
+    { url: server.url, method: "POST", body: "1" },
+    { url: server.url, headers: { "x-a": "1" } },
+  ];
+  for (const request of requests) used(request, registry);
+  used(server.url);
+  await server.exchange(5);
+  expect(server.exchanges).toHaveLength(6);
+});
+
+test("asks its newest user for headers, and when that has left the one before", async () => {
+  const server = await startServer(({ open }) => open("retry: 1\nid: 1\ndata: a\n\n"));
+  const registry = ownStreams();
+  const withToken = (token: string) => ({
+    url: server.url,
+    linger: 0,
+    headers: () => ({ "x-token": token }),
+  });
+  const first = used(withToken("first"), registry);
+  await first.shows("a");
+  const second = used(withToken("second"), registry);
+  (await server.exchange(0)).cut();
+  await second.shows("a");
+  second.leave();
+  // Its stream is given back by a timer of no time, which this one follows.
+  await new Promise((resolve) => setTimeout(resolve));
+  (await server.exchange(1)).cut();
+  await first.shows("aaa");
+  const tokens = server.exchanges.map(({ request }) => request.headers["x-token"]);
+  expect(tokens).toEqual(["first", "second", "first"]);
+});
+
+test("keeps its stream for `linger` after its last subscriber", async () => {
+  const server = await startServer();
+  const request = { url: server.url, linger: 60_000 };
+  const { store, leave } = used(request);
+  const exchange = await server.exchange(0);
+  exchange.open("data: a\n\n");
+  await expect.poll(() => store.getSnapshot().data).toBe("a");
+  leave();
+  exchange.response.write("data: b\n\n");
+  await expect.poll(() => store.getSnapshot().data).toBe("ab");
+});
+
+test("a relative URL is relative to `baseUrl`", async () => {
+  const server = await startServer();
+  used({ url: "feed?a", baseUrl: new URL("/api/", server.url) });
+  expect((await server.exchange(0)).request.url).toBe("/api/feed?a");
+});
+
+test("a registry closes all its streams, and can be used on", async () => {
+  const server = await startServer();
+  const registry = ownStreams();
+  const { store } = used(server.url, registry);
+  const exchange = await server.exchange(0);
+  registry.close();
+  await exchange.gone;
+  await expect.poll(() => store.getSnapshot().status.state).toBe("closed");
+  used(server.url, registry);
+  await server.exchange(1);
+});

@@ -1,0 +1,8 @@
+// Has the suites of runs that are imported behind this one stand on a redis-server of theirs.
+import { redisLog } from "everstream/redis";
+import { standOn } from "../runs/nodes.ts";
+import { freshName, sharedRedis } from "./fixture.ts";
+
+const server = sharedRedis(["--appendonly", "no"]);
+
+standOn(() => redisLog({ url: server.current.url, name: freshName() }));

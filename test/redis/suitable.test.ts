@@ -1,0 +1,130 @@
+// Servers that a log can't stand on, and options that mean nothing: each says what to do about it.
+import { createHub } from "everstream";
+import { redisLog } from "everstream/redis";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { freePort } from "../brokers/child.ts";
+import { type RedisServer, startRedis } from "../brokers/redis-server.ts";
+import { readText } from "../setup/repository.ts";
+
+/** As docs/logs.md has them. */
+const RIGHTS = (/&everstream:\* (.*)/.exec(readText("docs/logs.md"))?.[1] ?? "").split(" ");
+
+let redis: RedisServer;
+beforeAll(async () => {
+  const args = [
+    ["--requirepass", "secret"],
+    ["--user", "default", "on", ">secret", "~*", "&*", "+@all"],
+    ["--user", "app", "on", ">app", "~everstream:*", "&everstream:*", ...RIGHTS],
+    ["--user", "poor", "on", ">poor", "~everstream:*", "&everstream:*", "+@all", "-xadd"],
+    ["--user", "elsewhere", "on", ">elsewhere", "~other:*", "&*", "+@all"],
+    ["--user", "deaf", "on", ">deaf", "~*", "&other:*", "+@all"],
+  ];
+  redis = await startRedis(args.flat());
+});
+afterAll(() => redis.dispose());
+
+function urlOf(user: string): string {
+  return `redis://${user}:${user}@127.0.0.1:${redis.port}`;
+}
+
+/** What the first use of a hub fails with. */
+async function failureOf(options: Parameters<typeof redisLog>[0]): Promise<unknown> {
+  const hub = createHub({ log: redisLog(options) });
+  try {
+    return await hub.publish("t", { data: 1 });
+  } catch (error) {
+    return error;
+  } finally {
+    await hub.close();
+  }
+}
+
+describe("a server that can't be used", () => {
+  it("is not there: LOG_FAILED, when the time is over", async () => {
+    const port = await freePort();
+    const error = await failureOf({ url: `redis://127.0.0.1:${port}`, timeout: 300 });
+    expect(error).toMatchObject({ code: "LOG_FAILED", message: expect.stringContaining("ECONNREFUSED") });
+  });
+
+  it.each([
+    ["a wrong password", "default:wrong@"],
+    ["no password", ""],
+    ["a user that is not known", "nobody:nobody@"],
+  ])("refuses %s: LOG_UNSUITABLE at once", async (_, user) => {
+    const error = await failureOf({ url: `redis://${user}127.0.0.1:${redis.port}`, timeout: 30_000 });
+    expect(error).toMatchObject({ code: "LOG_UNSUITABLE", message: expect.stringContaining("password") });
+  });
+
+  it.each(["poor", "elsewhere", "deaf"])(
+    "lets the user %s not do all that is needed: LOG_UNSUITABLE",
+    async (user) => {
+      const error = await failureOf({ url: urlOf(user), timeout: 30_000 });
+      expect(error).toMatchObject({
+        code: "LOG_UNSUITABLE",
+        message: expect.stringContaining("docs/logs.md"),
+      });
+    },
+  );
+
+  it("takes a user who may do what docs/logs.md lists", async () => {
+    expect(await failureOf({ url: urlOf("app") })).toEqual(expect.stringMatching(/^[0-9a-z]+-1$/));
+  });
+
+  it("would throw events away when memory is short: LOG_UNSUITABLE, which says why", async () => {
+    const evicting = await startRedis(["--maxmemory-policy", "allkeys-lru"]);
+    const error = await failureOf({ url: evicting.url });
+    expect(error).toMatchObject({
+      code: "LOG_UNSUITABLE",
+      message: expect.stringContaining("`maxmemory-policy` is allkeys-lru"),
+    });
+    await evicting.dispose();
+  });
+
+  it("has no memory left: publishing fails and says so, reading goes on, and it is over when there is some", async () => {
+    const small = await startRedis(["--save", ""]);
+    const { createClient } = await import("@redis/client");
+    const admin = await createClient({ url: small.url }).connect();
+    const hub = createHub({ log: redisLog({ url: small.url }) });
+    await hub.publish("t", { data: 1 });
+    await admin.configSet("maxmemory", "1");
+    for (let round = 0; round < 3; round++) {
+      await expect(hub.publish("t", { data: "lost" })).rejects.toMatchObject({
+        code: "LOG_FAILED",
+        message: expect.stringContaining("maxmemory"),
+      });
+    }
+    await admin.configSet("maxmemory", "0");
+    await expect.poll(() => hub.publish("t", { data: 2 }).catch(() => ""), { timeout: 10_000 }).not.toBe("");
+    expect((await hub.read("t")).events.map(({ data }) => data)).toEqual([1, 2]);
+    await hub.close();
+    admin.destroy();
+    await small.dispose();
+  });
+});
+
+describe("options", () => {
+  const url = "redis://127.0.0.1:6379";
+  it.each([
+    [undefined, "url"],
+    [{}, "url"],
+    [{ url: "http://a" }, "redis://"],
+    [{ url, client: { duplicate: () => undefined } }, "either"],
+    [{ client: {} }, "createClient"],
+    [{ url, name: "{a}" }, "name"],
+    [{ url, name: "" }, "name"],
+    [{ url, prefix: "{" }, "prefix"],
+    [{ url, offline: "no" }, "offline"],
+    [{ url, timeout: 0 }, "timeout"],
+    [{ url, maxPending: 1.5 }, "maxPending"],
+    [{ url, waitReplicas: -1 }, "waitReplicas"],
+    [{ url, checkInterval: 1 }, "checkInterval"],
+  ])("%j are refused, and the message names what", (options, name) => {
+    let error: unknown;
+    try {
+      redisLog(options as unknown as Parameters<typeof redisLog>[0]);
+    } catch (thrown) {
+      error = thrown;
+    }
+    expect(error).toMatchObject({ code: "INVALID_OPTION", message: expect.stringContaining(name) });
+  });
+});

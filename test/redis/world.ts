@@ -1,0 +1,53 @@
+// A redis-server with a proxy in front of it, and hubs that reach it through that.
+import { createHub, type Hub, type HubOptions } from "everstream";
+import { type RedisLogOptions, redisLog } from "everstream/redis";
+import { onTestFinished } from "vitest";
+import { type RedisServer, startRedis } from "../brokers/redis-server.ts";
+import { type TcpProxy, tcpProxy } from "../brokers/tcp-proxy.ts";
+
+export interface RedisWorld {
+  readonly redis: RedisServer;
+  readonly proxy: TcpProxy;
+  /** A hub that goes through the proxy. */
+  hub(options?: Partial<RedisLogOptions>, hubOptions?: Partial<HubOptions>): Hub;
+  /** A hub that does not. */
+  nearHub(options?: Partial<RedisLogOptions>): Hub;
+}
+
+/** Short, so that what is lost is soon missed. */
+const CHECK_MS = 100;
+
+/** For one test, after which all of it is ended. */
+export async function startWorld(args: readonly string[] = []): Promise<RedisWorld> {
+  const redis = await startRedis(args);
+  const proxy = await tcpProxy(redis.port);
+  const hubs: Hub[] = [];
+  onTestFinished(async () => {
+    await Promise.all(hubs.map((hub) => hub.close()));
+    await proxy.close();
+    await redis.dispose();
+  });
+  const hubAt = (
+    url: string,
+    options: Partial<RedisLogOptions> = {},
+    more: Partial<HubOptions> = {},
+  ): Hub => {
+    const log = redisLog({ url, checkInterval: CHECK_MS, timeout: 10_000, ...options });
+    const hub = createHub({ ...more, log });
+    hubs.push(hub);
+    return hub;
+  };
+  return {
+    redis,
+    proxy,
+    hub: (options, more) => hubAt(`redis://127.0.0.1:${proxy.port}`, options, more),
+    nearHub: (options) => hubAt(redis.url, options),
+  };
+}
+
+/** Whether a chunk of what Redis sends is one push and nothing else, so that it can get lost as a push can: all of it. */
+export function isPush(chunk: Buffer): boolean {
+  const text = chunk.toString("latin1");
+  const head = /^>3\r\n\$7\r\nmessage\r\n\$\d+\r\n[^\r]+\r\n\$(\d+)\r\n/.exec(text);
+  return head !== null && text.length === head[0].length + Number(head[1]) + 2;
+}
