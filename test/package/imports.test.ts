@@ -48,6 +48,7 @@ const PEER_FILES: Readonly<Record<string, readonly RegExp[]>> = {
   "@redis/client": [/^src\/logs\/redis[./-]/],
   vue: [/^src\/vue\//],
   "@langchain/core": [/^src\/llm\//],
+  "@nats-io/transport-node": [/^src\/logs\/nats[./-]/],
 };
 
 const files = filesBelow("src").filter((path) => /\.tsx?$/.test(path));

@@ -13,13 +13,20 @@ import { typeCheck } from "../setup/type-check.ts";
 const NEEDS: Readonly<Record<string, string>> = {
   "everstream/hono": "hono",
   "everstream/lmdb": "lmdb",
+  "everstream/nats": "@nats-io/transport-node",
   "everstream/react": "react",
   "everstream/redis": "@redis/client",
   "everstream/vue": "vue",
 };
 
 /** Entries whose types mention Node's own. All others must be usable where `@types/node` is not installed. */
-const NODE_TYPES = ["everstream/hono", "everstream/lmdb", "everstream/node", "everstream/testing"];
+const NODE_TYPES = [
+  "everstream/hono",
+  "everstream/lmdb",
+  "everstream/nats",
+  "everstream/node",
+  "everstream/testing",
+];
 
 /** What a user of all entries has installed. */
 const LIBRARIES = [
@@ -27,8 +34,9 @@ const LIBRARIES = [
   "lmdb",
   "react",
   "vue",
-  "@redis/client",
   "@langchain/core",
+  "@nats-io/transport-node",
+  "@redis/client",
   "@types/react",
   "@types/node",
 ];

@@ -1,0 +1,142 @@
+import { NoAnswer } from "./nats-errors.ts";
+import { type ConsumerDelivery, deliveryOf, type Link, type StreamMessage } from "./nats-link.ts";
+
+/** After so many of its beats without a sign the clock is taken to be lost. */
+const SILENT_BEATS = 2.5;
+/** How long the server keeps the clock of a node that is gone, in heartbeats. */
+const KEPT_BEATS = 15;
+const CONTROL = 100;
+
+/**
+ * Brings the headers of all messages of the stream, in order and without a hole, which is what tells a node that
+ * something was lost on another way. A consumer that the server keeps in memory; where it skips something or falls
+ * silent, the link is ended, and the next one has a clock of its own.
+ */
+export class Clock {
+  /** The newest message that was brought, or was there before. */
+  through: number;
+  readonly #link: Link;
+  readonly #heartbeatMs: number;
+  readonly #take: (message: StreamMessage) => void;
+  #order = 0;
+  #signAt = performance.now();
+  #waiting: {
+    readonly through: number;
+    readonly resolve: () => void;
+    readonly reject: (error: Error) => void;
+  }[] = [];
+
+  private constructor(
+    link: Link,
+    through: number,
+    heartbeatMs: number,
+    take: (message: StreamMessage) => void,
+  ) {
+    this.#link = link;
+    this.through = through;
+    this.#heartbeatMs = heartbeatMs;
+    this.#take = take;
+  }
+
+  /** Starts behind `through`. */
+  static async start(
+    link: Link,
+    { stream, subject, through, heartbeatMs }: ClockOptions,
+    take: (message: StreamMessage) => void,
+  ): Promise<Clock> {
+    const clock = new Clock(link, through, heartbeatMs, take);
+    const inbox = link.inbox("clock");
+    link.subscribe(inbox, (message) => {
+      clock.#signAt = performance.now();
+      const delivery = deliveryOf(message);
+      if (delivery !== undefined) {
+        clock.#onDelivery(delivery);
+      } else if (message.headers?.code === CONTROL) {
+        // Asked whether everything so far has arrived, so that no more is under way than can be taken.
+        const stalled = message.headers.get("Nats-Consumer-Stalled");
+        if (message.reply !== undefined && message.reply !== "") link.tell(message.reply);
+        else if (stalled !== "") link.tell(stalled);
+        else clock.#onIdle(Number(message.headers.get("Nats-Last-Consumer")));
+      }
+    });
+    const nanos = heartbeatMs * 1e6;
+    await link.ask("CONSUMER.CREATE.{stream}", {
+      stream_name: stream,
+      config: {
+        deliver_subject: inbox,
+        deliver_policy: "by_start_sequence",
+        opt_start_seq: through + 1,
+        filter_subject: subject,
+        ack_policy: "none",
+        max_deliver: 1,
+        headers_only: true,
+        idle_heartbeat: nanos,
+        flow_control: true,
+        mem_storage: true,
+        num_replicas: 1,
+        inactive_threshold: nanos * KEPT_BEATS,
+      },
+    });
+    clock.#watch();
+    link.onEnd(() => clock.#stop());
+    return clock;
+  }
+
+  /** Resolves when the clock has brought everything through `sequence`. */
+  reaches(sequence: number): Promise<void> {
+    if (sequence <= this.through) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const { failure } = this.#link;
+      if (failure === undefined) this.#waiting.push({ through: sequence, resolve, reject });
+      else reject(new NoAnswer(failure.message));
+    });
+  }
+
+  #onDelivery({ message, order }: ConsumerDelivery): void {
+    if (order !== this.#order + 1) {
+      this.#link.end(new Error("the stream's feed has skipped something"));
+      return;
+    }
+    this.#order = order;
+    this.through = message.sequence;
+    this.#take(message);
+    if (this.#waiting.length > 0) this.#wake();
+  }
+
+  /** The server says how much it has sent. */
+  #onIdle(sent: number): void {
+    if (sent > this.#order) this.#link.end(new Error("the stream's feed has lost something"));
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = waiting.filter(({ through }) => through > this.through);
+    for (const { through, resolve } of waiting) if (through <= this.through) resolve();
+  }
+
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  #watch(): void {
+    this.#signAt = performance.now();
+    let missed = 0;
+    this.#timer = setInterval(() => {
+      const silentMs = performance.now() - this.#signAt;
+      // Where this process itself was held up, what has come meanwhile is yet to be read.
+      missed = silentMs > this.#heartbeatMs * SILENT_BEATS ? missed + 1 : 0;
+      if (missed > 1) this.#link.end(new Error("the server has fallen silent"));
+    }, this.#heartbeatMs / 4);
+  }
+
+  #stop(): void {
+    clearInterval(this.#timer);
+    const why = this.#link.failure?.message ?? "the connection has ended";
+    for (const { reject } of this.#waiting.splice(0)) reject(new NoAnswer(why));
+  }
+}
+
+export interface ClockOptions {
+  readonly stream: string;
+  readonly subject: string;
+  readonly through: number;
+  readonly heartbeatMs: number;
+}

@@ -1,0 +1,159 @@
+import { connect, type NatsConnection, type NodeConnectionOptions } from "@nats-io/transport-node";
+import { EverstreamError } from "../errors.ts";
+import { failureOf, logFailed, NobodyAnswers, noJetStream, unsuitable } from "./nats-errors.ts";
+import { Link } from "./nats-link.ts";
+import type { NatsSettings } from "./nats-options.ts";
+import { Session } from "./nats-session.ts";
+
+const OLDEST = [2, 9] as const;
+/** What a server may take to answer a connection. One that is going down may never do so. */
+const CONNECT_MS = 2000;
+const SERVED_MS = 50;
+
+/** How a log gets to its server: by connections of its own, or by one of the user's. */
+export interface Dialer {
+  /** A verified session over a new link, which takes the place of the one `before`. @throws EverstreamError `LOG_FAILED`, `LOG_UNSUITABLE`. */
+  session(before: Session | undefined): Promise<Session>;
+  close(): Promise<void>;
+}
+
+/**
+ * Makes connections that never come back by themselves: what a connection still had to send when it was lost would
+ * otherwise go to whichever server is there next, with whatever data, before anybody has looked.
+ */
+export class OwnDialer implements Dialer {
+  readonly #options: NodeConnectionOptions;
+  readonly #settings: NatsSettings;
+  readonly #open = new Set<NatsConnection>();
+
+  constructor(options: NodeConnectionOptions, settings: NatsSettings) {
+    this.#settings = settings;
+    this.#options = {
+      name: `everstream ${settings.name}`,
+      ...options,
+      reconnect: false,
+      waitOnFirstConnect: false,
+      timeout: options.timeout ?? Math.min(settings.timeoutMs, CONNECT_MS),
+      noAsyncTraces: true,
+    };
+  }
+
+  async session(before: Session | undefined): Promise<Session> {
+    let connection: NatsConnection;
+    try {
+      connection = await connect({ ...this.#options });
+    } catch (error) {
+      throw failureOf(error, "reach a server");
+    }
+    this.#open.add(connection);
+    const link = new Link(connection, this.#settings);
+    void connection.closed().then((error) => {
+      this.#open.delete(connection);
+      link.end(error instanceof Error ? error : new Error("the connection to the NATS server was lost"));
+    });
+    link.onEnd(() => void this.#letGo(connection));
+    return openSession(link, this.#settings, before);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#open].map((connection) => this.#letGo(connection)));
+  }
+
+  async #letGo(connection: NatsConnection): Promise<void> {
+    this.#open.delete(connection);
+    try {
+      await connection.close();
+    } catch {
+      // It is gone, which was the aim.
+    }
+  }
+}
+
+/** Uses a connection of the user's, which comes back by itself. */
+export class SharedDialer implements Dialer {
+  readonly #connection: NatsConnection;
+  readonly #settings: NatsSettings;
+  #link: Link | undefined;
+  #isConnected = true;
+  #watching: Promise<void> | undefined;
+
+  constructor(connection: NatsConnection, settings: NatsSettings) {
+    this.#connection = connection;
+    this.#settings = settings;
+  }
+
+  async session(before: Session | undefined): Promise<Session> {
+    this.#watching ??= this.#watch();
+    if (this.#connection.isClosed()) throw logFailed("The connection that natsLog was given is closed.");
+    if (!this.#isConnected || this.#connection.info === undefined) {
+      throw logFailed("The connection that natsLog was given is not connected at the moment.");
+    }
+    const link = new Link(this.#connection, this.#settings);
+    this.#link = link;
+    return openSession(link, this.#settings, before);
+  }
+
+  async close(): Promise<void> {
+    this.#link?.end(new Error("the log was closed"));
+  }
+
+  /** A connection that was lost ends the link, whatever server it finds next. */
+  async #watch(): Promise<void> {
+    for await (const { type } of this.#connection.status()) {
+      if (type === "reconnect") this.#isConnected = true;
+      if (type === "disconnect" || type === "close") {
+        this.#isConnected = false;
+        this.#link?.end(new Error("the connection to the NATS server was lost"));
+      }
+    }
+    this.#link?.end(new Error("the connection to the NATS server was closed"));
+  }
+}
+
+/** A link that does not lead to a session in time is ended. */
+async function openSession(
+  link: Link,
+  settings: NatsSettings,
+  before: Session | undefined,
+): Promise<Session> {
+  const silent = new Error(`the server did not answer within ${settings.timeoutMs} ms`);
+  const timer = setTimeout(() => link.end(silent), settings.timeoutMs);
+  try {
+    checkServer(link.connection);
+    return await openServed(link, settings, before);
+  } catch (error) {
+    // What ended the link says more than what that did to a question.
+    const failure = failureOf(
+      error instanceof EverstreamError ? error : (link.failure ?? error),
+      "open its stream",
+    );
+    link.end(failure);
+    throw failure;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** A server that is only beginning, or a stream that is only being made, answers nobody for a moment. */
+async function openServed(link: Link, settings: NatsSettings, before: Session | undefined): Promise<Session> {
+  for (;;) {
+    try {
+      return await Session.open(link, settings, before);
+    } catch (error) {
+      if (!(error instanceof NobodyAnswers)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, SERVED_MS));
+      // The account may have no JetStream, though the server has.
+      if (link.failure !== undefined) throw noJetStream(error);
+    }
+  }
+}
+
+function checkServer({ info }: NatsConnection): void {
+  const [major = 0, minor = 0] = (info?.version ?? "").split(".").map(Number);
+  if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])) {
+    throw unsuitable(`The NATS server is of the version ${info?.version}; the log needs 2.9 or later.`);
+  }
+  if (info?.headers !== true)
+    throw unsuitable("The NATS server does not support headers; do not switch them off.");
+  if (info.jetstream === false) throw noJetStream();
+}

@@ -1,0 +1,228 @@
+import type { Subscription } from "@nats-io/transport-node";
+import { Deque } from "../hub/deque.ts";
+import type { Delivery, Epoch, LogEntry, LogFeed } from "../hub/log.ts";
+import type { StreamMessage } from "./nats-link.ts";
+import { lastSequenceOf, nameOf } from "./nats-names.ts";
+import { decodeEntries, type Position } from "./nats-record.ts";
+import type { Session } from "./nats-session.ts";
+import { nextTurn } from "./nats-turn.ts";
+
+/** How long a message that the clock has told of may be on its way before it is asked for. */
+const PUSH_GRACE_MS = 5;
+/** How many of them are asked for at once. */
+const MAX_ASKED = 64;
+/** How much may have been pushed ahead of the clock before it is dropped, to be asked for later. */
+const MAX_AHEAD_CHARS = 32 * 1024 * 1024;
+
+interface Followed {
+  readonly topic: string;
+  /** When it is let go of, unless somebody follows it again; 0 while somebody does. */
+  leavesAt: number;
+  subscription: Subscription | undefined;
+}
+
+/** A message that the clock has told of. */
+interface Due {
+  readonly message: number;
+  /** The topic, where somebody follows it. */
+  readonly topic: string | undefined;
+  asked: boolean;
+}
+
+/**
+ * The hub's feed. The clock says what there is, in order; the entries of followed topics come by the server's push, which
+ * may lose some: these are asked for. Nothing goes past a message of a followed topic whose entries are not there.
+ */
+export class Feed {
+  readonly #feed: LogFeed;
+  readonly #unfollowMs: number;
+  readonly #followed = new Map<string, Followed>();
+  readonly #due = new Deque<Due>();
+  /** What was pushed, by message. */
+  readonly #pushed = new Map<number, string>();
+  #pushedChars = 0;
+  #session: Session | undefined;
+  /** Through where the hub was told. */
+  #through: Position = 0;
+  #isScheduled = false;
+  #graceTimer: ReturnType<typeof setTimeout> | undefined;
+  #asking = 0;
+
+  constructor(feed: LogFeed, unfollowMs: number) {
+    this.#feed = feed;
+    this.#unfollowMs = unfollowMs;
+  }
+
+  /** The feed goes on over another link. With `epochs`, in another epoch. */
+  begin(session: Session, epochs: readonly Epoch[] | undefined): void {
+    this.#session = session;
+    this.#asking = 0;
+    if (session.isResumed) {
+      for (let index = 0; index < this.#due.length; index++) (this.#due.at(index) as Due).asked = false;
+      this.#schedule();
+    } else {
+      this.#due.clear();
+      this.#pushed.clear();
+      this.#pushedChars = 0;
+    }
+    for (const followed of this.#followed.values()) this.#subscribe(followed);
+    if (!session.isResumed) this.#jump(session.head, epochs);
+    session.begin((message) => this.#onClock(message));
+  }
+
+  #jump(head: Position, epochs: readonly Epoch[] | undefined): void {
+    const isHole = this.#through > 0 && head > this.#through;
+    this.#through = head;
+    if (epochs !== undefined) this.#feed.onEpoch(epochs, head);
+    else if (isHole) this.#feed.onEntries({ after: head, through: head, entries: [] });
+  }
+
+  /** Has this topic's entries come from now on. The server knows of it before it answers anything that is asked later. */
+  follow(topic: string): void {
+    let followed = this.#followed.get(topic);
+    if (followed === undefined) {
+      followed = { topic, leavesAt: 0, subscription: undefined };
+      this.#followed.set(topic, followed);
+      if (this.#session?.link.failure === undefined) this.#subscribe(followed);
+    }
+    followed.leavesAt = 0;
+  }
+
+  unfollow(topic: string): void {
+    const followed = this.#followed.get(topic);
+    if (followed !== undefined) followed.leavesAt = performance.now() + this.#unfollowMs;
+  }
+
+  /** Called now and then: lets go of what nobody has followed for a while. */
+  sweep(): void {
+    const now = performance.now();
+    for (const [topic, { leavesAt, subscription }] of this.#followed) {
+      if (leavesAt === 0 || leavesAt > now) continue;
+      this.#followed.delete(topic);
+      if (subscription !== undefined) this.#session?.link.unsubscribe(subscription);
+    }
+  }
+
+  stop(): void {
+    this.#session = undefined;
+    this.#due.clear();
+    clearTimeout(this.#graceTimer);
+  }
+
+  #subscribe(followed: Followed): void {
+    const session = this.#session;
+    if (session === undefined || session.link.failure !== undefined) return;
+    const subject = session.subjects.live(followed.topic);
+    followed.subscription = session.link.subscribe(subject, ({ headers, data }) => {
+      if (session !== this.#session) return;
+      const message = Number(headers?.get("Nats-Sequence"));
+      this.#onPush(message, new TextDecoder().decode(data));
+    });
+  }
+
+  #onPush(message: number, text: string): void {
+    // What the clock has passed was asked for, or was nobody's.
+    if (lastSequenceOf(message) <= this.#through || this.#pushed.has(message)) return;
+    const isNext = this.#due.at(0)?.message === message;
+    if (this.#pushedChars > MAX_AHEAD_CHARS && !isNext) return;
+    this.#pushed.set(message, text);
+    this.#pushedChars += text.length;
+    if (isNext) this.#schedule();
+  }
+
+  #onClock({ subject, sequence }: StreamMessage): void {
+    const token = this.#session?.subjects.tokenOf(subject);
+    const topic = token === undefined ? undefined : this.#nameOf(token);
+    this.#due.push({ message: sequence, topic, asked: false });
+    this.#schedule();
+  }
+
+  #nameOf(token: string): string | undefined {
+    const name = nameOf(token);
+    return this.#followed.has(name) ? name : undefined;
+  }
+
+  /** What comes in one turn is handed on together. */
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    nextTurn(() => {
+      this.#isScheduled = false;
+      this.#deliver();
+    });
+  }
+
+  #deliver(): void {
+    if (this.#session === undefined) return;
+    const after = this.#through;
+    let through = 0;
+    const entries: LogEntry[] = [];
+    for (let due = this.#due.at(0); due !== undefined; due = this.#due.at(0)) {
+      if (due.topic !== undefined) {
+        const text = this.#pushed.get(due.message);
+        if (text === undefined) break;
+        this.#drop(due.message, text);
+        entries.push(...decodeEntries(due.topic, due.message, text));
+      }
+      through = due.message;
+      this.#due.shift();
+    }
+    if (through > 0) this.#hand({ after, through: lastSequenceOf(through), entries });
+    if (this.#due.length > 0) this.#awaitPush();
+  }
+
+  #hand(delivery: Delivery): void {
+    this.#through = delivery.through;
+    this.#feed.onEntries(delivery);
+  }
+
+  #drop(message: number, text: string): void {
+    this.#pushed.delete(message);
+    this.#pushedChars -= text.length;
+  }
+
+  #awaitPush(): void {
+    if (this.#graceTimer !== undefined) return;
+    this.#graceTimer = setTimeout(() => {
+      this.#graceTimer = undefined;
+      this.#askForMissing();
+    }, PUSH_GRACE_MS);
+  }
+
+  #askForMissing(): void {
+    const session = this.#session;
+    if (session === undefined) return;
+    for (let index = 0; index < this.#due.length && this.#asking < MAX_ASKED; index++) {
+      const due = this.#due.at(index) as Due;
+      if (due.topic === undefined || due.asked || this.#pushed.has(due.message)) continue;
+      due.asked = true;
+      this.#asking++;
+      void this.#ask(session, due);
+    }
+    if (this.#due.length > 0) this.#awaitPush();
+  }
+
+  async #ask(session: Session, due: Due): Promise<void> {
+    let found: StreamMessage | undefined;
+    try {
+      found = await session.get({ seq: due.message });
+    } catch {
+      // After the grace it is asked for again; a link that has ended has a successor.
+      due.asked = false;
+      return;
+    } finally {
+      if (session === this.#session) this.#asking--;
+    }
+    if (session !== this.#session) return;
+    if (found === undefined) this.#jumpOver(due);
+    else this.#onPush(due.message, found.text());
+  }
+
+  /** A message is gone already, trimmed or erased: the hub finds out from the log what its readers are to be told. */
+  #jumpOver(due: Due): void {
+    while (this.#due.length > 0 && (this.#due.at(0) as Due).message <= due.message) this.#due.shift();
+    const at = lastSequenceOf(due.message);
+    this.#hand({ after: at, through: at, entries: [] });
+    this.#schedule();
+  }
+}

@@ -1,0 +1,126 @@
+import { FAULT, isFault, unsuitable } from "./nats-errors.ts";
+import type { Link } from "./nats-link.ts";
+import { Subjects } from "./nats-names.ts";
+import type { NatsSettings } from "./nats-options.ts";
+
+/** What JetStream says of a stream, as far as it matters here. */
+export interface StreamInfo {
+  readonly created: string;
+  readonly config: StreamConfig;
+  readonly state: StreamState;
+  readonly cluster?: { readonly leader?: string; readonly replicas?: readonly unknown[] };
+}
+
+export interface StreamState {
+  readonly first_seq: number;
+  readonly last_seq: number;
+}
+
+interface StreamConfig {
+  readonly subjects?: readonly string[];
+  readonly storage: string;
+  readonly num_replicas: number;
+  readonly discard?: string;
+  readonly retention?: string;
+  readonly max_age?: number;
+  readonly max_msgs?: number;
+  readonly max_msgs_per_subject?: number;
+  readonly allow_direct?: boolean;
+  readonly sealed?: boolean;
+  readonly deny_purge?: boolean;
+  readonly republish?: { readonly src: string; readonly dest: string };
+}
+
+export interface OpenedStream {
+  readonly info: StreamInfo;
+  readonly subjects: Subjects;
+}
+
+/** Another stream with the same name may come into being only so often while this one is looked for. */
+const MAX_TRIES = 5;
+
+/**
+ * Finds the log's stream, or makes it.
+ *
+ * @throws EverstreamError `LOG_UNSUITABLE`: there is one that is not as a log needs it, or there can't be one.
+ */
+export async function openStream(link: Link, settings: NatsSettings): Promise<OpenedStream> {
+  for (let tries = 0; ; tries++) {
+    const info = (await streamInfo(link)) ?? (await createStream(link, settings));
+    if (info !== undefined) return { info, subjects: checkStream(info, settings) };
+    if (tries === MAX_TRIES) throw unsuitable(`The NATS stream "${settings.name}" comes and goes.`);
+  }
+}
+
+/** What the server says of the stream, or nothing where there is none. */
+export async function streamInfo(link: Link): Promise<StreamInfo | undefined> {
+  try {
+    return await link.ask<StreamInfo>("STREAM.INFO.{stream}");
+  } catch (error) {
+    if (isFault(error, FAULT.streamNotFound)) return undefined;
+    throw error;
+  }
+}
+
+/** Nothing where somebody else has made one meanwhile. */
+async function createStream(
+  link: Link,
+  { name, storage = "file", replicas = 1, maxBytes }: NatsSettings,
+): Promise<StreamInfo | undefined> {
+  const subjects = new Subjects(name, crypto.randomUUID().slice(0, 8));
+  try {
+    return await link.ask<StreamInfo>("STREAM.CREATE.{stream}", {
+      name,
+      subjects: [subjects.all],
+      storage,
+      num_replicas: replicas,
+      max_bytes: maxBytes,
+      retention: "limits",
+      // What was accepted is not dropped for what is new.
+      discard: "new",
+      allow_direct: true,
+      republish: { src: subjects.topics, dest: subjects.pushed },
+    });
+  } catch (error) {
+    if (isFault(error, FAULT.streamNameInUse)) return undefined;
+    throw error;
+  }
+}
+
+function checkStream({ config }: StreamInfo, settings: NatsSettings): Subjects {
+  const { name, storage, replicas } = settings;
+  const subjects = Subjects.of(name, config.subjects?.[0]);
+  if (subjects === undefined || config.subjects?.length !== 1) {
+    throw unsuitable(
+      `The NATS stream "${name}" is not one of natsLog's: give the log another \`name\`, one that nothing else uses.`,
+    );
+  }
+  const wrong = [
+    ...(config.discard === "new" ? [] : ["discard=new"]),
+    ...(config.retention === "limits" ? [] : ["retention=limits"]),
+    ...((config.max_age ?? 0) === 0 ? [] : ["max-age=0"]),
+    ...((config.max_msgs_per_subject ?? -1) <= 0 ? [] : ["max-msgs-per-subject=-1"]),
+    ...(config.allow_direct === true ? [] : ["allow-direct"]),
+    ...(config.republish?.src === subjects.topics && config.republish.dest === subjects.pushed
+      ? []
+      : [`republish from ${subjects.topics} to ${subjects.pushed}`]),
+    ...(config.sealed === true ? ["sealed=false"] : []),
+    ...(config.deny_purge === true ? ["deny-purge=false"] : []),
+  ];
+  if (wrong.length > 0) {
+    throw unsuitable(
+      `The NATS stream "${name}" was changed so that the log can't keep its promises. Set it back to: ${wrong.join(", ")}.`,
+    );
+  }
+  if (storage !== undefined && config.storage !== storage) {
+    throw unsuitable(
+      `The NATS stream "${name}" has the storage "${config.storage}", not "${storage}" as \`storage\` says.`,
+    );
+  }
+  if (replicas !== undefined && config.num_replicas !== replicas) {
+    throw unsuitable(
+      `The NATS stream "${name}" has ${config.num_replicas} replicas, not ${replicas} as \`replicas\` says. Change either.`,
+    );
+  }
+  return subjects;
+}

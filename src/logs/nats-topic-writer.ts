@@ -1,0 +1,375 @@
+import type { AppendResult, Epoch } from "../hub/log.ts";
+import { type Decision, Draft, type KnownIds, type Measures, NEEDS_MEASURES } from "./nats-draft.ts";
+import { FAULT, failureOf, isFault, JetStreamFault, NoAnswer, NobodyAnswers } from "./nats-errors.ts";
+import { loadIds } from "./nats-load-ids.ts";
+import { messageOf, sequenceOf } from "./nats-names.ts";
+import type { Pending } from "./nats-pending.ts";
+import { TRIMMED, withoutAged } from "./nats-read.ts";
+import {
+  decodeRecord,
+  encodeIds,
+  encodeRecord,
+  IDS_HEADER,
+  RECORD_HEADER,
+  type TopicRecord,
+} from "./nats-record.ts";
+import type { Session } from "./nats-session.ts";
+import { type KnownTopic, recordOf } from "./nats-topics.ts";
+import { nextTurn } from "./nats-turn.ts";
+import { tooLarge, type WriterHost } from "./nats-writer.ts";
+
+/** As many entries as a message has places for. */
+const MAX_ENTRIES = 1001;
+/** What a message's headers take, about; ids come on top. */
+const HEADERS_CHARS = 1000;
+/** So many of a topic's oldest events are kept in mind, for trimming. */
+const MAX_MEASURES = 64;
+/** How many messages are read at once to find more. */
+const MEASURED_MESSAGES = 64;
+/** How long to wait after an answer that says no more than that it did not work. */
+const RETRY_MS = 50;
+
+/** A message as it was sent: what its appends were to become, should it turn out to be stored. */
+interface Attempt {
+  readonly nonce: string;
+  readonly expected: number;
+  readonly entries: number;
+  readonly decisions: ReadonlyMap<Pending, Decision>;
+}
+
+/** Appends that go together, because a message with all of them was sent and what became of it is open. */
+interface Group {
+  readonly pending: readonly Pending[];
+  readonly attempts: Attempt[];
+}
+
+/** What one message is to be. */
+interface Step {
+  readonly group: Group;
+  readonly base: TopicRecord;
+  readonly draft: Draft;
+  readonly decisions: Map<Pending, Decision>;
+}
+
+/** Writes one topic's messages, each on the condition that the one before is still the newest. */
+export class TopicWriter {
+  /** Settles when nothing is under way. */
+  idle: Promise<void> = Promise.resolve();
+  readonly #name: string;
+  readonly #host: WriterHost;
+  readonly #onIdle: () => void;
+  #queue: Pending[] = [];
+  #open: Group | undefined;
+  #isRunning = false;
+  /** The next one goes alone: together they were too large. */
+  #isAlone = false;
+
+  constructor(name: string, host: WriterHost, onIdle: () => void) {
+    this.#name = name;
+    this.#host = host;
+    this.#onIdle = onIdle;
+  }
+
+  add(pending: Pending): void {
+    this.#queue.push(pending);
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    this.idle = new Promise((resolve) => {
+      // What is appended in the same turn shares a message.
+      nextTurn(() => void this.#run().finally(resolve));
+    });
+  }
+
+  async #run(): Promise<void> {
+    for (;;) {
+      this.#queue = this.#queue.filter(({ settled }) => !settled);
+      if (this.#open?.pending.every(({ settled }) => settled)) this.#open = undefined;
+      if (this.#queue.length === 0 && this.#open === undefined) break;
+      try {
+        await this.#writeOne(await this.#host.ready());
+      } catch (error) {
+        if (this.#host.closed) break;
+        await this.#onFailure(error);
+      }
+    }
+    this.#isRunning = false;
+    this.#onIdle();
+  }
+
+  /** Waits where another try may do better; gives up for those who wait where it can't. */
+  async #onFailure(error: unknown): Promise<void> {
+    const isPassing = error instanceof NoAnswer || error instanceof NobodyAnswers || error === TRIMMED;
+    if (isPassing || (error instanceof JetStreamFault && error.isPassing)) {
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      return;
+    }
+    const failure = failureOf(error, `publish to "${this.#name}"`);
+    for (const pending of this.#open?.pending ?? this.#queue) pending.reject(failure);
+    this.#open = undefined;
+  }
+
+  async #writeOne(session: Session): Promise<void> {
+    const topic = session.topics.topic(this.#name);
+    if (this.#open !== undefined && (await this.#settleOpen(session, topic))) return;
+    const group = this.#open ?? { pending: this.#take(session.maxPayload), attempts: [] };
+    if (topic.record === undefined) await session.topics.load(topic);
+    const base = await this.#base(session, topic);
+    const ids = group.pending.some(({ request }) => request.publishId !== undefined)
+      ? await loadIds(
+          session,
+          topic,
+          Math.max(...group.pending.map(({ request }) => request.publishIdWindowMs)),
+        )
+      : NO_IDS;
+    const { draft, decisions } = await this.#decide(session, topic, base, ids, group.pending);
+    if (draft.entries.length === 0) {
+      this.#takeOut(group);
+      this.#answer(session, decisions, 0, 0);
+      return;
+    }
+    await this.#store(session, topic, { group, base, draft, decisions });
+  }
+
+  /** The topic as the hub's readers see it. */
+  async #base(session: Session, topic: KnownTopic): Promise<TopicRecord> {
+    const record = topic.record as TopicRecord;
+    const horizon = this.#host.horizonIn(session);
+    if (record.events === 0 || record.oldest + record.maxAgeMs > horizon) return record;
+    return withoutAged({ session, horizon }, this.#name, record);
+  }
+
+  /** As many of those that wait as go into one message. */
+  #take(maxPayload: number): readonly Pending[] {
+    const max = maxPayload - HEADERS_CHARS;
+    let entries = 0;
+    let chars = 0;
+    const end = this.#queue.findIndex((pending) => {
+      const { events, mark, publishId } = pending.request;
+      entries += events.length + (mark === undefined ? 0 : 1);
+      chars += pending.chars + 6 * (publishId?.length ?? 0);
+      return entries > MAX_ENTRIES || chars > max;
+    });
+    if (this.#isAlone) return this.#queue.slice(0, 1);
+    return end === -1 ? [...this.#queue] : this.#queue.slice(0, Math.max(1, end));
+  }
+
+  async #decide(
+    session: Session,
+    topic: KnownTopic,
+    base: TopicRecord,
+    ids: KnownIds,
+    group: readonly Pending[],
+  ): Promise<{ draft: Draft; decisions: Map<Pending, Decision> }> {
+    for (;;) {
+      const measures = topic.currentMeasures(base);
+      try {
+        const draft = new Draft(base, session.floor, measures, ids);
+        const decisions = new Map<Pending, Decision>();
+        for (const pending of group) {
+          if (!pending.settled) decisions.set(pending, this.#decideOne(session, draft, pending));
+        }
+        if (draft.entries.length > 0) draft.record("");
+        return { draft, decisions };
+      } catch (error) {
+        if (error !== NEEDS_MEASURES) throw error;
+        await measureMore(session, this.#name, topic, base, measures);
+      }
+    }
+  }
+
+  #decideOne(session: Session, draft: Draft, pending: Pending): Decision {
+    const { request } = pending;
+    if (
+      typeof request.expectLast === "number" &&
+      !isKept(session.epochs, pending.epoch, request.expectLast)
+    ) {
+      // What it names is void; but a publish that was stored before has its result.
+      return draft.decide({ ...pending, request: { ...request, expectLast: -1 } }, session.floor);
+    }
+    return draft.decide(pending, session.floor);
+  }
+
+  async #store(session: Session, topic: KnownTopic, { group, base, draft, decisions }: Step): Promise<void> {
+    const nonce = newNonce();
+    const record = draft.record(nonce);
+    const attempt: Attempt = { nonce, expected: record.previous, entries: draft.entries.length, decisions };
+    const payload = encoder.encode(`[${draft.entries.join(",")}]`);
+    const fields = {
+      [RECORD_HEADER]: encodeRecord(record),
+      [IDS_HEADER]: draft.ids.length > 0 ? encodeIds(draft.ids) : undefined,
+    };
+    if (payload.length + HEADERS_CHARS > session.maxPayload) {
+      this.#isAlone = group.pending.length > 1;
+      if (this.#isAlone) {
+        this.#putBack(group);
+        return;
+      }
+      this.#takeOut(group);
+      for (const pending of group.pending) pending.reject(tooLarge(session.maxPayload));
+      return;
+    }
+    this.#isAlone = false;
+    this.#takeOut(group);
+    this.#open = { pending: group.pending, attempts: [...group.attempts, attempt] };
+    for (const pending of decisions.keys()) pending.isOpen = true;
+    let message: number;
+    try {
+      message = await session.link.store(topic.subject, payload, record.previous, fields);
+    } catch (error) {
+      if (!isFault(error, FAULT.wrongLastSequence)) throw error;
+      // Somebody else was quicker, or it was stored before without an answer.
+      session.topics.forget(topic);
+      if (group.attempts.length === 0) this.#putBack(group);
+      else this.#open = group;
+      return;
+    }
+    this.#open = undefined;
+    this.#onStored(session, topic, { base, draft, attempt, fields, message });
+  }
+
+  #onStored(
+    session: Session,
+    topic: KnownTopic,
+    {
+      base,
+      draft,
+      attempt,
+      fields,
+      message,
+    }: {
+      readonly base: TopicRecord;
+      readonly draft: Draft;
+      readonly attempt: Attempt;
+      readonly fields: { readonly [RECORD_HEADER]: string };
+      readonly message: number;
+    },
+  ): void {
+    session.onStored(message);
+    const record = decodeRecord(fields[RECORD_HEADER], message) as TopicRecord;
+    topic.learn(record);
+    topic.ids?.add(message, record.count, draft.ids);
+    topic.measures = draft.measuresAfter(message, MAX_MEASURES);
+    topic.measuredAt = message;
+    this.#answer(session, attempt.decisions, message, attempt.entries);
+    const needed = record.events === 0 ? message : messageOf(record.first);
+    if (base.message > 0 && needed > messageOf(base.first || 1)) {
+      this.#host.onTrimmed({
+        subject: topic.subject,
+        before: needed,
+        idsUntil: record.idsUntil,
+        isDeleted: record.deleted,
+      });
+    }
+  }
+
+  /**
+   * Finds out what became of messages that were sent without an answer: whichever was stored comes right after the one
+   * that it expected to be the newest. Returns whether one was.
+   */
+  async #settleOpen(session: Session, topic: KnownTopic): Promise<boolean> {
+    const open = this.#open as Group;
+    const undecided: Attempt[] = [];
+    for (const attempt of open.attempts) {
+      const next = await session.get({ seq: attempt.expected + 1, next_by_subj: topic.subject });
+      const record = next === undefined ? undefined : recordOf(next);
+      if (next === undefined || record === undefined) {
+        undecided.push(attempt);
+      } else if (record.nonce === attempt.nonce) {
+        session.onStored(next.sequence);
+        topic.learn(record);
+        this.#open = undefined;
+        this.#answer(session, attempt.decisions, next.sequence, attempt.entries);
+        return true;
+      } else if (record.previous !== attempt.expected) {
+        // What came right after is gone already.
+        for (const pending of open.pending) pending.expire(this.#host.settings.timeoutMs, undefined);
+      }
+    }
+    this.#open = { ...open, attempts: undecided };
+    if (undecided.length === 0) this.#putBack(open);
+    return undecided.length === 0;
+  }
+
+  /** They take their places before all others again. */
+  #putBack({ pending }: Group): void {
+    this.#open = undefined;
+    const others = this.#queue.filter((one) => !pending.includes(one));
+    this.#queue = [...pending, ...others];
+  }
+
+  #takeOut({ pending }: Group): void {
+    this.#open = undefined;
+    const taken = new Set(pending);
+    this.#queue = this.#queue.filter((one) => !taken.has(one));
+  }
+
+  #answer(
+    session: Session,
+    decisions: ReadonlyMap<Pending, Decision>,
+    message: number,
+    entries: number,
+  ): void {
+    for (const [pending, decision] of decisions) {
+      if ("result" in decision) {
+        pending.resolve(withEpoch(decision.result, session.epochs));
+        continue;
+      }
+      const { from, count } = decision;
+      const sequences = Array.from({ length: count }, (_, index) =>
+        sequenceOf(message, entries, from + index),
+      );
+      pending.resolve(withEpoch({ accepted: true, sequences, repeated: false }, session.epochs));
+    }
+  }
+}
+
+const encoder = /* @__PURE__ */ new TextEncoder();
+
+const NO_IDS: KnownIds = { find: () => undefined };
+
+function withEpoch(result: AppendResult, epochs: readonly Epoch[]): AppendResult {
+  if (!result.accepted) return result;
+  const at = result.sequences[0];
+  const epoch = at === undefined ? epochs.at(-1) : epochs.findLast(({ first }) => first <= at);
+  return epoch === undefined ? result : { ...result, epoch: epoch.epoch };
+}
+
+/** Whether a sequence that was named in an epoch still means what it meant. */
+function isKept(epochs: readonly Epoch[], epoch: Epoch, sequence: number): boolean {
+  const index = epochs.findLastIndex((known) => known.epoch === epoch.epoch);
+  if (index === -1) return sequence <= 0;
+  const next = epochs[index + 1];
+  return next === undefined || sequence < next.first;
+}
+
+/** Reads some more of a topic's oldest events. */
+async function measureMore(
+  session: Session,
+  name: string,
+  topic: KnownTopic,
+  base: TopicRecord,
+  { known }: Measures,
+): Promise<void> {
+  const last = known.at(-1);
+  const from = last === undefined ? messageOf(base.first) : messageOf(last.position) + 1;
+  const read = await session.messages.read(name, from, base.message, MEASURED_MESSAGES);
+  const added = read.flatMap((message) =>
+    message.record.message > base.message
+      ? []
+      : message.measuresAfter(Math.max(base.first - 1, last?.position ?? 0)),
+  );
+  const measures = [...known, ...added];
+  const complete = (measures.at(-1)?.position ?? 0) >= base.lastEvent;
+  // The topic is not what it was thought to be.
+  if (added.length === 0 && !complete) {
+    session.topics.forget(topic);
+    throw new NoAnswer("the topic was trimmed meanwhile");
+  }
+  topic.measures = { known: measures, complete };
+  topic.measuredAt = base.message;
+}
+
+function newNonce(): string {
+  const [high, low] = crypto.getRandomValues(new Uint32Array(2)) as unknown as [number, number];
+  return high.toString(36) + low.toString(36);
+}

@@ -1,0 +1,92 @@
+// What is trimmed also leaves the server, and what leaves the server is accounted for.
+import { connect as connectNats } from "@nats-io/transport-node";
+import { natsLog } from "everstream/nats";
+import { describe, expect, it, onTestFinished } from "vitest";
+import type { NatsServer } from "../brokers/nats-server.ts";
+import { type Node, openNode } from "../logs/contract.ts";
+import { natsForTests } from "./fixture.ts";
+
+const nats = natsForTests();
+const KEEP_ALL = { maxEvents: 1e9, maxBytes: 1e12, maxAgeMs: Number.POSITIVE_INFINITY };
+let names = 0;
+
+async function open(options: { timeout?: number } = {}): Promise<{ node: Node; name: string }> {
+  const name = `retention-${++names}`;
+  const node = await openNode(
+    natsLog({ servers: nats.server.url, name, timeout: 500, sweepInterval: 0, ...options }),
+  );
+  onTestFinished(() => node.connection.close());
+  return { node, name };
+}
+
+/** How many messages the stream holds. */
+async function messagesIn({ url }: NatsServer, name: string): Promise<number> {
+  const admin = await connectNats({ servers: url });
+  const info = await admin.request(`$JS.API.STREAM.INFO.${name}`);
+  await admin.close();
+  return (JSON.parse(info.string()) as { state: { messages: number } }).state.messages;
+}
+
+describe("natsLog's stream", () => {
+  it("lets go of what is over a topic's count", async () => {
+    const { node, name } = await open();
+    const retention = { ...KEEP_ALL, maxEvents: 5 };
+    for (let index = 0; index < 100; index++) await node.append("t", [String(index)], { retention });
+    await expect.poll(() => messagesIn(nats.server, name), { timeout: 20_000 }).toBeLessThan(10);
+    const page = await node.read(["t"]);
+    expect(page.entries.map(({ event }) => event.data)).toEqual(["95", "96", "97", "98", "99"]);
+  });
+
+  it("lets go of what is over its age, and tells through where", async () => {
+    const { node, name } = await open();
+    const retention = { ...KEEP_ALL, maxAgeMs: 1000 };
+    const sequences: number[] = [];
+    for (let index = 0; index < 40; index++) {
+      sequences.push(
+        ...(await node.append(`t${index % 4}`, [String(index)], { retention, now: 1000 + index })),
+      );
+    }
+    await node.append("kept", ["x"], { now: 1 });
+    // Those of the first 20 are over it. There is a mark of the epoch, and one of the age.
+    await expect
+      .poll(
+        async () => {
+          await node.connection.expire(2019);
+          return messagesIn(nats.server, name);
+        },
+        { timeout: 20_000 },
+      )
+      .toBe(2 + 20 + 1);
+    const { entries, topics } = await node.read(["t0", "t1", "t2", "t3", "kept"]);
+    expect(entries.map(({ event }) => Number(event.data || 0))).toHaveLength(21);
+    expect(topics[0]?.trimmedThrough).toBe(sequences[16]);
+    // A node that comes later knows the same.
+    const other = await openNode(natsLog({ servers: nats.server.url, name }));
+    await other.connection.expire(2019);
+    expect((await other.read(["t0", "t1"])).topics).toEqual(topics.slice(0, 2));
+    await node.append("t0", ["more"], { retention, now: 2020 });
+    expect((await other.read(["t0"])).topics[0]?.trimmedThrough).toBe(sequences[16]);
+    await other.connection.close();
+  });
+
+  it("erases what is deleted", async () => {
+    const { node, name } = await open();
+    for (let index = 0; index < 30; index++) await node.append("t", ["secret"]);
+    await node.append("t", [], { mark: "delete" });
+    await expect.poll(() => messagesIn(nats.server, name), { timeout: 20_000 }).toBe(2);
+  });
+
+  it("keeps what carries a publishId as long as that is remembered, trimmed or not", async () => {
+    const { node, name } = await open();
+    const retention = { ...KEEP_ALL, maxEvents: 1 };
+    const results: number[][] = [];
+    for (let index = 0; index < 20; index++) {
+      results.push(await node.append("t", ["x"], { retention, publishId: `p${index}` }));
+    }
+    const other = await openNode(natsLog({ servers: nats.server.url, name }));
+    for (let index = 0; index < 20; index++) {
+      expect(await other.append("t", ["x"], { retention, publishId: `p${index}` })).toEqual(results[index]);
+    }
+    await other.connection.close();
+  });
+});

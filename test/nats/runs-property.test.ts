@@ -1,0 +1,2 @@
+import "./runs-stand-on.ts";
+import "../runs/property.test.ts";
