@@ -34,7 +34,7 @@ export default defineConfig({
           ...common,
           name: "source",
           include: ["test/**/*.test.{ts,tsx}"],
-          exclude: [...BROKERS, "test/package/**", "test/crash/**", ...browserTests],
+          exclude: [...BROKERS, "test/{package,crash,platforms}/**", ...browserTests],
         },
       },
       // Logs on servers that the tests start and do harm to.
@@ -48,7 +48,7 @@ export default defineConfig({
         test: {
           ...common,
           name: "package",
-          include: ["test/{package,crash}/**/*.test.ts"],
+          include: ["test/{package,crash,platforms}/**/*.test.ts"],
           globalSetup: "test/setup/packed.ts",
         },
       },

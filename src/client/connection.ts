@@ -19,6 +19,18 @@ export interface ConnectionHandlers
   onRead(): Promise<void>;
 }
 
+let host: Pick<typeof globalThis, "fetch"> = globalThis;
+
+/** For a runtime's own entry: what holds the `fetch` that is used unless another is given. Bundles without it lack this. */
+export function setHost(next: typeof host): void {
+  host = next;
+}
+
+/** The `fetch` that is used unless another is given. */
+export function defaultFetch(): typeof globalThis.fetch {
+  return host.fetch;
+}
+
 /** The answer's body that goes into a failure, in bytes. */
 const MAX_BODY_BYTES = 2048;
 /** How long to wait for that part of the body. */
@@ -34,8 +46,8 @@ export async function runConnection(
   attempt: Attempt,
   handlers: ConnectionHandlers,
 ): Promise<ConnectionFailure | undefined> {
-  const { fetch = globalThis.fetch, maxEventBytes } = options;
-  const { signal, lastEventId } = attempt;
+  const { fetch = host.fetch } = options;
+  const { signal } = attempt;
   // What an error at this point means.
   let code: EverstreamErrorCode = "CALLBACK_FAILED";
   try {
@@ -49,8 +61,9 @@ export async function runConnection(
     // Not every fetch hears of the signal; where it is too late nobody asks for the outcome.
     if (refusal !== undefined || signal.aborted) return refusal;
     handlers.onOpen(response);
-    // The id outlives the connection: a stream that sends none goes on with the one before.
-    const parser = createParser({ ...handlers, lastEventId, maxEventBytes });
+    // Its bound is an option. The last event ID, the attempt's, outlives connections: a stream that sends none goes on
+    // with the one before.
+    const parser = createParser({ ...options, ...attempt, ...handlers });
     await read(response, signal, (bytes) => {
       parser.push(bytes);
       return handlers.onRead();
@@ -73,7 +86,7 @@ export function ask<T>(value: PerAttempt<T>): T | Promise<T> {
  * so it is cancelled.
  */
 export async function read(
-  { body }: Response,
+  { body }: Pick<Response, "body">,
   signal: AbortSignal,
   onBytes: (bytes: Uint8Array) => Promise<void> | boolean,
 ): Promise<void> {

@@ -1,5 +1,5 @@
-import { createParser, encodeLastEventId } from "../protocol/index.ts";
-import { ask, EVENT_STREAM, read } from "./connection.ts";
+import { createParser, type EventParser, encodeLastEventId } from "../protocol/index.ts";
+import { ask, defaultFetch, EVENT_STREAM, ignore, read } from "./connection.ts";
 import type { PerAttempt } from "./options.ts";
 import { prepareRequest } from "./request.ts";
 
@@ -76,6 +76,10 @@ export class EventSource extends EventTarget {
   readonly #end = new AbortController();
   readonly #handlers = new Map<string, Listener>();
   readonly #relays = new Map<string, (event: Event) => void>();
+  /** Of a stream that was given, in place of connections. */
+  #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  #parser: EventParser | undefined;
+  #origin = "null";
   #readyState: number = CONNECTING;
   #lastEventId = "";
   #reconnectionMs = RECONNECTION_MS;
@@ -93,6 +97,36 @@ export class EventSource extends EventTarget {
     this.#url = resolve(String(url));
     // Listeners are added before anything can happen.
     queueMicrotask(() => void this.#connect());
+  }
+
+  /**
+   * Reads the events of any stream of bytes, a `fetch`'s body for one (proposed in whatwg/html#12272). At the stream's end, or
+   * when it fails, there is an `error` event and it is closed: whoever gave the stream connects again, and may write what
+   * comes then into the same stream.
+   *
+   * @throws TypeError The stream is locked.
+   */
+  static fromReadableStream(stream: ReadableStream<Uint8Array>): EventSource {
+    const reader = stream.getReader();
+    const source = new EventSource("about:event-stream");
+    source.#reader = reader;
+    return source;
+  }
+
+  /** The id to resume after. */
+  get lastEventId(): string {
+    return this.#lastEventId;
+  }
+
+  /** How long to wait before connecting again, in milliseconds. */
+  get reconnectionTime(): number {
+    return this.#reconnectionMs;
+  }
+
+  /** Drops what has come of an unfinished event: what comes next is the beginning of another stream. */
+  reset(): void {
+    this.#parser?.end();
+    this.#parser &&= this.#createParser();
   }
 
   get url(): string {
@@ -124,7 +158,7 @@ export class EventSource extends EventTarget {
       return;
     }
     this.#handlers.set(type, value as Listener);
-    if (relay) return;
+    if (relay || callsHandlers()) return;
     const added = (event: Event): void => this.#handlers.get(type)?.call(this, event as MessageEvent<string>);
     this.#relays.set(type, added);
     this.addEventListener(type, added);
@@ -132,28 +166,46 @@ export class EventSource extends EventTarget {
 
   async #connect(): Promise<void> {
     const { signal } = this.#end;
+    const reader = this.#reader;
     try {
-      const response = await this.#request(signal);
-      if (signal.aborted) return;
-      // Any other answer fails the connection (HTML 9.2.3): also 204, and a 2xx that is an event stream.
-      if (response.status !== 200 || !EVENT_STREAM.test(response.headers.get("Content-Type") ?? "")) {
-        this.#fail();
-        await response.body?.cancel();
-        return;
+      // It is locked already, by this reader.
+      if (reader) await this.#read({ body: { getReader: () => reader } } as unknown as Response);
+      else {
+        const response = await this.#request(signal);
+        if (signal.aborted) return;
+        // Any other answer fails the connection (HTML 9.2.3): also 204, and a 2xx that is an event stream.
+        if (response.status !== 200 || !EVENT_STREAM.test(response.headers.get("Content-Type") ?? "")) {
+          this.#fail();
+          await response.body?.cancel();
+          return;
+        }
+        this.#origin = new URL(response.url || this.#url).origin;
+        await this.#read(response);
       }
-      this.#failures = 0;
-      this.#readyState = OPEN;
-      this.dispatchEvent(new Event("open"));
-      const parser = this.#createParser(new URL(response.url || this.#url).origin);
-      await read(response, signal, async (bytes) => parser.push(bytes));
     } catch {
       // The standard's error event tells nothing; a network error is answered as an end is.
     }
-    if (this.#readyState !== CLOSED) this.#reestablish();
+    void reader?.cancel().catch(ignore);
+    if (this.#readyState === CLOSED) return;
+    if (reader) this.#fail();
+    else this.#reestablish();
+  }
+
+  async #read(source: Pick<Response, "body">): Promise<void> {
+    if (this.#readyState === CLOSED) return;
+    this.#failures = 0;
+    this.#readyState = OPEN;
+    this.dispatchEvent(new Event("open"));
+    if (this.#end.signal.aborted) return;
+    this.#parser = this.#createParser();
+    await read(source, this.#end.signal, async (bytes) => {
+      if (!(bytes instanceof Uint8Array)) throw new TypeError("A stream of events is one of bytes.");
+      this.#parser?.push(bytes);
+    });
   }
 
   async #request(signal: AbortSignal): Promise<Response> {
-    const { fetch = globalThis.fetch, headers } = this.#options;
+    const { fetch = defaultFetch(), headers } = this.#options;
     // An id that no header can carry is not sent at all.
     const lastEventId = encodeLastEventId(this.#lastEventId) === undefined ? "" : this.#lastEventId;
     const credentials = this.withCredentials ? "include" : "same-origin";
@@ -162,7 +214,8 @@ export class EventSource extends EventTarget {
     return fetch(...prepareRequest(options, facts, this.#url, await ask(headers)));
   }
 
-  #createParser(origin: string): ReturnType<typeof createParser> {
+  #createParser(): EventParser {
+    const origin = this.#origin;
     return createParser({
       lastEventId: this.#lastEventId,
       maxEventBytes: Number.POSITIVE_INFINITY,
@@ -198,6 +251,22 @@ export class EventSource extends EventTarget {
     const timer = setTimeout(() => void this.#connect(), waitMs);
     this.#end.signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
   }
+}
+
+let callsHandlersItself: boolean | undefined;
+
+/** Whether the runtime's own EventTarget calls what stands in `on…` attributes, as Cloudflare's workers do. */
+function callsHandlers(): boolean {
+  if (callsHandlersItself === undefined) {
+    callsHandlersItself = false;
+    const probe = Object.assign(new EventTarget(), {
+      onprobe: () => {
+        callsHandlersItself = true;
+      },
+    });
+    probe.dispatchEvent(new Event("probe"));
+  }
+  return callsHandlersItself;
 }
 
 function resolve(url: string): string {

@@ -16,7 +16,7 @@ export function watchPage(
 ): void {
   const onChange = ({ type, persisted }: { readonly type: string; readonly persisted?: boolean }): void => {
     const isLeaving = type === "pagehide";
-    const isHidden = pauseWhenHidden && globalThis.document?.visibilityState === "hidden";
+    const isHidden = pauseWhenHidden && globalThis.document?.hidden;
     if (isLeaving ? persisted : isHidden) onSignal("pause");
     else if (!isLeaving) onSignal("wake");
   };

@@ -42,7 +42,7 @@ export function createQueue<T>(max: number, overflow: Overflow, onLeave: () => v
     resolve?.();
     change = undefined;
   };
-  const end = (error?: Error, discard = false): void => {
+  const end = (error?: Error, discard?: boolean): void => {
     if (ended) return;
     if (discard) items = [];
     ended = true;

@@ -14,9 +14,9 @@ export interface ResumePlan {
 
 /** Creates the plan for one stream. */
 export function createResumePlan(url: PerAttempt<string | URL>, options: AnyStreamOptions): ResumePlan {
-  const { method = "GET", resume, retryPost = false, resumeUrl } = options;
+  const { method = "GET", resume, retryPost, resumeUrl } = options;
   const isGet = method.toUpperCase() === "GET";
-  let repeatable = isGet || retryPost;
+  let repeatable = isGet || retryPost === true;
   return {
     url,
     resuming: false,

@@ -51,19 +51,20 @@ export function judgeLoss(
   safely(() => {
     wanted = shouldRetry?.(failure) ?? wanted;
   });
-  if (failure.code === "STREAM_ENDED" && !(wanted && resumable)) return { type: "ended" };
-  // A refusal speaks for itself; of a break, say that it was not mended on purpose.
-  if (wanted && !resumable && !failure.status) {
+  if (!(wanted && resumable)) {
+    if (failure.code === "STREAM_ENDED") return { type: "ended" };
+    // A refusal speaks for itself; of a break, say that it was not mended on purpose.
+    if (!wanted || failure.status) return lost;
     const message = `Lost: ${failure.message}`;
     return { ...lost, failure: { code: "NOT_RESUMABLE", message, cause: failure } };
   }
   // Without a bound, nothing is over it.
-  if (!wanted || !resumable || attempt > (maxRetries as number)) return lost;
+  if (attempt > (maxRetries as number)) return lost;
 
   const floor = retryMs ?? minDelay;
   // Node ends a response when nothing arrived for its body timeout, 300 s by default: a fact about the client, not
   // about the server, so there is no reason to wait.
-  const { cause } = failure as { cause?: { cause?: { code?: unknown } } | null };
+  const cause = failure.cause as { cause?: { code?: unknown } } | null | undefined;
   const isOwnTimeout = cause?.cause?.code === "UND_ERR_BODY_TIMEOUT";
   if (isOwnTimeout && openMs >= floor) return { ...lost, nextTryAt: at };
   const bound = Math.min(Math.max(floor, minDelay, 1) * 2 ** attempt, Math.max(maxDelay, 2 * floor));

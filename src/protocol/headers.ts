@@ -20,6 +20,11 @@ const MAX_HEADER_ID_BYTES = 4096;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this looks for.
 const UNFIT_FOR_HEADER = /[\0-\x08\n-\x1f\x7f\ud800-\udfff]|^[\t ]|[\t ]$|^$/u;
 
+// Their fetch encodes the value as UTF-8 itself and would do so a second time: workerd's, and WebKit's, where `Headers`
+// still refuse what is beyond U+00FF.
+const ENCODES_ITSELF = /^Cloudflare|(Apple(?!.*Chrom))/;
+const BEYOND_LATIN_1 = /[^\0-\xff]/;
+
 const encoder = /* @__PURE__ */ new TextEncoder();
 const decoder = /* @__PURE__ */ new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -54,13 +59,15 @@ export function readLastEventId(value: string | null | undefined): string | unde
  * character for each byte.
  *
  * @returns `undefined` where no header can carry the id: it is empty, begins or ends with a space or TAB (`Headers`
- *   trims those), holds another control character or a lone surrogate, or is longer than 4,096 bytes. Send such a
- *   cursor in the query, or none, but do not leave an older one in its place.
+ *   trims those), holds another control character or a lone surrogate, or is longer than 4,096 bytes; in WebKit also
+ *   where it holds a character beyond U+00FF. Send such a cursor in the query, or none, but do not leave an older one in
+ *   its place.
  */
 export function encodeLastEventId(id: string): string | undefined {
-  if (UNFIT_FOR_HEADER.test(id)) return undefined;
+  // Without an agent it looks at "undefined", which neither is.
+  const encodes = ENCODES_ITSELF.exec(globalThis.navigator?.userAgent as string);
+  if (UNFIT_FOR_HEADER.test(id) || (encodes?.[1] && BEYOND_LATIN_1.test(id))) return undefined;
   const bytes = encoder.encode(id);
   if (bytes.length > MAX_HEADER_ID_BYTES) return undefined;
-  // workerd's fetch encodes the value as UTF-8 itself and would do so a second time.
-  return globalThis.navigator?.userAgent === "Cloudflare-Workers" ? id : String.fromCharCode(...bytes);
+  return encodes ? id : String.fromCharCode(...bytes);
 }

@@ -115,7 +115,7 @@ class Parser implements EventParser {
 
   push(chunk: Uint8Array | string): void {
     if (this.#state !== OPEN) {
-      throw new EverstreamError("PARSER_ENDED", "The parser has ended.");
+      throw new EverstreamError("PARSER_ENDED", "It has ended.");
     }
     this.#state = BUSY;
     const { maxEventBytes = 1_048_576 } = this.#on;
@@ -123,7 +123,7 @@ class Parser implements EventParser {
       // What the bound has room for needs no check inside: a block that has used up all of it shows here.
       const room = Math.min(maxEventBytes - this.#size, PIECE);
       if (!(room > 0)) {
-        throw new EverstreamError("EVENT_TOO_LARGE", `An event is over maxEventBytes, ${maxEventBytes}.`);
+        throw new EverstreamError("EVENT_TOO_LARGE", `Over maxEventBytes, ${maxEventBytes}.`);
       }
       this.#read(at === 0 && chunk.length <= room ? chunk : chunk.slice(at, at + room));
       at += room;

@@ -84,7 +84,7 @@ export interface Hello {
 }
 
 // At most 9 digits, 11 days, so that the figure fits the 32 bits of a timer. Words that a later version adds are skipped.
-const HEARTBEAT = /^everstream(?: .*)? heartbeat=(\d{1,9})(?: |$)/;
+const HEARTBEAT = /^everstream(?: .*)? heartbeat=(\d{1,9})( |$)/;
 
 /** The text of the opening comment, as `everstream heartbeat=15000`. Fractions of a millisecond are rounded up. */
 export function formatHello({ heartbeatMs }: Hello): string {

@@ -1,3 +1,4 @@
+import { OWN_TIMERS } from "./own-timers.ts";
 import { asTask } from "./turn.ts";
 
 /**
@@ -39,11 +40,17 @@ let members = 0;
 /** The last tick that was handled. */
 let current = 0;
 let timer: ReturnType<typeof setInterval> | undefined;
+/** In place of the wheel, where timers can't be shared. */
+const ownTimers = new WeakMap<PulseMember, ReturnType<typeof setTimeout>>();
 
 const tickOf = (time: number): number => Math.floor(time / TICK_MS);
 
 /** Puts `member` on the wheel, or moves it there. */
 export function joinPulse(member: PulseMember, delayMs: number): void {
+  if (OWN_TIMERS) {
+    setOwnTimer(member, delayMs);
+    return;
+  }
   const now = performance.now();
   if (member.pulseNext === undefined) members++;
   else unlink(member);
@@ -53,6 +60,10 @@ export function joinPulse(member: PulseMember, delayMs: number): void {
 
 /** Takes `member` off the wheel; one that is not on it stays off. */
 export function leavePulse(member: PulseMember): void {
+  if (OWN_TIMERS) {
+    clearOwnTimer(member);
+    return;
+  }
   if (member.pulseNext === undefined) return;
   unlink(member);
   if (--members === 0) stopTimer();
@@ -61,6 +72,23 @@ export function leavePulse(member: PulseMember): void {
 /** How many members the wheel holds: what tests watch to see that nothing is left behind. @internal */
 export function pulseSize(): number {
   return members;
+}
+
+function setOwnTimer(member: PulseMember, delayMs: number): void {
+  clearOwnTimer(member);
+  members++;
+  const call = (): void => {
+    clearOwnTimer(member);
+    const nextMs = member.onPulse(performance.now());
+    // `onPulse` may have set it again itself.
+    if (nextMs > 0 && !ownTimers.has(member)) setOwnTimer(member, nextMs);
+  };
+  ownTimers.set(member, setTimeout(call, delayMs));
+}
+
+function clearOwnTimer(member: PulseMember): void {
+  clearTimeout(ownTimers.get(member));
+  if (ownTimers.delete(member)) members--;
 }
 
 function insert(member: PulseMember, due: number): void {

@@ -1,3 +1,5 @@
+import { OWN_TIMERS } from "./own-timers.ts";
+
 /** Something that gathers writes during one turn of the event loop and hands them on at its end. */
 export interface TurnMember {
   onTurnEnd(): void;
@@ -10,6 +12,10 @@ let schedule: Schedule | undefined;
 
 /** Calls `member.onTurnEnd()` once this turn's code has run, when I/O has its chance. One schedule for all members. */
 export function atTurnEnd(member: TurnMember): void {
+  if (OWN_TIMERS) {
+    setTimeout(() => member.onTurnEnd(), 0);
+    return;
+  }
   if (waiting.push(member) > 1) return;
   asTask(endTurn);
 }
@@ -55,6 +61,10 @@ const budget: TurnMember & { running: boolean } = {
  * would fire, nobody else be served, and the client's leaving go unseen.
  */
 export function breathe(): Promise<void> {
+  if (OWN_TIMERS) {
+    // The clock stands still there while code runs, and a promise of another request's might never be settled.
+    return ++calls % BURST_CALLS === 0 ? new Promise((resolve) => setTimeout(resolve, 0)) : RESOLVED;
+  }
   if (nextTurn !== undefined) return nextTurn.promise;
   if (!budget.running) {
     budget.running = true;
@@ -86,6 +96,7 @@ function pickSchedule(): Schedule {
     setImmediate?: Schedule;
     MessageChannel?: typeof MessageChannel;
   };
+  if (OWN_TIMERS) return (task) => setTimeout(task, 0);
   if (immediate !== undefined) return (task) => immediate(task);
   if (Channel === undefined) return (task) => setTimeout(task, 0);
   const channel = new Channel();

@@ -24,7 +24,12 @@ export interface FaultyRequest {
   readonly url: string;
   readonly headers: IncomingMessage["headers"];
   readonly body: string;
+  /** Resolves when it has its whole answer, or its connection is gone. */
+  readonly over: Promise<void>;
 }
+
+/** An answer, or what gives it: a server that knows about cursors answers by the request. */
+export type FaultyAnswer = Fault | ((request: FaultyRequest) => Fault);
 
 /** A server that misbehaves by script. */
 export interface FaultServer extends TestServer {
@@ -36,6 +41,10 @@ export interface FaultServer extends TestServer {
  * Serves the answers one after the other, one for each request, and the last of them from then on. Pages of every
  * origin may use it.
  *
+ * What was sent before a cut or a reset need not arrive: browsers drop what they have not handed to the page when they
+ * learn that the connection is lost. Where the next answer depends on what the client has, give a function that looks
+ * at the request's cursor.
+ *
  * ```ts
  * const server = await faultServer([
  *   { body: "id: 1\ndata: a\n\n", bytes: 10, ending: "reset" },
@@ -44,7 +53,7 @@ export interface FaultServer extends TestServer {
  * ]);
  * ```
  */
-export async function faultServer(answers: readonly [Fault, ...Fault[]]): Promise<FaultServer> {
+export async function faultServer(answers: readonly [FaultyAnswer, ...FaultyAnswer[]]): Promise<FaultServer> {
   const requests: FaultyRequest[] = [];
   const server = createServer((request, response) => {
     response.setHeader("Access-Control-Allow-Origin", request.headers.origin ?? "*");
@@ -61,8 +70,11 @@ export async function faultServer(answers: readonly [Fault, ...Fault[]]): Promis
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
     request.on("end", () => {
       const { method = "", url = "", headers } = request;
-      const fault = answers[Math.min(requests.length, answers.length - 1)] as Fault;
-      requests.push({ method, url, headers, body: Buffer.concat(chunks).toString() });
+      const over = new Promise<void>((resolve) => response.once("close", resolve));
+      const made: FaultyRequest = { method, url, headers, body: Buffer.concat(chunks).toString(), over };
+      const next = answers[Math.min(requests.length, answers.length - 1)] as FaultyAnswer;
+      requests.push(made);
+      const fault = typeof next === "function" ? next(made) : next;
       delayed(fault.delay ?? 0, response, () => answer(fault, response));
     });
   });
@@ -80,7 +92,9 @@ function answer(
   { status = 200, headers, body = "", bytes, ending = "end" }: Fault,
   response: ServerResponse,
 ): void {
-  response.writeHead(status, { "Content-Type": EVENT_STREAM_TYPE, ...headers });
+  const head = { "Content-Type": EVENT_STREAM_TYPE, ...headers };
+  response.setHeader("Access-Control-Expose-Headers", Object.keys(head).join(", "));
+  response.writeHead(status, head);
   response.flushHeaders();
   const sent = Buffer.from(body).subarray(0, bytes);
   if (ending === "end") response.end(sent);

@@ -9,7 +9,13 @@ export {
   eventsOf,
   type ReadOptions,
 } from "./events.ts";
-export { type Fault, type FaultServer, type FaultyRequest, faultServer } from "./fault-server.ts";
+export {
+  type Fault,
+  type FaultServer,
+  type FaultyAnswer,
+  type FaultyRequest,
+  faultServer,
+} from "./fault-server.ts";
 export { connectRaw, type RawConnection, type RawRequestOptions, rawRequest } from "./raw-connection.ts";
 export type { RawResponse } from "./raw-response.ts";
 export { Recording } from "./recording.ts";

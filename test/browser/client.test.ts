@@ -1,7 +1,7 @@
 // The client in a real browser, over connections that the tests write by hand.
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { chromiumPath } from "../setup/chromium.ts";
+import { programPath } from "../setup/programs.ts";
 import { launchChromium } from "./chromium.ts";
 import { bundle, openPage, type PageOptions, type StreamPage } from "./page-server.ts";
 import type {} from "./pages/client.ts";
@@ -103,7 +103,7 @@ describe("openEventStream", () => {
 
   test("gives its connection up for the back/forward cache, and resumes when the page returns", async () => {
     const caching = await chromium.launch({
-      executablePath: chromiumPath(),
+      executablePath: programPath("chromium"),
       args: ["--no-sandbox", "--disable-background-networking"],
       ignoreDefaultArgs: ["--disable-back-forward-cache"],
     });

@@ -5,7 +5,7 @@ import { streamTopics } from "../../src/adapters/node.ts";
 import type { EventStreamOptions } from "../../src/client/index.ts";
 import { createHub, type Hub } from "../../src/index.ts";
 import { randomFrom, seed } from "../resume/seed.ts";
-import { chromiumPath } from "../setup/chromium.ts";
+import { programPath } from "../setup/programs.ts";
 import { launchChromium } from "./chromium.ts";
 import { bundle, openPage, type PageOptions, type StreamPage } from "./page-server.ts";
 import type {} from "./pages/client.ts";
@@ -281,7 +281,7 @@ describe("a tab that was away", () => {
 
   test("in the back/forward cache, gives its part up and gets what it missed", async () => {
     const caching = await chromium.launch({
-      executablePath: chromiumPath(),
+      executablePath: programPath("chromium"),
       args: ["--no-sandbox", "--disable-background-networking"],
       ignoreDefaultArgs: ["--disable-back-forward-cache"],
     });

@@ -30,7 +30,7 @@ async function formatOf(text: string, type = "message"): Promise<string[]> {
 }
 
 describe("the interface", () => {
-  test("eventsource-prototype, interfaces: constants on class and prototype, attributes, a subclass of EventTarget", () => {
+  test("eventsource-prototype, -constructor-no-new, interfaces: constants on class and prototype, attributes, a subclass of EventTarget", () => {
     for (const holder of [EventSource, EventSource.prototype]) {
       expect(Object.getOwnPropertyDescriptor(holder, "CONNECTING")).toMatchObject({
         value: 0,
@@ -45,6 +45,10 @@ describe("the interface", () => {
     expect([source.onopen, source.onmessage, source.onerror]).toEqual([null, null, null]);
     expect(source.withCredentials).toBe(false);
     expect(() => Object.assign(source, { readyState: 7 })).toThrow(TypeError);
+    expect(() => (EventSource as unknown as (url: string) => void)("http://127.0.0.1:1/")).toThrow(TypeError);
+    Object.assign(EventSource.prototype, { given: () => true });
+    expect((source as unknown as { given(): boolean }).given()).toBe(true);
+    Reflect.deleteProperty(EventSource.prototype, "given");
   });
 
   test("eventsource-constructor-url-bogus, -stringify, -empty-url, eventsource-url: parsed at once, absolute", () => {
@@ -149,20 +153,21 @@ describe("the connection", () => {
   );
 
   test.each(["text/x-bogus", "x bogus", "text/event-streams", ""])(
-    "format-mime-bogus: %j ends it for good",
+    "format-mime-bogus, format-mime-valid-bogus: %j ends it for good",
     async (type) => {
       const server = await startServer(({ response }) => {
         response.setHeader("content-type", type);
         response.end("data: a\n\n");
       });
       const source = closing(new EventSource(server.url));
-      await next(source, "error");
+      const error = await next(source, "error");
       expect(source.readyState).toBe(2);
+      expect([error.bubbles, error.cancelable, Object.hasOwn(error, "data")]).toEqual([false, false, false]);
     },
   );
 
   test.each(["text/event-stream;", "text/event-stream;charset=windows-1252", "TEXT/EVENT-STREAM"])(
-    "format-mime-valid-bogus, format-mime-trailing-semicolon, format-utf-8: %s is read as UTF-8",
+    "format-mime-trailing-semicolon, format-utf-8: %s is read as UTF-8",
     async (type) => {
       const server = await startServer(({ response }) => {
         response.writeHead(200, { "content-type": type }).write("data:ok…\n\n");
@@ -258,12 +263,18 @@ describe("the connection", () => {
   });
 });
 
+const LONG = "x".repeat(2048);
+
 describe("the format, through the class", () => {
   test.each([
     ["format-bom, format-bom-2", "\ufeffdata:1\n\n\ufeffdata:2\n\ndata:3\nretry: 1\n\n", ["1", "3"]],
     ["format-bom-2", "\ufeff\ufeffdata:1\n\ndata:2\nretry: 1\n\n", ["2"]],
     ["format-field-retry-bogus, -retry-empty", "retry:1\nretry:1000x\nretry\nretry:\ndata:x\n\n", ["x"]],
-    ["format-comments", "data:1\r:\0\n:\r\ndata:2\n:abc\rdata:3\n\n", ["1\n2\n3"]],
+    [
+      "format-comments",
+      `data:1\r:\0\n:\r\ndata:2\n:${LONG}\rdata:3\n:data:fail\r:${LONG}\ndata:4\n\n`,
+      ["1\n2\n3\n4"],
+    ],
     ["format-data-before-final-empty-line", "id:1\ndata:1\n\nid:2\ndata:2", ["1"]],
     ["format-field-data", "data:\n\ndata\ndata\n\ndata:test\n\n", ["", "\n", "test"]],
     ["format-field-event-empty", "event: \ndata:a\n\n", ["a"]],
@@ -291,6 +302,33 @@ describe("the format, through the class", () => {
 
   test("format-field-event, field-name-event: the type decides who hears it", async () => {
     expect(await formatOf("event:test\ndata:x\n\ndata:y\n\n", "test")).toEqual(["x"]);
+  });
+
+  test("format-data-before-final-empty-line: an id that no blank line follows is none, for the next connection too", async () => {
+    const server = await startServer((exchange) => {
+      exchange.open();
+      exchange.response.end("retry:1\ndata:test1\n\nid:test\ndata:test2");
+    });
+    const source = closing(new EventSource(server.url));
+    const seen = record<string[]>();
+    source.onmessage = ({ data, lastEventId }) => seen.add([data, lastEventId]);
+    expect((await seen.count(2)).slice(0, 2)).toEqual([
+      ["test1", ""],
+      ["test1", ""],
+    ]);
+    expect(server.exchanges[1]?.request.headers["last-event-id"]).toBeUndefined();
+  });
+
+  test.each([
+    ["persists", "id:1\ndata:a\n\ndata:b\n\n", ["1", "1"]],
+    ["changes and persists", "id:1\ndata:a\n\nid:2\ndata:b\n\ndata:c\n\n", ["1", "2", "2"]],
+    ["is reset", "id:1\ndata:a\n\nid:\ndata:b\n\ndata:c\n\n", ["1", "", ""]],
+    ["does not hold NUL", "id:\0\0\ndata:hello\n\n", [""]],
+  ])("format-field-id-3, format-field-id-null: the last event ID %s", async (_, text, ids) => {
+    const server = await startServer((exchange) => exchange.open(text));
+    const seen = record<string>();
+    closing(new EventSource(server.url)).onmessage = ({ lastEventId }) => seen.add(lastEventId);
+    expect(await seen.count(ids.length)).toEqual(ids);
   });
 
   test("an event of the server's that is called `error` is a message with data", async () => {

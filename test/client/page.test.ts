@@ -4,17 +4,17 @@ import { afterAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { closing, reached, recordData, startServer } from "./server.ts";
 
 let window: EventTarget;
-let page: { visibilityState: "visible" | "hidden" };
+let page: { hidden: boolean };
 
 /** The document's event, which bubbles to the window. */
 function show(visibilityState: "visible" | "hidden"): void {
-  page.visibilityState = visibilityState;
+  page.hidden = visibilityState === "hidden";
   window.dispatchEvent(new Event("visibilitychange"));
 }
 
 beforeEach(() => {
   window = new EventTarget();
-  page = { visibilityState: "visible" };
+  page = { hidden: false };
   vi.stubGlobal("addEventListener", window.addEventListener.bind(window));
   vi.stubGlobal("document", page);
 });
@@ -104,7 +104,7 @@ describe("a page that goes away", () => {
 
   test("pauses while hidden where that was asked for, from the beginning on", async () => {
     const server = await startServer((exchange, index) => exchange.open(`id: ${index}\ndata: ${index}\n\n`));
-    page.visibilityState = "hidden";
+    page.hidden = true;
     const stream = closing(openEventStream(server.url, { pauseWhenHidden: true }));
     const data = recordData(stream);
     expect(stream.status.state).toBe("paused");

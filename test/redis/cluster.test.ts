@@ -46,6 +46,15 @@ describe("redisLog on a cluster", () => {
     for (const { size } of slots) expect(size).toBeGreaterThan(0);
   });
 
+  it("says what is needed where it is given only one of the cluster's servers", async () => {
+    const hub = createHub({ log: redisLog({ url: (cluster.primaries[0] as { url: string }).url }) });
+    await expect(hub.publish("t", { data: 1 })).rejects.toMatchObject({
+      code: "LOG_UNSUITABLE",
+      message: expect.stringContaining("createCluster"),
+    });
+    await hub.close();
+  });
+
   it("is told by its shard alone what it follows", async () => {
     const name = freshName();
     const hub = createHub({ log: redisLog({ client: clientOf(cluster), name }) });

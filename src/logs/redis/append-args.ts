@@ -12,6 +12,9 @@ export interface EncodedAppend {
 /** What an append weighs beside its events. */
 const APPEND_OVERHEAD = 200;
 
+/** A hundred years: Redis takes no endless time. */
+const MAX_WINDOW_MS = 3_155_760_000_000;
+
 export function encodeAppend(request: AppendRequest): EncodedAppend {
   const { topic, events, mark, expectLast, publishId, publishIdWindowMs, retention, now } = request;
   const args = [
@@ -20,7 +23,7 @@ export function encodeAppend(request: AppendRequest): EncodedAppend {
     mark ?? "",
     expectLast === undefined ? "" : String(expectLast),
     publishId ?? "",
-    String(Math.ceil(publishIdWindowMs)),
+    String(Math.ceil(Math.min(publishIdWindowMs, MAX_WINDOW_MS))),
     limit(retention.maxEvents),
     limit(retention.maxBytes),
     limit(retention.maxAgeMs),

@@ -23,6 +23,11 @@ export async function assertSuitable(
       `This is Redis ${version}, and the log needs what came with 6.2; use that or a later one, or Valkey.`,
     );
   }
+  const isClustered =
+    fieldOf(String(await lane.send(["INFO", "cluster"], timeoutMs)), "cluster_enabled") === "1";
+  if (isClustered && kind !== "cluster") {
+    throw unsuitable("This server is part of a Redis Cluster: give a client of createCluster() as `client`.");
+  }
   const policy = fieldOf(String(await lane.send(["INFO", "memory"], timeoutMs)), "maxmemory_policy") ?? "";
   if (policy.startsWith("allkeys-")) {
     throw unsuitable(
