@@ -1,5 +1,6 @@
 import { NoAnswer } from "./nats-errors.ts";
-import { type ConsumerDelivery, deliveryOf, type Link, type StreamMessage } from "./nats-link.ts";
+import type { Link } from "./nats-link.ts";
+import { type ConsumerDelivery, deliveryOf, type StreamMessage } from "./nats-stream-message.ts";
 
 /** After so many of its beats without a sign the clock is taken to be lost. */
 const SILENT_BEATS = 2.5;

@@ -10,11 +10,11 @@ import type {
 } from "../hub/log.ts";
 import { Collector, type Trimmed } from "./nats-collector.ts";
 import type { Dialer } from "./nats-dialer.ts";
-import { failureOf, logFailed, NoAnswer, NobodyAnswers } from "./nats-errors.ts";
+import { failureOf, isPassing, logFailed } from "./nats-errors.ts";
 import { Feed } from "./nats-feed.ts";
 import { lastSequenceOf } from "./nats-names.ts";
 import type { NatsSettings } from "./nats-options.ts";
-import { readPage, TRIMMED } from "./nats-read.ts";
+import { readPage } from "./nats-read.ts";
 import type { Session } from "./nats-session.ts";
 import { nextTurn } from "./nats-turn.ts";
 import { Writer, type WriterHost } from "./nats-writer.ts";
@@ -231,10 +231,6 @@ export class NatsConnection implements LogConnection, WriterHost {
     await this.#writer.idle();
     await this.#dialer.close();
   }
-}
-
-function isPassing(error: unknown): boolean {
-  return error instanceof NoAnswer || error instanceof NobodyAnswers || error === TRIMMED;
 }
 
 function closedError(): EverstreamError {

@@ -1,8 +1,9 @@
 import type { Epoch } from "../hub/log.ts";
 import { FAULT, isFault, unsuitable } from "./nats-errors.ts";
-import type { Link, StreamMessage } from "./nats-link.ts";
+import type { Link } from "./nats-link.ts";
 import { PLACES } from "./nats-names.ts";
 import type { OpenedStream } from "./nats-stream.ts";
+import type { StreamMessage } from "./nats-stream-message.ts";
 
 /** How many epochs are remembered. A cursor of an older one is a gap. */
 const MAX_EPOCHS = 1000;

@@ -53,6 +53,15 @@ export class NoAnswer extends Error {
   override readonly name = "NoAnswer";
 }
 
+/** Something that was to be read is gone meanwhile. */
+export const TRIMMED = Symbol("trimmed");
+
+/** Whether another try may do better. */
+export function isPassing(error: unknown): boolean {
+  if (error instanceof NoAnswer || error instanceof NobodyAnswers || error === TRIMMED) return true;
+  return error instanceof JetStreamFault && error.isPassing;
+}
+
 export function logFailed(message: string, cause?: unknown): EverstreamError {
   return new EverstreamError("LOG_FAILED", message, cause === undefined ? undefined : { cause });
 }

@@ -1,10 +1,10 @@
 import type { Subscription } from "@nats-io/transport-node";
 import { Deque } from "../hub/deque.ts";
 import type { Delivery, Epoch, LogEntry, LogFeed } from "../hub/log.ts";
-import type { StreamMessage } from "./nats-link.ts";
 import { lastSequenceOf, nameOf } from "./nats-names.ts";
 import { decodeEntries, type Position } from "./nats-record.ts";
 import type { Session } from "./nats-session.ts";
+import type { StreamMessage } from "./nats-stream-message.ts";
 import { nextTurn } from "./nats-turn.ts";
 
 /** How long a message that the clock has told of may be on its way before it is asked for. */

@@ -1,5 +1,6 @@
 import {
   createInbox,
+  errors,
   headers,
   type Msg,
   type MsgHdrs,
@@ -8,16 +9,13 @@ import {
 } from "@nats-io/transport-node";
 import { type ApiFault, JetStreamFault, NoAnswer, NobodyAnswers } from "./nats-errors.ts";
 import type { NatsSettings } from "./nats-options.ts";
-
-/** A message as the stream keeps it. */
-export interface StreamMessage {
-  readonly subject: string;
-  readonly sequence: number;
-  /** When the server took it, in milliseconds. */
-  readonly time: number;
-  header(name: string): string;
-  text(): string;
-}
+import {
+  type ApiMessage,
+  apiMessage,
+  deliveryOf,
+  directMessage,
+  type StreamMessage,
+} from "./nats-stream-message.ts";
 
 /** Called with the answer, or with why there is none. */
 interface Waiting {
@@ -28,7 +26,6 @@ interface Waiting {
 
 /** How long the server keeps a consumer that was left behind, in nanoseconds. */
 const FETCH_CONSUMER_NS = 5e9;
-const SHORT_ACK_TOKENS = 9;
 const SWEEP_MS = 200;
 const NOT_FOUND = 404;
 const NO_RESPONDERS = 503;
@@ -60,6 +57,7 @@ export class Link {
     const answerMs = timeoutMs / 2;
     const timer = setInterval(() => this.#giveUp(answerMs), Math.min(answerMs, SWEEP_MS));
     this.onEnd(() => clearInterval(timer));
+    void this.#watch();
     this.subscribe(`${this.#inbox}.*`, (message) => this.#onReply(message));
   }
 
@@ -234,6 +232,18 @@ export class Link {
     });
   }
 
+  /** Nobody answers what the server does not let through. */
+  async #watch(): Promise<void> {
+    for await (const status of this.connection.status()) {
+      if (this.failure !== undefined) return;
+      if (status.type !== "error" || !(status.error instanceof errors.PermissionViolationError)) continue;
+      const { subject } = status.error;
+      if ([this.#api, "$JS.", "es.", "es-live.", this.#inbox].some((ours) => subject.startsWith(ours))) {
+        this.end(status.error);
+      }
+    }
+  }
+
   #giveUp(answerMs: number): void {
     const oldest = performance.now() - answerMs;
     for (const [token, { since, reject }] of this.#waiting) {
@@ -268,78 +278,3 @@ export type FetchQuestion = {
   readonly max: number;
   readonly headersOnly?: boolean;
 } & ({ readonly from: number } | { readonly since: number });
-
-/** A message as a consumer delivers it, with what the consumer says of it. */
-export interface ConsumerDelivery {
-  readonly message: StreamMessage;
-  /** Its number among the consumer's deliveries, from 1. */
-  readonly order: number;
-  /** How many more there are. */
-  readonly pending: number;
-}
-
-/** Reads what a consumer says in a message's reply subject. Nothing where the message is none of the stream's. */
-export function deliveryOf({ subject, reply, headers: hdrs, data }: Msg): ConsumerDelivery | undefined {
-  if (reply?.startsWith("$JS.ACK.") !== true) return undefined;
-  const tokens = reply.split(".");
-  // Servers of several domains put the domain and the account before the stream's name.
-  const at = tokens.length > SHORT_ACK_TOKENS ? 2 : 0;
-  const numberAt = (index: number): number => Number(tokens[at + index]);
-  return {
-    message: {
-      subject,
-      sequence: numberAt(5),
-      time: numberAt(7) / 1e6,
-      header: (name) => hdrs?.get(name) ?? "",
-      text: () => decoder.decode(data),
-    },
-    order: numberAt(6),
-    pending: numberAt(8),
-  };
-}
-
-interface ApiMessage {
-  readonly subject: string;
-  readonly seq: number;
-  readonly hdrs?: string;
-  readonly data?: string;
-  readonly time: string;
-}
-
-function directMessage(message: Msg): StreamMessage {
-  const { headers: hdrs, data } = message;
-  return {
-    subject: hdrs?.get("Nats-Subject") ?? "",
-    sequence: Number(hdrs?.get("Nats-Sequence")),
-    time: Date.parse(hdrs?.get("Nats-Time-Stamp") ?? ""),
-    header: (name) => hdrs?.get(name) ?? "",
-    text: () => decoder.decode(data),
-  };
-}
-
-function apiMessage({ subject, seq, hdrs = "", data = "", time }: ApiMessage): StreamMessage {
-  let fields: Map<string, string> | undefined;
-  return {
-    subject,
-    sequence: seq,
-    time: Date.parse(time),
-    header(name) {
-      fields ??= fieldsOf(decoder.decode(bytesOf(hdrs)));
-      return fields.get(name) ?? "";
-    },
-    text: () => decoder.decode(bytesOf(data)),
-  };
-}
-
-function bytesOf(base64: string): Uint8Array {
-  return Uint8Array.from(atob(base64), (unit) => unit.charCodeAt(0));
-}
-
-function fieldsOf(block: string): Map<string, string> {
-  const fields = new Map<string, string>();
-  for (const line of block.split("\r\n").slice(1)) {
-    const colon = line.indexOf(":");
-    if (colon > 0) fields.set(line.slice(0, colon), line.slice(colon + 1).trim());
-  }
-  return fields;
-}

@@ -1,10 +1,10 @@
 import type { LogEntry } from "../hub/log.ts";
 import { sizeOf } from "../hub/log.ts";
 import type { Measure } from "./nats-draft.ts";
-import type { StreamMessage } from "./nats-link.ts";
 import type { Subjects } from "./nats-names.ts";
 import { decodeEntries, type Position, type TopicRecord } from "./nats-record.ts";
 import type { Session } from "./nats-session.ts";
+import type { StreamMessage } from "./nats-stream-message.ts";
 import { recordOf } from "./nats-topics.ts";
 
 /** How much of what was read is kept for those who come for what follows it. */

@@ -2,12 +2,13 @@ import type { Epoch } from "../hub/log.ts";
 import { Clock } from "./nats-clock.ts";
 import { findLineage, type Remembered } from "./nats-epochs.ts";
 import { NoAnswer } from "./nats-errors.ts";
-import type { GetQuestion, Link, StreamMessage } from "./nats-link.ts";
+import type { GetQuestion, Link } from "./nats-link.ts";
 import { Messages } from "./nats-messages.ts";
 import { lastSequenceOf, type Subjects } from "./nats-names.ts";
 import type { NatsSettings } from "./nats-options.ts";
 import type { Position } from "./nats-record.ts";
 import { openStream, type StreamInfo, streamInfo } from "./nats-stream.ts";
+import type { StreamMessage } from "./nats-stream-message.ts";
 import { KnownTopics } from "./nats-topics.ts";
 
 /** The floor's message carries it in a header, since the clock brings no more. */

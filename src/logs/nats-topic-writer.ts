@@ -1,10 +1,11 @@
-import type { AppendResult, Epoch } from "../hub/log.ts";
-import { type Decision, Draft, type KnownIds, type Measures, NEEDS_MEASURES } from "./nats-draft.ts";
-import { FAULT, failureOf, isFault, JetStreamFault, NoAnswer, NobodyAnswers } from "./nats-errors.ts";
+import { type Attempt, type Group, isKept, withEpoch } from "./nats-attempt.ts";
+import { type Decision, Draft, type KnownIds, NEEDS_MEASURES } from "./nats-draft.ts";
+import { FAULT, failureOf, isFault, isPassing } from "./nats-errors.ts";
 import { loadIds } from "./nats-load-ids.ts";
+import { measureMore } from "./nats-measure.ts";
 import { messageOf, sequenceOf } from "./nats-names.ts";
 import type { Pending } from "./nats-pending.ts";
-import { TRIMMED, withoutAged } from "./nats-read.ts";
+import { withoutAged } from "./nats-read.ts";
 import {
   decodeRecord,
   encodeIds,
@@ -24,24 +25,8 @@ const MAX_ENTRIES = 1001;
 const HEADERS_CHARS = 1000;
 /** So many of a topic's oldest events are kept in mind, for trimming. */
 const MAX_MEASURES = 64;
-/** How many messages are read at once to find more. */
-const MEASURED_MESSAGES = 64;
 /** How long to wait after an answer that says no more than that it did not work. */
 const RETRY_MS = 50;
-
-/** A message as it was sent: what its appends were to become, should it turn out to be stored. */
-interface Attempt {
-  readonly nonce: string;
-  readonly expected: number;
-  readonly entries: number;
-  readonly decisions: ReadonlyMap<Pending, Decision>;
-}
-
-/** Appends that go together, because a message with all of them was sent and what became of it is open. */
-interface Group {
-  readonly pending: readonly Pending[];
-  readonly attempts: Attempt[];
-}
 
 /** What one message is to be. */
 interface Step {
@@ -98,8 +83,7 @@ export class TopicWriter {
 
   /** Waits where another try may do better; gives up for those who wait where it can't. */
   async #onFailure(error: unknown): Promise<void> {
-    const isPassing = error instanceof NoAnswer || error instanceof NobodyAnswers || error === TRIMMED;
-    if (isPassing || (error instanceof JetStreamFault && error.isPassing)) {
+    if (isPassing(error)) {
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       return;
     }
@@ -326,48 +310,6 @@ export class TopicWriter {
 const encoder = /* @__PURE__ */ new TextEncoder();
 
 const NO_IDS: KnownIds = { find: () => undefined };
-
-function withEpoch(result: AppendResult, epochs: readonly Epoch[]): AppendResult {
-  if (!result.accepted) return result;
-  const at = result.sequences[0];
-  const epoch = at === undefined ? epochs.at(-1) : epochs.findLast(({ first }) => first <= at);
-  return epoch === undefined ? result : { ...result, epoch: epoch.epoch };
-}
-
-/** Whether a sequence that was named in an epoch still means what it meant. */
-function isKept(epochs: readonly Epoch[], epoch: Epoch, sequence: number): boolean {
-  const index = epochs.findLastIndex((known) => known.epoch === epoch.epoch);
-  if (index === -1) return sequence <= 0;
-  const next = epochs[index + 1];
-  return next === undefined || sequence < next.first;
-}
-
-/** Reads some more of a topic's oldest events. */
-async function measureMore(
-  session: Session,
-  name: string,
-  topic: KnownTopic,
-  base: TopicRecord,
-  { known }: Measures,
-): Promise<void> {
-  const last = known.at(-1);
-  const from = last === undefined ? messageOf(base.first) : messageOf(last.position) + 1;
-  const read = await session.messages.read(name, from, base.message, MEASURED_MESSAGES);
-  const added = read.flatMap((message) =>
-    message.record.message > base.message
-      ? []
-      : message.measuresAfter(Math.max(base.first - 1, last?.position ?? 0)),
-  );
-  const measures = [...known, ...added];
-  const complete = (measures.at(-1)?.position ?? 0) >= base.lastEvent;
-  // The topic is not what it was thought to be.
-  if (added.length === 0 && !complete) {
-    session.topics.forget(topic);
-    throw new NoAnswer("the topic was trimmed meanwhile");
-  }
-  topic.measures = { known: measures, complete };
-  topic.measuredAt = base.message;
-}
 
 function newNonce(): string {
   const [high, low] = crypto.getRandomValues(new Uint32Array(2)) as unknown as [number, number];

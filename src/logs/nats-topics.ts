@@ -1,7 +1,7 @@
 import type { Measures } from "./nats-draft.ts";
 import { unsuitable } from "./nats-errors.ts";
 import { TopicIds } from "./nats-ids.ts";
-import type { GetQuestion, StreamMessage } from "./nats-link.ts";
+import type { GetQuestion } from "./nats-link.ts";
 import type { Subjects } from "./nats-names.ts";
 import {
   decodeIds,
@@ -11,6 +11,7 @@ import {
   type TopicRecord,
   UNKNOWN,
 } from "./nats-record.ts";
+import type { StreamMessage } from "./nats-stream-message.ts";
 
 /** How many topics are kept in mind. Others are asked for again. */
 const MAX_KNOWN = 20_000;

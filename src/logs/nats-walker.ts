@@ -1,9 +1,9 @@
 import { FAULT, isFault } from "./nats-errors.ts";
-import type { StreamMessage } from "./nats-link.ts";
 import { messageOf, nameOf } from "./nats-names.ts";
 import { withoutAged } from "./nats-read.ts";
 import { lastOf, type TopicRecord } from "./nats-record.ts";
 import type { Session } from "./nats-session.ts";
+import type { StreamMessage } from "./nats-stream-message.ts";
 import { recordOf } from "./nats-topics.ts";
 
 /** How many messages one step looks at. */

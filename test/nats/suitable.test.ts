@@ -1,9 +1,12 @@
 // What can't be used says so at once, and what to change.
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { connect as connectNats } from "@nats-io/transport-node";
 import { createHub, type EventLog } from "everstream";
 import { type NatsLogOptions, natsLog } from "everstream/nats";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { freePort } from "../brokers/child.ts";
+import { dataFolder } from "../brokers/folder.ts";
 import { type NatsServer, startNats } from "../brokers/nats-server.ts";
 import { openNode } from "../logs/contract.ts";
 import { natsForTests } from "./fixture.ts";
@@ -57,6 +60,48 @@ describe("natsLog says of", () => {
       expect(failure).toMatchObject({ code: "LOG_UNSUITABLE", message: expect.stringContaining("password") });
     }
     expect(await failureOf(natsLog({ servers: url, connect: { user: "u", pass: "secret" } }))).toEqual({});
+  });
+
+  it("a user who may not do what the log needs which permission is missing; and needs no more than it says", async () => {
+    const needed = {
+      publish: ["$JS.API.>", "$JS.FC.>", "es.log.>"],
+      subscribe: ["_INBOX.>", "es-live.log.>"],
+    };
+    const folder = await dataFolder("nats-conf");
+    onTestFinished(folder.remove);
+    const user = (name: string, allowed: typeof needed): object => ({
+      user: name,
+      password: "p",
+      permissions: { publish: { allow: allowed.publish }, subscribe: { allow: allowed.subscribe } },
+    });
+    const users = [
+      user("all", needed),
+      user("mute", { ...needed, publish: ["$JS.API.>", "$JS.FC.>"] }),
+      user("stranger", { ...needed, publish: ["es.log.>"] }),
+      user("deaf", { ...needed, subscribe: ["_INBOX.>"] }),
+    ];
+    const file = join(folder.path, "nats.conf");
+    await writeFile(file, JSON.stringify({ authorization: { users } }));
+    const { url } = await serverWith({ args: ["--config", file] });
+    const as = (name: string) => natsLog({ servers: url, name: "log", connect: { user: name, pass: "p" } });
+    for (const [name, subject] of [
+      ["mute", "es.log."],
+      ["stranger", "$JS.API."],
+    ] as const) {
+      expect(await failureOf(as(name))).toMatchObject({
+        code: "LOG_UNSUITABLE",
+        message: expect.stringContaining(subject),
+      });
+    }
+    const node = await openNode(as("all"));
+    await node.follow("t");
+    const [sequence] = await node.append("t", ["1"], { publishId: "p" });
+    await node.fed(sequence as number);
+    expect((await node.read(["t"])).entries).toHaveLength(1);
+    await node.connection.close();
+    const deaf = await openNode(as("deaf"));
+    await expect(deaf.follow("t")).rejects.toMatchObject({ code: "LOG_UNSUITABLE" });
+    await deaf.connection.close();
   });
 
   it("a stream of somebody else's that it takes another name", async () => {
