@@ -19,6 +19,7 @@ interface Due {
 /** How many topics may wait to be cleared; more are found again when they are next written to. */
 const MAX_WAITING = 50_000;
 const MAX_AT_ONCE = 200;
+const REMOVED_AT_ONCE = 100;
 
 /** Removes from the stream what the log does not need any more. What readers see does not depend on it. */
 export class Collector {
@@ -49,7 +50,7 @@ export class Collector {
     for (const [subject] of ripe) this.#due.delete(subject);
     if (ripe.length === 0) return;
     this.#isCollecting = true;
-    void this.#purge(session, ripe).finally(() => {
+    void this.#remove(session, ripe).finally(() => {
       this.#isCollecting = false;
     });
   }
@@ -73,14 +74,24 @@ export class Collector {
     }
   }
 
-  async #purge(session: Session, ripe: readonly [string, Due][]): Promise<void> {
-    for (const [subject, { before }] of ripe) {
-      try {
-        await session.link.ask("STREAM.PURGE.{stream}", { filter: subject, seq: before });
-      } catch {
-        // The next publish to the topic finds it again.
-        return;
-      }
+  async #remove(session: Session, ripe: readonly [string, Due][]): Promise<void> {
+    try {
+      for (const [subject, { before }] of ripe) await removeBefore(session, subject, before);
+    } catch {
+      // The next publish to the topic, or the next walk, finds it again.
     }
+  }
+}
+
+/**
+ * Removes a topic's messages one by one. A purge of the subject would be one call, but nats-server 2.9 then has every
+ * consumer of the stream, whatever it reads, skip all that it has not been sent yet up to the purged subject's first message.
+ */
+async function removeBefore(session: Session, subject: string, before: number): Promise<void> {
+  for (;;) {
+    const messages = await session.link.fetch({ subject, from: 1, max: REMOVED_AT_ONCE, headersOnly: true });
+    const old = messages.filter(({ sequence }) => sequence < before);
+    await Promise.all(old.map(({ sequence }) => session.remove(sequence)));
+    if (old.length < REMOVED_AT_ONCE) return;
   }
 }

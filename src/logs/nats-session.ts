@@ -1,7 +1,7 @@
 import type { Epoch } from "../hub/log.ts";
 import { Clock } from "./nats-clock.ts";
 import { findLineage, type Remembered } from "./nats-epochs.ts";
-import { NoAnswer } from "./nats-errors.ts";
+import { JetStreamFault, NoAnswer } from "./nats-errors.ts";
 import type { GetQuestion, Link } from "./nats-link.ts";
 import { Messages } from "./nats-messages.ts";
 import { lastSequenceOf, type Subjects } from "./nats-names.ts";
@@ -45,6 +45,7 @@ export class Session {
   readonly #early: StreamMessage[];
   #take: ((message: StreamMessage) => void) | undefined;
   #stored = 0;
+  #hasSkipped = false;
   #asking: Promise<void> = Promise.resolve();
   #queued: Promise<number> | undefined;
 
@@ -105,7 +106,10 @@ export class Session {
   /** Whether a stream is the one of this session, with not too much added. */
   goesOnIn({ created, state }: StreamInfo, epochs: readonly Epoch[]): boolean {
     const isSame =
-      created === this.#info.created && epochs.at(-1)?.epoch === this.epochs.at(-1)?.epoch && this.hasBegun;
+      created === this.#info.created &&
+      epochs.at(-1)?.epoch === this.epochs.at(-1)?.epoch &&
+      this.hasBegun &&
+      !this.#hasSkipped;
     return isSame && state.last_seq - this.clock.through <= MAX_REPLAYED;
   }
 
@@ -160,13 +164,30 @@ export class Session {
     this.onStored(await this.link.store(this.subjects.floor, "", this.floorAt, fields));
   }
 
+  /** Removes a message that nobody needs any more. It may be gone already. */
+  async remove(sequence: number): Promise<void> {
+    try {
+      await this.link.ask("STREAM.MSG.DELETE.{stream}", { seq: sequence, no_erase: true });
+    } catch (error) {
+      if (!(error instanceof JetStreamFault)) throw error;
+    }
+  }
+
   /** Tells all nodes that what was over its age at `time` is about to be removed. */
   async raiseHorizon(time: number): Promise<void> {
     const { horizon } = this.subjects;
     const fields = { [HORIZON_HEADER]: String(time) };
-    this.#onHorizon(await this.link.store(horizon, "", this.#horizonAt, fields), time);
+    const before = this.#horizonAt;
+    this.#onHorizon(await this.link.store(horizon, "", before, fields), time);
     this.onStored(this.#horizonAt);
-    await this.link.ask("STREAM.PURGE.{stream}", { filter: horizon, keep: 1 });
+    if (before > 0) await this.remove(before);
+  }
+
+  /** The chain of a topic's messages shows where the clock has skipped one: somebody has purged the stream. */
+  #onTopicMessage(message: StreamMessage): void {
+    if (this.topics.onMessage(message)) return;
+    this.#hasSkipped = true;
+    this.link.end(new Error("the stream's feed has skipped something"));
   }
 
   #onHorizon(message: number, time: number): void {
@@ -202,7 +223,7 @@ export class Session {
     } else if (subject === this.subjects.epoch) {
       if (sequence > this.#mark) this.link.end(new Error("another epoch has begun"));
     } else {
-      this.topics.onMessage(message);
+      this.#onTopicMessage(message);
     }
     this.#take?.(message);
   }

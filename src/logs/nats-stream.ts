@@ -27,7 +27,7 @@ interface StreamConfig {
   readonly max_msgs_per_subject?: number;
   readonly allow_direct?: boolean;
   readonly sealed?: boolean;
-  readonly deny_purge?: boolean;
+  readonly deny_delete?: boolean;
   readonly republish?: { readonly src: string; readonly dest: string };
 }
 
@@ -105,7 +105,7 @@ function checkStream({ config }: StreamInfo, settings: NatsSettings): Subjects {
       ? []
       : [`republish from ${subjects.topics} to ${subjects.pushed}`]),
     ...(config.sealed === true ? ["sealed=false"] : []),
-    ...(config.deny_purge === true ? ["deny-purge=false"] : []),
+    ...(config.deny_delete === true ? ["deny-delete=false"] : []),
   ];
   if (wrong.length > 0) {
     throw unsuitable(

@@ -104,13 +104,15 @@ export class KnownTopics {
     if (token !== "") this.#topics.delete(this.#subjects.topicOf(token));
   }
 
-  /** Called with each message of the clock. */
-  onMessage(message: StreamMessage): void {
+  /** Called with each message of the clock. Answers whether it follows what is known of its topic. */
+  onMessage(message: StreamMessage): boolean {
     const topic = this.#topics.get(message.subject);
-    if (topic === undefined) return;
+    if (topic === undefined) return true;
     const record = recordOf(message);
+    const before = topic.record?.message ?? 0;
     topic.learn(record);
     if (topic.ids !== undefined) learnIds(topic.ids, message, record);
+    return before === 0 || record.previous <= before;
   }
 
   async #load(topic: KnownTopic): Promise<void> {
