@@ -10,7 +10,7 @@ import type {
 } from "../hub/log.ts";
 import { Collector, type Trimmed } from "./nats-collector.ts";
 import type { Dialer } from "./nats-dialer.ts";
-import { failureOf, isPassing, logFailed } from "./nats-errors.ts";
+import { failureOf, isPassing, lateFailure, logFailed } from "./nats-errors.ts";
 import { Feed } from "./nats-feed.ts";
 import { lastSequenceOf } from "./nats-names.ts";
 import type { NatsSettings } from "./nats-options.ts";
@@ -137,7 +137,7 @@ export class NatsConnection implements LogConnection, WriterHost {
       if (this.closed) throw closedError();
       const left = deadline - performance.now();
       const late = (): EverstreamError =>
-        logFailed(
+        lateFailure(
           `The NATS server did not answer within ${timeoutMs} ms: could not ${what}.`,
           this.lastFailure,
         );
@@ -145,7 +145,10 @@ export class NatsConnection implements LogConnection, WriterHost {
       try {
         const answer = await within(left, this.ready().then(work), late);
         if (this.closed) throw closedError();
-        if (this.epochs === epochs) return answer;
+        if (this.epochs === epochs) {
+          this.lastFailure = undefined;
+          return answer;
+        }
       } catch (error) {
         if (this.closed) throw closedError();
         if (!isPassing(error)) throw failureOf(error, what);

@@ -70,6 +70,12 @@ export function unsuitable(message: string, cause?: unknown): EverstreamError {
   return new EverstreamError("LOG_UNSUITABLE", message, cause === undefined ? undefined : { cause });
 }
 
+/** What to say where the time is over: why there was no connection, where somebody can do something about that. */
+export function lateFailure(message: string, why: unknown): EverstreamError {
+  const failure = why === undefined ? undefined : failureOf(why, "reach the server");
+  return failure?.code === "LOG_UNSUITABLE" ? failure : logFailed(message, why);
+}
+
 /** Says what a failure means to whoever runs the server. `what` was to be done, as in "could not …". */
 export function failureOf(error: unknown, what: string): EverstreamError {
   if (isEverstreamError(error)) return error;

@@ -1,7 +1,7 @@
 import type { EverstreamError } from "../errors.ts";
 import type { AppendRequest, AppendResult, Epoch } from "../hub/log.ts";
 import type { Draftable } from "./nats-draft.ts";
-import { logFailed } from "./nats-errors.ts";
+import { lateFailure, logFailed } from "./nats-errors.ts";
 import { encodeEntry } from "./nats-record.ts";
 
 /** An append that waits for its result. */
@@ -50,7 +50,8 @@ export class Pending implements Draftable {
   /** Its time is over. `why` it took so long, if that is known. */
   expire(timeoutMs: number, why: unknown): void {
     const what = `The NATS server did not take a publish within ${timeoutMs} ms`;
-    this.reject(logFailed(`${what}. ${this.#outcome()}`, why));
+    const message = `${what}. ${this.#outcome()}`;
+    this.reject(this.isOpen ? logFailed(message, why) : lateFailure(message, why));
   }
 
   /** The connection is lost, and it is not to wait for another one. */

@@ -83,7 +83,8 @@ describe("natsLog says of", () => {
     const file = join(folder.path, "nats.conf");
     await writeFile(file, JSON.stringify({ authorization: { users } }));
     const { url } = await serverWith({ args: ["--config", file] });
-    const as = (name: string) => natsLog({ servers: url, name: "log", connect: { user: name, pass: "p" } });
+    const as = (name: string) =>
+      natsLog({ servers: url, name: "log", timeout: 2000, connect: { user: name, pass: "p" } });
     for (const [name, subject] of [
       ["mute", "es.log."],
       ["stranger", "$JS.API."],
