@@ -7,7 +7,7 @@ const src = (path: string): string => fileURLToPath(new URL(`./src/${path}`, imp
 const alias = [
   { find: /^everstream$/, replacement: src("index.ts") },
   { find: /^everstream\/(hono|node)$/, replacement: src("adapters/$1.ts") },
-  { find: /^everstream\/(lmdb|redis|nats)$/, replacement: src("logs/$1.ts") },
+  { find: /^everstream\/(lmdb|nats|redis)$/, replacement: src("logs/$1.ts") },
   { find: /^everstream\/(protocol|client|react|vue|svelte|llm|testing)$/, replacement: src("$1/index.ts") },
 ];
 

@@ -1,14 +1,13 @@
-import { join } from "node:path";
 import { createHub } from "everstream";
-import { lmdbLog } from "everstream/lmdb";
 import { Hono } from "hono";
-import { addAnswers } from "./chat/answers.ts";
+import { addAnswers, goesOnElsewhere } from "./chat/answers.ts";
 import { createConversations } from "./chat/conversations.ts";
 import { DocsAssistant } from "./chat/docs-assistant.ts";
 import type { ChatModel } from "./chat/model.ts";
 import { addChat } from "./chat/routes.ts";
 import { addClock } from "./clock.ts";
-import { answerInJson, type DemoEnv, refuseOtherMethods } from "./http.ts";
+import { answerInJson, type DemoEnv, nameNode, refuseOtherMethods } from "./http.ts";
+import { type DemoLog, logFromEnvironment } from "./log.ts";
 import { addNotifications } from "./notifications.ts";
 import { addPage } from "./page.ts";
 import { createWork } from "./runs.ts";
@@ -17,8 +16,15 @@ import { addUploads } from "./uploads/routes.ts";
 import { openUploads } from "./uploads/store.ts";
 
 export interface AppOptions {
-  /** The folder for all that must survive a restart: events, uploads, the key that signs sessions. Made where missing. */
+  /**
+   * The folder for all that must survive a restart: uploads, the key that signs sessions, and, by default, events. Made where
+   * missing. Servers of one log share it.
+   */
   readonly dataDir: string;
+  /** Where events live. Default: LMDB in `dataDir`. */
+  readonly log?: DemoLog;
+  /** This server's name among others, which its answers carry as `X-Node`. */
+  readonly node?: string | undefined;
   /** The folder with the built page; without it there is only the API. */
   readonly pageDir?: string;
   /** What answers in the chat. Default: the built-in docs assistant. */
@@ -30,6 +36,9 @@ export interface AppOptions {
   readonly pingMs?: number;
   readonly heartbeatMs?: number;
 }
+
+/** Somebody waits for an answer whose server is gone: sooner than by default, it is taken for that. */
+const CLUSTER_LEASE_MS = 5000;
 
 export interface DemoApp {
   readonly app: Hono<DemoEnv>;
@@ -43,8 +52,12 @@ export interface DemoApp {
 export function createApp(options: AppOptions): DemoApp {
   const { dataDir, maxUploadBytes = 128 * 1024 * 1024, model = new DocsAssistant() } = options;
   const { clockMs = 1000, pingMs = 5000, heartbeatMs = 30_000 } = options;
-  const hub = createHub({ log: lmdbLog({ path: join(dataDir, "events") }) });
-  const work = createWork(hub);
+  const { log, shared } = options.log ?? logFromEnvironment(undefined, dataDir);
+  const hub = createHub({ log });
+  const conversations = createConversations(hub);
+  // Where there are other servers, answers go on there; a server that is alone says that they were cut off.
+  const onAbandoned = goesOnElsewhere({ conversations, model });
+  const work = createWork(hub, shared ? { lease: CLUSTER_LEASE_MS, onAbandoned } : {});
   const uploads = openUploads(dataDir);
   const sessions = createSessions(dataDir);
 
@@ -55,17 +68,18 @@ export function createApp(options: AppOptions): DemoApp {
   addNotifications(api, { hub, sessions, heartbeatMs });
   addUploads(api, { uploads, work, maxBytes: maxUploadBytes });
   addChat(api, { model });
-  addAnswers(api, { work, conversations: createConversations(hub), model });
+  addAnswers(api, { work, conversations, model });
   work.addRoutes(api);
   refuseOtherMethods(api);
 
   const app = new Hono<DemoEnv>();
+  if (options.node !== undefined) nameNode(app, options.node);
   answerInJson(app);
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.route("/api", api);
   if (options.pageDir !== undefined) addPage(app, options.pageDir);
 
-  const ready = hub.position().then(() => work.catchUp());
+  const ready = hub.position().then(() => work.watch());
   const close = async (): Promise<void> => {
     uploads.close();
     await work.runs.close();

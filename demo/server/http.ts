@@ -26,6 +26,14 @@ export function answerInJson(app: Hono<DemoEnv>): void {
   });
 }
 
+/** Has every answer say which of several servers it came from. */
+export function nameNode(app: Hono<DemoEnv>, node: string): void {
+  app.use(async (c, next) => {
+    await next();
+    c.header("X-Node", node);
+  });
+}
+
 /** Answers 405 where a path exists, but not for this method. Called when all routes are there. */
 export function refuseOtherMethods(api: Hono<DemoEnv>): void {
   const methods = new Map<string, Set<string>>();

@@ -5,6 +5,7 @@ import { serve } from "@hono/node-server";
 import { closeStreams } from "everstream";
 import { createApp, type DemoApp } from "./app.ts";
 import { modelFromEnvironment } from "./chat/model.ts";
+import { logFromEnvironment } from "./log.ts";
 
 /** How long streams and requests may take to end before their connections are cut. */
 const SHUTDOWN_MS = 5000;
@@ -35,21 +36,23 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
   });
 }
 
-/** The application with its data folder open; where that can't be, there is nothing to serve. */
+/** The application with its log and its data folder open; where that can't be, there is nothing to serve. */
 async function openApp(): Promise<DemoApp> {
-  const dataDir = process.env.DATA_DIR || "./data";
+  const { DATA_DIR, LOG, NODE_NAME } = process.env;
+  const dataDir = DATA_DIR || "./data";
   try {
     const opened = createApp({
       dataDir,
+      log: logFromEnvironment(LOG, dataDir),
+      node: NODE_NAME || undefined,
       pageDir: fileURLToPath(new URL("../page", import.meta.url)),
       model: modelFromEnvironment(process.env),
     });
     await opened.ready;
     return opened;
   } catch (error) {
-    console.error(
-      `could not use the data folder ${dataDir}: ${error instanceof Error ? error.message : error}`,
-    );
+    const what = LOG ? "use the log that LOG names" : `use the data folder ${dataDir}`;
+    console.error(`could not ${what}: ${error instanceof Error ? error.message : error}`);
     process.exit(1);
   }
 }

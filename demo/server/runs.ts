@@ -1,5 +1,14 @@
 import { createHash } from "node:crypto";
-import { createRuns, type Hub, type RunInfo, type Runs } from "everstream";
+import { setTimeout as delay } from "node:timers/promises";
+import {
+  createRuns,
+  type Hub,
+  type HubEvent,
+  isEverstreamError,
+  type RunInfo,
+  type Runs,
+  type RunsOptions,
+} from "everstream";
 import type { Hono } from "hono";
 import { explain } from "./chat/provider-error.ts";
 import type { DemoEnv } from "./http.ts";
@@ -24,8 +33,8 @@ export interface Work {
   show(kind: RunKind, id: string): Promise<void>;
   /** Adds `GET /runs`: the list as events, the latest of them. */
   addRoutes(api: Hono<DemoEnv>): void;
-  /** Resolves when the runs of a process that is gone are shown as ended. */
-  catchUp(): Promise<void>;
+  /** Sees to it that every run of the list is shown as ended, whichever server had it. Resolves once that has begun. */
+  watch(): Promise<void>;
 }
 
 interface Activity {
@@ -34,8 +43,14 @@ interface Activity {
   readonly state: RunInfo["state"];
 }
 
-export function createWork(hub: Hub): Work {
+/** Where an activity's meta hold the run's id, which clients must not see. */
+const RUN = "run";
+const RETRY_MS = 1000;
+
+/** @param options What is special about a cluster's runs. */
+export function createWork(hub: Hub, options: Pick<RunsOptions, "lease" | "onAbandoned"> = {}): Work {
   const runs = createRuns({
+    ...options,
     hub,
     keepFor: KEEP_FOR_MS,
     onError: (error) => {
@@ -45,16 +60,29 @@ export function createWork(hub: Hub): Work {
     },
   });
 
-  const publish = (activity: Activity): Promise<string> =>
+  /** `publishId`: every server of the log says the same of a run, and it is to be said once. */
+  const publish = (activity: Activity, id: string): Promise<string> =>
     hub.publish(
       ACTIVITY,
-      { type: "run", data: activity, key: activity.label },
-      { retention: { maxEvents: SHOWN } },
+      { type: "run", data: activity, key: activity.label, meta: { [RUN]: id } },
+      { retention: { maxEvents: SHOWN }, publishId: `${activity.state}:${id}` },
     );
 
-  const showEnd = async (activity: Activity, id: string): Promise<void> => {
-    const { state } = await runs.ended(id);
-    await publish({ ...activity, state });
+  /** Every server waits for every run's end: the one that had it may be gone by then. */
+  const showEnd = async ({ data, meta }: HubEvent): Promise<void> => {
+    const activity = data as Activity;
+    const id = meta[RUN];
+    if (activity.state !== "running" || id === undefined) return;
+    for (;;) {
+      try {
+        await publish({ ...activity, state: await stateAtEnd(runs, id) }, id);
+        return;
+      } catch (error) {
+        if (isEverstreamError(error, "HUB_CLOSED") || isEverstreamError(error, "LOG_CLOSED")) return;
+        // The log can't be reached, which it will be again.
+        await delay(RETRY_MS, undefined, { ref: false });
+      }
+    }
   };
 
   return {
@@ -62,26 +90,31 @@ export function createWork(hub: Hub): Work {
     runs,
 
     async show(kind, id) {
-      const activity: Activity = { label: labelOf(id), kind, state: "running" };
-      await publish(activity);
-      // A run that the server's own end cuts off is shown as ended by the next one.
-      showEnd(activity, id).catch(() => undefined);
+      await publish({ label: labelOf(id), kind, state: "running" }, id);
     },
 
     addRoutes(api) {
       api.get("/runs", (c) => answerTopic(c, hub, ACTIVITY, SHOWN));
     },
 
-    async catchUp() {
-      const { events } = await hub.read(ACTIVITY, { last: SHOWN });
-      const latest = new Map(events.map(({ data }) => [(data as Activity).label, data as Activity]));
-      const alive = new Set((await runs.running()).map(labelOf));
-      for (const activity of latest.values()) {
-        const isGone = activity.state === "running" && !alive.has(activity.label);
-        if (isGone) await publish({ ...activity, state: "abandoned" });
-      }
+    async watch() {
+      const { events, position } = await hub.read(ACTIVITY, { last: SHOWN });
+      const latest = new Map(events.map((event) => [event.key, event]));
+      for (const event of latest.values()) void showEnd(event);
+      await hub.subscribe(ACTIVITY, showEnd, { after: position }).ready;
     },
   };
+}
+
+/** How a run ended, once it has. One that is no longer known has lost its server long ago. */
+async function stateAtEnd(runs: Runs, id: string): Promise<RunInfo["state"]> {
+  try {
+    return (await runs.ended(id)).state;
+  } catch (error) {
+    if (isEverstreamError(error, "UNKNOWN_RUN") || isEverstreamError(error, "RUN_EXPIRED"))
+      return "abandoned";
+    throw error;
+  }
 }
 
 /** A name for a run that tells nobody its id, which is what opens it. */

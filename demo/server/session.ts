@@ -1,9 +1,7 @@
-import { randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import type { Context, Hono } from "hono";
 import { getSignedCookie, setSignedCookie } from "hono/cookie";
 import { type DemoEnv, problem, readObject } from "./http.ts";
+import { sessionKeyIn } from "./session-key.ts";
 
 const COOKIE = "session";
 const MAX_AGE_S = 30 * 24 * 60 * 60;
@@ -23,9 +21,10 @@ export interface Sessions {
   userOf(c: Context<DemoEnv>): Promise<string>;
 }
 
-/** Signed cookies: nobody can make one up, and a restart signs nobody out. There are no passwords: it is a demo. */
+/** Signed cookies: nobody can make one up, and neither a restart nor another server of the same folder signs anybody
+ * out. There are no passwords: it is a demo. */
 export function createSessions(dataDir: string): Sessions {
-  const secret = secretIn(dataDir);
+  const secret = sessionKeyIn(dataDir);
 
   const signIn = async (c: Context<DemoEnv>, user: string): Promise<void> => {
     const options = { path: "/", httpOnly: true, sameSite: "Strict", maxAge: MAX_AGE_S } as const;
@@ -63,15 +62,4 @@ function readUser({ user }: Record<string, unknown>): string {
     throw problem(400, `user must be a name of 1 to ${MAX_NAME} characters`);
   }
   return name;
-}
-
-function secretIn(dataDir: string): string {
-  mkdirSync(dataDir, { recursive: true });
-  const file = join(dataDir, "session-key");
-  try {
-    writeFileSync(file, randomBytes(32).toString("base64url"), { flag: "wx", mode: 0o600 });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-  }
-  return readFileSync(file, "utf8");
 }

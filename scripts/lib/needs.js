@@ -46,14 +46,15 @@ export const needs = [
     variable: "REDIS_SERVER_PATH",
     commands: ["redis-server"],
     aptPackage: "redis-server",
-    suites: /^test\/(brokers|redis|cluster)\/.*\.test\.tsx?$/,
+    suites:
+      /^test\/((brokers|redis)\/.*|cluster\/redis|browser\/cluster|docs\/(cluster|choosing-a-log))\.test\.tsx?$/,
   },
   {
     name: "nats-server",
     variable: "NATS_SERVER_PATH",
     commands: ["nats-server"],
     aptPackage: "nats-server",
-    suites: /^test\/(brokers|nats|cluster)\/.*\.test\.tsx?$/,
+    suites: /^test\/((brokers|nats)\/.*|cluster\/nats)\.test\.tsx?$/,
   },
   {
     name: "strace",

@@ -34,9 +34,9 @@ const LIBRARIES = [
   "lmdb",
   "react",
   "vue",
-  "@redis/client",
   "@langchain/core",
   "@nats-io/transport-node",
+  "@redis/client",
   "@types/react",
   "@types/node",
 ];

@@ -1,4 +1,4 @@
-import type { Run, RunRoutesOptions, StartOptions } from "everstream";
+import type { Run, RunRoutesOptions, RunsOptions, StartOptions } from "everstream";
 import { runRoutes } from "everstream/hono";
 import { textOf } from "everstream/llm";
 import type { Hono } from "hono";
@@ -55,7 +55,7 @@ export function addAnswers(api: Hono<DemoEnv>, { work, conversations, model }: O
       input: { conversation },
       produce: async (run) => {
         await work.show("answer", id);
-        await answer(run, { conversations, conversation, model, messages, soFar });
+        await answer(run, { conversations, conversation, model, messages, soFar, isTold: false });
       },
     };
   };
@@ -73,23 +73,39 @@ function refusal(error: unknown): Response {
   return Response.json({ error: error.message, code: "BAD_REQUEST" }, { status: error.status });
 }
 
-async function answer(
-  run: Run,
-  {
-    conversations,
-    conversation,
-    model,
-    messages,
-    soFar,
-  }: Pick<Options, "conversations" | "model"> & {
-    conversation: string;
-    messages: Message[];
-    soFar: string;
-  },
-): Promise<void> {
+/**
+ * How an answer goes on that has lost its server: on another one, after the words that are there. Work on a file does not: it
+ * is for who sent it to send it again.
+ */
+export function goesOnElsewhere({
+  conversations,
+  model,
+}: Pick<Options, "conversations" | "model">): NonNullable<RunsOptions["onAbandoned"]> {
+  return async ({ id, input }, soFar) => {
+    const { conversation } = Object(input) as { conversation?: string };
+    if (conversation === undefined) return undefined;
+    const turns = await conversations.turns(conversation);
+    const turn = turns.find(({ run }) => run === id);
+    if (turn === undefined) return undefined;
+    const before = turns.slice(0, turns.indexOf(turn)).slice(-REMEMBERED_TURNS);
+    const messages = messagesOf(before, turn.question, soFar);
+    return (run) => answer(run, { conversations, conversation, model, messages, soFar, isTold: true });
+  };
+}
+
+interface Answer extends Pick<Options, "conversations" | "model"> {
+  readonly conversation: string;
+  readonly messages: Message[];
+  /** What the answer begins with, and whether the run has it already. */
+  readonly soFar: string;
+  readonly isTold: boolean;
+}
+
+async function answer(run: Run, options: Answer): Promise<void> {
+  const { conversations, conversation, model, messages, soFar, isTold } = options;
   let text = soFar;
   try {
-    if (soFar !== "") await run.text(soFar);
+    if (soFar !== "" && !isTold) await run.text(soFar);
     const stream = await model.stream(messages, { signal: run.signal });
     for await (const piece of textOf(stream, run.signal)) {
       text += piece;

@@ -52,8 +52,10 @@ export function createConversations(hub: Hub): Conversations {
       const options = { publishId: `asked:${asked.run}`, retention: RETENTION };
       await hub.publish(topicOf(id), { type: "asked", data: asked }, options);
     },
+    // A server that leaves its answers to others says how far it came; the one that goes on says more.
     answer: async (id, answered) => {
-      const options = { publishId: `answered:${answered.run}`, retention: RETENTION };
+      const publishId = `answered:${answered.run}:${answered.text.length}`;
+      const options = { publishId, retention: RETENTION };
       await hub.publish(topicOf(id), { type: "answered", data: answered }, options);
     },
     turns: async (id) => {

@@ -1,6 +1,7 @@
 import type { RunResult } from "everstream/react";
 import { useRun } from "everstream/react";
 import { useEffect } from "react";
+import { useNode } from "../ui/served-by.ts";
 import { Markdown } from "./markdown.tsx";
 import type { Exchange } from "./use-conversation.ts";
 
@@ -42,6 +43,7 @@ export function ExchangeView({ exchange, fetchStream, onChange, onAgain, onGoOn 
   });
   const { state = "starting", text = "", error } = run?.id === exchange.run ? run : {};
   const { length } = text;
+  const node = useNode(`/api/runs/${exchange.run}`);
   useEffect(() => {
     onChange?.({ run: exchange.run, state, length, stop });
   }, [onChange, exchange.run, state, length, stop]);
@@ -66,7 +68,10 @@ export function ExchangeView({ exchange, fetchStream, onChange, onAgain, onGoOn 
         </p>
       )}
       <div className="exchange-foot">
-        <p className="note">{isAway ? "connection lost, reconnecting" : WORDS[state]}</p>
+        <p className="note">
+          {isAway ? "connection lost, reconnecting" : WORDS[state]}
+          {isRunning && !isAway && node !== undefined && <span className="node">{node}</span>}
+        </p>
         {isLast && state === "abandoned" && (
           <button type="button" className="quiet" onClick={() => onGoOn(exchange)}>
             Go on

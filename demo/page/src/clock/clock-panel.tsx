@@ -1,13 +1,22 @@
-import { useEventStream, useSSE } from "everstream/react";
+import { type StreamRequest, useEventStream, useSSE } from "everstream/react";
 import { useState } from "react";
 import { Connection } from "../ui/connection.tsx";
 import { Panel } from "../ui/panel.tsx";
+import { noteNode } from "../ui/served-by.ts";
 import { useOnScreen } from "../ui/use-on-screen.ts";
 import { Wire } from "../ui/wire.tsx";
 import { createWireLog, formatEvent } from "../ui/wire-log.ts";
 import { usePageVisible } from "./use-page-visible.ts";
 
 const URL = "/api/events";
+const REQUEST: StreamRequest = {
+  url: URL,
+  fetch: async (input, init) => {
+    const response = await fetch(input, init);
+    noteNode(URL, response);
+    return response;
+  },
+};
 
 /** A tick's id, and how many came since the page was opened. */
 interface Ticks {
@@ -23,7 +32,7 @@ export function ClockPanel() {
   // Browsers allow six connections to a server; none should be held for a clock that nobody sees.
   const enabled = visible && onScreen && wanted;
   // First, so that it is this hook which opens the stream, after the last id that it saw.
-  const { data: ticks, status } = useEventStream<Ticks>(URL, {
+  const { data: ticks, status } = useEventStream<Ticks>(REQUEST, {
     initial: { last: "", count: 0 },
     reduce: ({ count }, { lastEventId }) => ({ last: lastEventId, count: count + 1 }),
     onEvent: (event) => log.add(formatEvent(event)),
@@ -48,7 +57,7 @@ export function ClockPanel() {
       <dl className="facts">
         <dt>Connection</dt>
         <dd>
-          <Connection status={status} />
+          <Connection status={status} path={URL} />
         </dd>
         <dt>Last id</dt>
         <dd className="digits">{ticks.last || "none"}</dd>

@@ -29,14 +29,14 @@ export function NotificationsPanel() {
 }
 
 function InboxView({ user, log, enabled }: { user: string; log: WireLog; enabled: boolean }) {
-  const { notices, heartbeats, status, problem, signIn, send } = useInbox(user, log, enabled);
+  const { notices, heartbeats, status, route, problem, signIn, send } = useInbox(user, log, enabled);
   const heading = useId();
   const lost = problem !== undefined || status.state === "failed";
   return (
     <section className="inbox" aria-labelledby={heading}>
       <header>
         <h3 id={heading}>{user}</h3>
-        <Connection status={status} />
+        <Connection status={status} path={route} />
       </header>
       <ul aria-live="polite" aria-label={`${user}'s notifications`}>
         {notices.length === 0 && <li className="nothing">No notifications yet.</li>}

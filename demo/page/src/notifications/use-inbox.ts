@@ -20,6 +20,8 @@ interface Box {
 
 export interface Inbox extends Box {
   readonly status: StreamStatus;
+  /** The stream's. */
+  readonly route: string;
   /** Why the user could not sign in, or the last notification could not be sent. */
   readonly problem: string | undefined;
   signIn(): void;
@@ -67,6 +69,7 @@ export function useInbox(user: string, log: WireLog, enabled: boolean): Inbox {
   return {
     ...data,
     status,
+    route,
     problem,
     signIn,
     send: (type, text) => void send(type, text),

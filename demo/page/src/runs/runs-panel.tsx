@@ -30,7 +30,7 @@ export function RunsPanel() {
       wire={<Wire log={log} />}
     >
       <p>
-        <Connection status={status} />
+        <Connection status={status} path="/api/runs" />
       </p>
       <ul className="works" aria-label="Runs">
         {works.length === 0 && <li className="nothing">No runs yet.</li>}

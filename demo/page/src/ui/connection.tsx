@@ -1,4 +1,5 @@
 import type { StreamStatus } from "everstream/client";
+import { useNode } from "./served-by.ts";
 
 const WORDS: Readonly<Record<StreamStatus["state"], string>> = {
   idle: "not connected",
@@ -11,14 +12,19 @@ const WORDS: Readonly<Record<StreamStatus["state"], string>> = {
   failed: "failed",
 };
 
-/** A stream's state as a dot and a word. Changes are read out, since they come without anybody's doing. */
-export function Connection({ status }: { status: StreamStatus }) {
+/**
+ * A stream's state as a dot and a word, with the server that it comes from where there are several. Changes are read out,
+ * since they come without anybody's doing.
+ */
+export function Connection({ status, path }: { status: StreamStatus; path: string }) {
   const { state, attempt, failure } = status;
+  const node = useNode(path);
   const detail = state === "waiting" && attempt > 1 ? `, try ${attempt + 1}` : "";
   return (
     <span className="connection" data-state={state} role="status" title={failure?.message}>
       {WORDS[state]}
       {detail}
+      {state === "open" && node !== undefined && <span className="node">{node}</span>}
     </span>
   );
 }

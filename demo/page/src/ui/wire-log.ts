@@ -1,4 +1,5 @@
 import type { StreamEvent } from "everstream/client";
+import { noteNode } from "./served-by.ts";
 
 /** One thing that was seen on the wire: a request and its answer, or a block of the stream, as it came. */
 export interface WireEntry {
@@ -59,7 +60,9 @@ export function createWireLog(): WireLog {
       const request = describeRequest(input, init);
       try {
         const response = await fetch(input, init);
-        note("request", `${request} → ${response.status}`);
+        const node = response.headers.get("x-node");
+        note("request", `${request} → ${response.status}${node === null ? "" : ` from ${node}`}`);
+        noteNode(pathOf(input), response);
         // A second reader beside the client's own: an abort ends both.
         void readOwn(pathOf(input), response.clone());
         return response;

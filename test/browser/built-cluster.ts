@@ -1,0 +1,58 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+
+const SCRIPT = fileURLToPath(new URL("../../scripts/start-cluster.js", import.meta.url));
+const NODES = 3;
+const START_LIMIT_MS = 60_000;
+
+/** The built reference application on three nodes behind its balancer, as `npm run start:cluster` starts it. */
+export interface BuiltCluster {
+  readonly port: number;
+  /** Ends a node as a crash does; another process takes its place after a moment. */
+  kill(node: string): void;
+  /** How often a node was started. */
+  starts(node: string): number;
+  /** Asks it to end; resolves to its exit code. */
+  stop(): Promise<number | null>;
+}
+
+export async function startBuiltCluster(dataDir: string): Promise<BuiltCluster> {
+  // Without a key of the developer's, nor a log: the tests must not talk to anything but what they start.
+  const env = { ...process.env, PORT: "0", DATA_DIR: dataDir, OPENAI_API_KEY: "", LOG: "" };
+  const child = spawn(process.execPath, [SCRIPT], { env, stdio: ["ignore", "pipe", "inherit"] });
+  const exit = once(child, "exit");
+  let output = "";
+  const pidsOf = (node: string): number[] =>
+    [...output.matchAll(new RegExp(`^${node} is process (\\d+)$`, "gm"))].map(([, pid]) => Number(pid));
+  const port = await new Promise<number>((resolve, reject) => {
+    const fail = (why: string): void => reject(new Error(`the cluster ${why}:\n${output}`));
+    const timer = setTimeout(() => {
+      child.kill();
+      fail("did not start in time");
+    }, START_LIMIT_MS);
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+      const found = /^listening on http:\/\/localhost:(\d+)$/m.exec(output)?.[1];
+      if (found === undefined) return;
+      clearTimeout(timer);
+      resolve(Number(found));
+    });
+    void exit.then(([code]) => fail(`ended with ${code}`));
+  });
+  return {
+    port,
+    kill: (node) => {
+      process.kill(pidsOf(node).at(-1) as number, "SIGKILL");
+    },
+    starts: (node) => pidsOf(node).length,
+    stop: async () => {
+      child.kill("SIGTERM");
+      const [code] = (await exit) as [number | null];
+      return code;
+    },
+  };
+}
+
+/** The names of its nodes. */
+export const NODE_NAMES: readonly string[] = Array.from({ length: NODES }, (_, at) => `node-${at + 1}`);

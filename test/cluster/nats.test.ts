@@ -1,0 +1,4 @@
+import { startNats } from "../brokers/nats-server.ts";
+import { clusterSuite } from "./suite.ts";
+
+clusterSuite("NATS", startNats);

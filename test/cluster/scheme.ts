@@ -1,0 +1,32 @@
+// What the nodes of a cluster and its tests agree on.
+
+/** What a node is started with. */
+export interface NodeStart {
+  /** The broker's. */
+  readonly url: string;
+  /** The hub's name there. */
+  readonly name: string;
+}
+
+/** What a run is started with: how many pieces it writes, with how much time between them. */
+export interface RunInput {
+  readonly pieces: number;
+  readonly everyMs: number;
+}
+
+/** What a node prints when it serves, before its port. */
+export const READY = "node serves on";
+export const LEASE_MS = 1000;
+export const HEARTBEAT_MS = 200;
+
+export const pieceOf = (number: number): string => `<${number}>`;
+
+/** How many pieces a text holds. */
+export function piecesIn(text: string): number {
+  return text.match(/<\d+>/g)?.length ?? 0;
+}
+
+/** The whole text of a run. */
+export function textOf(pieces: number): string {
+  return Array.from({ length: pieces }, (_, number) => pieceOf(number)).join("");
+}
