@@ -14,7 +14,7 @@ const CHECKS = [
 const PROJECTS = [
   { project: "source", limitMs: 480_000 },
   { project: "brokers", limitMs: 480_000 },
-  { project: "package", limitMs: 300_000 },
+  { project: "package", limitMs: 420_000 },
   { project: "browser", limitMs: 600_000 },
 ];
 

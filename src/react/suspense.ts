@@ -75,7 +75,7 @@ export function awaitFirst<S>(
 
   let waiting: (() => void)[] | undefined = [];
   let given = 0;
-  // Gives each event once, whether it came before or comes now.
+  // Gives each event once, whether it came before or comes now. All else that stores use of a stream are its fields.
   const view = Object.create(stream, {
     onEvent: {
       value: (listener: (event: StreamEvent) => void) => {

@@ -32,7 +32,31 @@ export async function startRedisCluster({
   const primaries = await Promise.all([start(), start(), start()]);
   const others = replicas ? await Promise.all([start(), start(), start()]) : [];
   const all = [...primaries, ...others];
+  const dispose = async (): Promise<void> => {
+    await Promise.all(all.map((server) => server.dispose()));
+  };
   const share = Math.ceil(SLOTS / primaries.length);
+  try {
+    await join(primaries, others, share);
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+  return {
+    primaries,
+    replicas: others,
+    primaryOf: (slot) => primaries[Math.floor(slot / share)] as RedisServer,
+    dispose,
+  };
+}
+
+/** Makes one cluster of them. */
+async function join(
+  primaries: readonly RedisServer[],
+  others: readonly RedisServer[],
+  share: number,
+): Promise<void> {
+  const all = [...primaries, ...others];
   for (const [index, { url }] of primaries.entries()) {
     const range = [index * share, Math.min(SLOTS, (index + 1) * share) - 1].map(String);
     await command({ url }, "CLUSTER", "ADDSLOTSRANGE", ...range);
@@ -54,12 +78,4 @@ export async function startRedisCluster({
       wait,
     );
   }
-  return {
-    primaries,
-    replicas: others,
-    primaryOf: (slot) => primaries[Math.floor(slot / share)] as RedisServer,
-    async dispose() {
-      await Promise.all(all.map((server) => server.dispose()));
-    },
-  };
 }

@@ -1,5 +1,6 @@
 // What a stream is for, and how it is left.
 import { createEventStream, EventSource, openEventStream } from "everstream/client";
+import type { FaultyAnswer } from "everstream/testing";
 import { type Case, failure, GONE, ONE, take, WHOLE } from "./case.ts";
 
 export const streamCases: readonly Case[] = [
@@ -145,6 +146,23 @@ export const streamCases: readonly Case[] = [
   },
 ];
 
+/** Where a client may ask whether its other request has arrived. */
+export const READY = "/ready";
+
+/** Leaves a request without an answer, and answers 204 to the question whether it has come. */
+function unanswered(): FaultyAnswer {
+  let came = false;
+  return ({ url }) => {
+    if (url !== READY) {
+      came = true;
+      return { delay: Number.POSITIVE_INFINITY };
+    }
+    const status = came ? 204 : 503;
+    came = false;
+    return { status };
+  };
+}
+
 /** The runs of these resolve with their request still open at the server; it must see that it is given up. */
 export const leavingCases: readonly Case[] = [
   {
@@ -185,14 +203,15 @@ export const leavingCases: readonly Case[] = [
   },
   {
     name: "a signal that aborts before the answer gives the request up",
-    answers: [{ delay: Number.POSITIVE_INFINITY }],
+    answers: [unanswered()],
     run: async (url) => {
       const controller = new AbortController();
-      setTimeout(() => controller.abort(), 100);
-      for await (const event of openEventStream(url, { signal: controller.signal })) return event;
-      return "over";
+      const opened = take(1, url, { signal: controller.signal, connectTimeout: 0 });
+      while ((await fetch(new URL(READY, url))).status !== 204);
+      controller.abort();
+      return opened;
     },
-    seen: "over",
+    seen: [],
     requests: ["GET"],
   },
   {

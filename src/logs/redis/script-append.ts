@@ -46,16 +46,28 @@ local function boxOf(name, topic)
   end
   return box
 end
-local function tell(t, block)
+local function followersOf(t)
   local names = followers[t.name]
   if names == nil then
     names = redis.call('SMEMBERS', P .. 'f:' .. t.name)
+    names.json = cjson.encode(t.name)
     followers[t.name] = names
   end
+  return names
+end
+local function tell(names, block)
   for i = 1, #names do
     local box = boxOf(names[i])
     if box then box.lines[#box.lines + 1] = block end
   end
+end
+-- Whatever happens to this call, no sequence that it may have used is used again.
+local reserved = false
+local function reserve()
+  if reserved then return end
+  reserved = true
+  local appends = tonumber(ARGV[5])
+  redis.call('HSET', HUB, 'head', txt(start + (#ARGV - 5 - 10 * appends) / 3 + appends))
 end
 
 for i = 1, tonumber(ARGV[5]) do
@@ -85,23 +97,25 @@ for i = 1, tonumber(ARGV[5]) do
     local first = head + 1
     if mark == 'delete' then
       if t.n > 0 or t.fin > 0 then
+        reserve()
         head = head + 1
-        redis.call('HSET', HUB, 'head', txt(head))
         if t.n > 0 then redis.call('UNLINK', P .. 's:' .. topic) end
         t.last, t.trim, t.del, t.fin, t.n, t.bytes, t.fseq, t.fsize, t.ftime = head, head, 1, 0, 0, 0, 0, 0, 0
         change(t)
-        tell(t, txt(head) .. ' 0 delete ' .. cjson.encode(topic))
+        local names = followersOf(t)
+        tell(names, txt(head) .. ' 0 delete ' .. names.json)
       end
     else
-      local lines = { '' }
-      redis.call('HSET', HUB, 'head', txt(head + count + (mark == 'finish' and 1 or 0)))
+      reserve()
+      local names = followersOf(t)
+      local lines = #names > 0 and { '' }
       for e = events, events + 3 * count - 1, 3 do
         head = head + 1
         local size, time, record = ARGV[e], ARGV[e + 1], ARGV[e + 2]
         redis.call('XADD', P .. 's:' .. topic, txt(head) .. '-' .. size, time, record)
         if t.n == 0 then t.fseq, t.fsize, t.ftime = head, tonumber(size), tonumber(time) end
         t.n, t.bytes = t.n + 1, t.bytes + tonumber(size)
-        lines[#lines + 1] = record
+        if lines then lines[#lines + 1] = record end
       end
       if mark == 'finish' then
         head = head + 1
@@ -112,8 +126,10 @@ for i = 1, tonumber(ARGV[5]) do
       t.age = tonumber(ARGV[at + 8])
       t.now = tonumber(ARGV[at + 9])
       change(t)
-      lines[1] = txt(first) .. ' ' .. count .. ' ' .. (mark == '' and 'none' or mark) .. ' ' .. cjson.encode(topic)
-      tell(t, table.concat(lines, '\\n'))
+      if lines then
+        lines[1] = txt(first) .. ' ' .. count .. ' ' .. (mark == '' and 'none' or mark) .. ' ' .. names.json
+        tell(names, table.concat(lines, '\\n'))
+      end
     end
     result = txt(first) .. ' ' .. txt(head - first + 1) .. ' ' .. epoch
     if idkey then
@@ -133,6 +149,7 @@ for i = 1, #changed do
   save(t)
 end
 if #changed > 0 then forget() end
+if reserved then redis.call('HSET', HUB, 'head', txt(head)) end
 local answer = table.concat(results, '\\n')
 redis.call('HSET', calls, 'r' .. ARGV[4], answer)
 redis.call('HDEL', calls, 'r' .. txt(number - ${KEPT_RESULTS}))

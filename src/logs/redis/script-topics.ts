@@ -21,7 +21,8 @@ end
 -- Removes the oldest events while a topic is over a limit, as far as one call may.
 local function trim(t, over)
   if t.n == 0 or not over(t) then return end
-  local key, chunk, at, size = P .. 's:' .. t.name, nil, 0, 1
+  local key, chunk, at = P .. 's:' .. t.name, nil, 0
+  local size = math.max(1, math.min(100, t.maxn >= 0 and t.n - t.maxn or 1))
   while t.n > 0 and budget > 0 and over(t) do
     budget = budget - 1
     local id = txt(t.fseq) .. '-' .. txt(t.fsize)
