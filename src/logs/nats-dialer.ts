@@ -1,6 +1,14 @@
 import { connect, type NatsConnection, type NodeConnectionOptions } from "@nats-io/transport-node";
 import { EverstreamError } from "../errors.ts";
-import { failureOf, logFailed, NobodyAnswers, noJetStream, unsuitable } from "./nats-errors.ts";
+import {
+  FAULT,
+  failureOf,
+  isFault,
+  logFailed,
+  NobodyAnswers,
+  noJetStream,
+  unsuitable,
+} from "./nats-errors.ts";
 import { Link } from "./nats-link.ts";
 import type { NatsSettings } from "./nats-options.ts";
 import { Session } from "./nats-session.ts";
@@ -140,10 +148,12 @@ async function openServed(link: Link, settings: NatsSettings, before: Session | 
     try {
       return await Session.open(link, settings, before);
     } catch (error) {
-      if (!(error instanceof NobodyAnswers)) throw error;
+      // What was found may have been replaced since.
+      const isReplaced = isFault(error, FAULT.filterIsForeign);
+      if (!(error instanceof NobodyAnswers || isReplaced)) throw error;
       await new Promise((resolve) => setTimeout(resolve, SERVED_MS));
       // The account may have no JetStream, though the server has.
-      if (link.failure !== undefined) throw noJetStream(error);
+      if (link.failure !== undefined) throw isReplaced ? error : noJetStream(error);
     }
   }
 }

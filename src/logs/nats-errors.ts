@@ -13,6 +13,7 @@ export const FAULT = {
   wrongLastSequence: 10071,
   streamNotFound: 10059,
   streamNameInUse: 10058,
+  filterIsForeign: 10093,
   notEnabled: 10076,
   notEnabledForAccount: 10039,
 } as const;

@@ -32,9 +32,12 @@ export async function startChild(
 ): Promise<BrokerChild> {
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
   children.add(child);
+  let isEnding = false;
   const exited = new Promise<void>((resolve) => {
     child.once("close", () => {
       children.delete(child);
+      // A server that fails in the middle of a test explains what the test then sees.
+      if (!isEnding) process.stderr.write(`${program} has ended by itself:\n${output.slice(-8000)}\n`);
       resolve();
     });
   });
@@ -64,6 +67,7 @@ export async function startChild(
     });
   });
   const end = (signal: NodeJS.Signals): Promise<void> => {
+    isEnding = true;
     // One that is paused takes no other signal.
     child.kill("SIGCONT");
     child.kill(signal);

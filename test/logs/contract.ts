@@ -143,6 +143,7 @@ export function describeLog(name: string, create: () => Promise<LogFixture>): vo
         const seen: string[] = [];
         let inside = false;
         let again = 3;
+        const appends: Promise<unknown>[] = [];
         let finish: () => void = () => undefined;
         const finished = new Promise<void>((resolve) => {
           finish = resolve;
@@ -153,7 +154,7 @@ export function describeLog(name: string, create: () => Promise<LogFixture>): vo
             expect(inside).toBe(false);
             inside = true;
             seen.push(...dataOf(entries));
-            if (again > 0) void node.append("t", [`again ${again--}`]);
+            if (again > 0) appends.push(node.append("t", [`again ${again--}`]));
             else finish();
             inside = false;
           },
@@ -162,6 +163,7 @@ export function describeLog(name: string, create: () => Promise<LogFixture>): vo
         await connection.follow("t");
         await node.append("t", ["first"]);
         await finished;
+        await Promise.all(appends);
         await connection.close();
         expect(seen).toEqual(["first", "again 3", "again 2", "again 1"]);
       });
