@@ -17,6 +17,8 @@ export interface NatsWorld {
 /** Short, so that what is lost is soon missed. */
 const CHECK_MS = 200;
 const HEARTBEAT_MS = 200;
+/** However much a test publishes until it has seen enough. */
+const KEEP_ALL = { maxEvents: 1e6, maxBytes: 1e9 };
 
 /** For one test, after which all of it is ended. */
 export async function startWorld(args: readonly string[] = []): Promise<NatsWorld> {
@@ -31,7 +33,7 @@ export async function startWorld(args: readonly string[] = []): Promise<NatsWorl
   const hubAt = (port: number, options: NatsLogOptions = {}, more: Partial<HubOptions> = {}): Hub => {
     const where = options.connection === undefined ? { servers: `127.0.0.1:${port}` } : {};
     const quick = { checkInterval: CHECK_MS, heartbeat: HEARTBEAT_MS, timeout: 10_000 };
-    const hub = createHub({ ...more, log: natsLog({ ...where, ...quick, ...options }) });
+    const hub = createHub({ retention: KEEP_ALL, ...more, log: natsLog({ ...where, ...quick, ...options }) });
     hubs.push(hub);
     return hub;
   };

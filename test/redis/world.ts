@@ -5,6 +5,9 @@ import { onTestFinished } from "vitest";
 import { type RedisServer, startRedis } from "../brokers/redis-server.ts";
 import { type TcpProxy, tcpProxy } from "../brokers/tcp-proxy.ts";
 
+/** However much a test publishes until it has seen enough. */
+const KEEP_ALL = { maxEvents: 1e6, maxBytes: 1e9 };
+
 export interface RedisWorld {
   readonly redis: RedisServer;
   readonly proxy: TcpProxy;
@@ -33,7 +36,7 @@ export async function startWorld(args: readonly string[] = []): Promise<RedisWor
     more: Partial<HubOptions> = {},
   ): Hub => {
     const log = redisLog({ url, checkInterval: CHECK_MS, timeout: 10_000, ...options });
-    const hub = createHub({ ...more, log });
+    const hub = createHub({ retention: KEEP_ALL, ...more, log });
     hubs.push(hub);
     return hub;
   };
