@@ -16,7 +16,10 @@ interface LogOptions {
 
 /** A broker with a proxy in front of it, and hubs that reach it. */
 export interface BrokerWorld {
-  readonly broker: Pick<BrokerChild, "kill" | "pause" | "resume" | "output"> & { start(): Promise<void> };
+  readonly broker: Pick<BrokerChild, "kill" | "pause" | "resume" | "output"> & {
+    readonly port: number;
+    start(): Promise<void>;
+  };
   readonly proxy: TcpProxy;
   /** A hub that goes through the proxy. */
   hub(options?: LogOptions, hubOptions?: Partial<HubOptions>): Hub;
