@@ -273,7 +273,7 @@ export class Audience implements Work {
     this.ring.jump(head);
     [...this.#readers].forEach((reader, index) => {
       const after = positions[index] as string;
-      if (typeof epochs.resolve(after) === "number") reader.onKept();
+      if (typeof epochs.resolve(after) === "number") reader.wake();
       else reader.onEpoch({ reason: "epoch", after, next }, head);
     });
     void this.learnEnds();

@@ -140,11 +140,6 @@ export class Reader implements Work {
     this.index = PAST;
   }
 
-  /** The log's data is not what it was, but holds everything through the position: the rest is read, and read anew. */
-  onKept(): void {
-    this.wake();
-  }
-
   /** The log's data is not what it was: what comes is as at a first opening. */
   onEpoch(gap: GapData, head: number): void {
     this.cursor = head;
