@@ -21,11 +21,14 @@ const PROJECTS = [
 
 const inCi = !["", "0", "false"].includes(process.env.CI ?? "");
 const total = { passed: 0, failed: 0 };
+/** What failed, told once more at the end: what comes before may be thousands of lines. @type {string[]} */
+const failures = [];
 
 endWithChildren();
 const args = process.argv.slice(2);
 if (args.length > 0) await runSome(args);
 else await runAll();
+for (const failure of failures) console.log(`\nfailed: ${failure}`);
 console.log(`\n${total.passed} passed, ${total.failed} failed`);
 process.exitCode = total.failed === 0 ? 0 : 1;
 
@@ -67,17 +70,22 @@ async function runCheck({ name, script, args: checkArgs }) {
  */
 function countOne(name, ok) {
   console.log(`${name}: ${ok ? "passed" : "FAILED"}`);
-  if (ok) total.passed++;
-  else total.failed++;
+  if (ok) {
+    total.passed++;
+    return;
+  }
+  total.failed++;
+  failures.push(name);
 }
 
 /**
  * @param {string} name
  * @param {import("./lib/vitest-run.js").Outcome} outcome
  */
-function count(name, { passed, failed, notes }) {
+function count(name, { passed, failed, failures: named, notes }) {
   for (const note of notes) console.log(`${name}: ${note}`);
   console.log(`${name}: ${passed} passed, ${failed} failed`);
+  failures.push(...named, ...notes);
   total.passed += passed;
   total.failed += failed;
 }

@@ -8,12 +8,13 @@ import { root, runTool } from "./child.js";
  * @typedef {object} FileReport
  * @property {string} name
  * @property {string} status
- * @property {{ fullName: string, status: string }[]} assertionResults
+ * @property {{ fullName: string, status: string, failureMessages?: string[] }[]} assertionResults
  *
  * @typedef {object} Outcome
  * @property {number} passed
  * @property {number} failed
  * @property {string[]} skipped Tests that exist and did not run.
+ * @property {string[]} failures The failed tests, each with the first lines of what went wrong.
  * @property {string[]} notes Failures that are no failed test.
  */
 
@@ -46,13 +47,17 @@ export async function runVitest({ name, args, env = {}, limitMs }) {
  */
 export function countOutcome(files, code) {
   /** @type {Outcome} */
-  const outcome = { passed: 0, failed: 0, skipped: [], notes: [] };
+  const outcome = { passed: 0, failed: 0, skipped: [], failures: [], notes: [] };
   for (const file of files ?? []) {
     const before = outcome.failed;
     for (const test of file.assertionResults) {
+      const name = `${file.name.replace(root, "")}: ${test.fullName}`;
       if (test.status === "passed") outcome.passed++;
-      else if (test.status === "failed") outcome.failed++;
-      else outcome.skipped.push(`${file.name.replace(root, "")}: ${test.fullName}`);
+      else if (test.status !== "failed") outcome.skipped.push(name);
+      else {
+        outcome.failed++;
+        outcome.failures.push(`${name}\n${firstLines(test.failureMessages ?? [])}`);
+      }
     }
     if (file.status === "failed" && outcome.failed === before) {
       outcome.failed++;
@@ -69,6 +74,12 @@ export function countOutcome(files, code) {
     );
   }
   return outcome;
+}
+
+/** @param {string[]} messages */
+function firstLines(messages) {
+  const lines = messages.join("\n").split("\n").slice(0, 8);
+  return lines.map((line) => `    ${line.slice(0, 300)}`).join("\n");
 }
 
 /**

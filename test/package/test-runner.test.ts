@@ -13,7 +13,17 @@ const file = (status: string, ...tests: string[]) => ({
 describe("counting a test run", () => {
   it("adds up the tests of all files", () => {
     const files = [file("passed", "passed", "passed"), file("failed", "failed", "passed")];
-    expect(countOutcome(files, 1)).toEqual({ passed: 3, failed: 1, skipped: [], notes: [] });
+    expect(countOutcome(files, 1)).toMatchObject({ passed: 3, failed: 1, skipped: [], notes: [] });
+  });
+
+  it("names each failed test, with the beginning of what went wrong", () => {
+    const failed = file("failed", "passed", "failed");
+    const [, test] = failed.assertionResults;
+    Object.assign(test as object, { failureMessages: [`Error: no\n${"at somewhere\n".repeat(100)}`] });
+    const { failures } = countOutcome([failed], 1);
+    expect(failures).toHaveLength(1);
+    expect(failures[0]).toMatch(/^test\/a\.test\.ts: test 1\n {4}Error: no\n/);
+    expect(failures[0]?.split("\n")).toHaveLength(9);
   });
 
   it("counts a file that failed outside its tests", () => {

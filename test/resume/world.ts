@@ -153,6 +153,9 @@ export class World {
     const grants = [...this.options.grantsOf(client, this.#past), { topic: END_TOPIC }];
     this.granted.set(client, grants);
     response.setHeader("Access-Control-Allow-Origin", "*");
+    // Each response is its connection's first: a network that cuts after some bytes then never cuts a header, of which
+    // Chromium takes what there is for the whole, misses the type or the origin, and has the EventSource closed for good.
+    response.setHeader("Connection", "close");
     const authorize = () => ({ topics: grants });
     // A first opening is told nothing of what was trimmed before it, so that all can be accounted for only from the newest on.
     const from: From = this.options.retention === undefined ? "start" : { last: 1 };
