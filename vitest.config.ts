@@ -17,7 +17,12 @@ const BROKERS = ["test/{brokers,redis,nats,cluster}/**/*.test.ts"];
 /** What drives a browser: the built application, single pages, and the examples that are pages. */
 const browserTests = ["test/browser/**/*.test.ts", "test/docs/{react,frameworks}.test.ts"];
 
-const common = { testTimeout: 30_000, hookTimeout: 60_000 };
+const common = {
+  testTimeout: 30_000,
+  hookTimeout: 60_000,
+  // Vitest's default is one second, which a machine with other work takes for anything.
+  expect: { poll: { timeout: 20_000 } },
+};
 
 export default defineConfig({
   test: {
