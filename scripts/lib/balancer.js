@@ -1,5 +1,6 @@
 // A small load balancer for streams: what `npm run start:cluster` puts before its nodes, and no more than that needs.
 import { Agent, createServer, request as openRequest } from "node:http";
+import { Socket } from "node:net";
 
 /**
  * @typedef {object} BalancerOptions
@@ -7,7 +8,8 @@ import { Agent, createServer, request as openRequest } from "node:http";
  * @property {string} [host] Default: all addresses.
  * @property {string} [healthPath] Default: `/healthz`.
  * @property {number} [healthEveryMs] Default: 1,000.
- * @property {number} [healthTimeoutMs] A node that does not answer for so long is taken for gone. Default: 2,000.
+ * @property {number} [healthTimeoutMs] A node that does not answer for so long is taken for gone. Default: 10,000, since on a
+ *   machine with other work a process may wait for seconds; clients notice a silent node by themselves, too.
  *
  * @typedef {object} Node
  * @property {string} name
@@ -54,8 +56,7 @@ class Balancer {
   /** @type {Map<string, Node>} */
   #nodes = new Map();
   #turns = 0;
-  /** A connection of its own for each request: one that is kept may be closed by the node just when it is used again. */
-  #agent = new Agent({ keepAlive: false, maxSockets: Number.POSITIVE_INFINITY });
+  #agent = new NodeAgent();
   #server = createServer((incoming, outgoing) => {
     incoming.socket.setNoDelay(true);
     this.#forward({ incoming, outgoing, tried: new Set() });
@@ -67,7 +68,7 @@ class Balancer {
   /** @param {BalancerOptions} options */
   constructor(options) {
     this.port = options.port;
-    this.#options = { healthPath: "/healthz", healthEveryMs: 1000, healthTimeoutMs: 2000, ...options };
+    this.#options = { healthPath: "/healthz", healthEveryMs: 1000, healthTimeoutMs: 10_000, ...options };
   }
 
   async listen() {
@@ -146,6 +147,11 @@ class Balancer {
     let connected = false;
     const onLeave = () => void upstream.destroy();
     outgoing.once("close", onLeave);
+    /** What is left of a body after the answer is for nobody, but the client may look at the answer only when it is out. */
+    const leaveBody = () => {
+      incoming.unpipe(upstream);
+      incoming.resume();
+    };
     upstream.once("socket", (socket) => {
       socket.setNoDelay(true);
       // Not before: what one node has taken of a body can't be had again for the next.
@@ -160,16 +166,18 @@ class Balancer {
       answer.pipe(outgoing);
       // Cut off in the middle: so is the client, which must not take that for the end.
       answer.once("error", () => outgoing.destroy());
+      answer.once("end", leaveBody);
     });
-    upstream.once("error", () => {
-      if (outgoing.headersSent || outgoing.destroyed) {
-        outgoing.destroy();
-        return;
-      }
+    upstream.on("error", () => {
       incoming.unpipe(upstream);
+      // The answer says itself whether it is whole.
+      if (outgoing.headersSent || outgoing.destroyed) return;
       outgoing.off("close", onLeave);
       if (!connected || repeatable) this.#forward(exchange);
-      else refuse(outgoing, 502, "the server is gone");
+      else {
+        refuse(outgoing, 502, "the server is gone");
+        leaveBody();
+      }
     });
   }
 
@@ -190,6 +198,35 @@ class Balancer {
     // One that is draining says so, and still ends its streams in good order; one that says nothing does not.
     if (health === "silent") drop(node);
     else node.healthy = health === "well";
+  }
+}
+
+/** A connection of its own for each request: one that is kept may be closed by the node just when it is used again. */
+class NodeAgent extends Agent {
+  constructor() {
+    super({ keepAlive: false, maxSockets: Number.POSITIVE_INFINITY });
+  }
+
+  /** @override @param {import("node:net").TcpNetConnectOpts} options */
+  createConnection(options) {
+    return new NodeSocket().connect(options);
+  }
+}
+
+/**
+ * A socket on which writing may fail and reading goes on. A node that refuses an upload answers and closes while the body is
+ * still coming: writing fails then, and the answer is there to be read. What can't be written is dropped; where no answer
+ * comes, reading says so.
+ */
+class NodeSocket extends Socket {
+  /** @override @param {any} chunk @param {BufferEncoding} encoding @param {(error?: Error | null) => void} callback */
+  _write(chunk, encoding, callback) {
+    super._write(chunk, encoding, () => callback());
+  }
+
+  /** @override @param {{ chunk: any, encoding: BufferEncoding }[]} chunks @param {(error?: Error | null) => void} callback */
+  _writev(chunks, callback) {
+    super._writev?.(chunks, () => callback());
   }
 }
 
@@ -229,8 +266,11 @@ function healthOf(port, path, timeout) {
       resolve(answer.statusCode === 200 ? "well" : "refused");
     });
     asking.once("timeout", () => {
-      resolve("silent");
-      asking.destroy();
+      // Where it was this process that stood still, the answer may be there, and is read first.
+      setImmediate(() => {
+        resolve("silent");
+        asking.destroy();
+      });
     });
     asking.once("error", () => resolve("refused"));
     asking.end();

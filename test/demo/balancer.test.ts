@@ -1,6 +1,12 @@
 // The balancer of `npm run start:cluster`, over real sockets.
 import { once } from "node:events";
-import { createServer, type RequestListener, type Server } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  request as openRequest,
+  type RequestListener,
+  type Server,
+} from "node:http";
 import type { AddressInfo } from "node:net";
 import { rawRequest } from "everstream/testing";
 import { expect, it, onTestFinished } from "vitest";
@@ -36,6 +42,19 @@ async function close(server: Server): Promise<void> {
   const closed = new Promise((resolve) => server.close(resolve));
   server.closeAllConnections();
   await closed;
+}
+
+/** Sends so many bytes, as fast as they are taken, and reads the answer. */
+async function upload(port: number, bytes: number): Promise<{ status: number | undefined; body: string }> {
+  const sending = openRequest({ port, host: "127.0.0.1", method: "POST", agent: false });
+  sending.setHeader("Content-Length", bytes);
+  const answered = once(sending, "response") as Promise<[IncomingMessage]>;
+  sending.end(Buffer.alloc(bytes));
+  const [answer] = await answered;
+  let body = "";
+  for await (const chunk of answer.setEncoding("utf8")) body += chunk;
+  sending.destroy();
+  return { status: answer.statusCode, body };
 }
 
 const stream: RequestListener = (_, response) => {
@@ -95,6 +114,26 @@ it("repeats a GET that a node did not answer before it was gone, and never a POS
   balancer.add("here", (await node("here")).port);
   const names = await Promise.all([1, 2, 3].map(async () => (await fetch(url)).text()));
   expect(names).toEqual(["here", "here", "here"]);
+});
+
+it("passes on an answer that comes before the body has, also where the node takes no more of it", async () => {
+  const { balancer } = await balance();
+  const refusing = await node("a", (request, response) => {
+    response.writeHead(413, { Connection: "close" }).end("too large");
+    // Unread bytes make this end a reset, which overtakes nothing: the answer is on its way before it.
+    response.once("finish", () => request.socket.destroy());
+  });
+  balancer.add("a", refusing.port);
+  for (let n = 0; n < 10; n++) {
+    const { status, body } = await upload(balancer.port, 8 * 1024 * 1024);
+    expect([status, body]).toEqual([413, "too large"]);
+  }
+});
+
+it("says that the node is gone to who is still sending a body", async () => {
+  const { balancer } = await balance();
+  balancer.add("a", (await node("a", (request) => request.socket.resetAndDestroy())).port);
+  expect((await upload(balancer.port, 8 * 1024 * 1024)).status).toBe(502);
 });
 
 it("cuts off whom a node serves that answers nothing any more, and comes back to it later", async () => {
