@@ -1,14 +1,13 @@
 // npm run start:cluster: the reference application on three nodes behind a balancer, on a redis-server of its own, or on what LOG
 // names. Kill a node, and see the page go on.
-import { once } from "node:events";
-import { existsSync, mkdirSync } from "node:fs";
-import { createServer } from "node:net";
+import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { startBalancer } from "./lib/balancer.js";
 import { build } from "./lib/build-steps.js";
 import { endWithChildren, root } from "./lib/child.js";
 import { findProgram, needs } from "./lib/needs.js";
+import { startRedis } from "./lib/own-redis.js";
 import { startProgram } from "./lib/program.js";
 
 /** @typedef {import("./lib/program.js").Program} Program */
@@ -51,7 +50,7 @@ stopPassingOn();
 const balancer = await startBalancer({ port }).catch((error) =>
   fail(`could not listen on port ${port}: ${error.message}`),
 );
-for (const signal of /** @type {const} */ (["SIGTERM", "SIGINT"])) {
+for (const signal of /** @type {const} */ (["SIGTERM", "SIGINT", "SIGHUP"])) {
   process.on(signal, () => {
     // A second signal means that somebody is tired of waiting; what is left is killed with this process.
     if (stopping) process.exit(1);
@@ -59,7 +58,7 @@ for (const signal of /** @type {const} */ (["SIGTERM", "SIGINT"])) {
   });
 }
 try {
-  const log = process.env.LOG || (await startRedis(/** @type {string} */ (redisServer)));
+  const log = process.env.LOG || (await startOwnRedis(/** @type {string} */ (redisServer)));
   await Promise.all(NODES.map((name) => startNode(name, log)));
   console.log(`listening on http://localhost:${balancer.port}`);
 } catch (error) {
@@ -67,19 +66,16 @@ try {
   await stop(1);
 }
 
-/** A redis-server in the data folder, which keeps every write before it answers. @param {string} program */
-async function startRedis(program) {
+/** Starts a redis-server in the data folder, and again whenever it ends by itself. @param {string} program */
+async function startOwnRedis(program) {
   const folder = join(dataDir, "redis");
-  mkdirSync(folder, { recursive: true });
-  const redisPort = await freePort();
-  const args = ["--port", String(redisPort), "--bind", "127.0.0.1", "--dir", folder, "--save", ""];
-  args.push("--appendonly", "yes", "--appendfsync", "always");
-  redis = await startProgram("redis", program, args, { ready: /Ready to accept connections/, quiet: true });
-  void redis.ended.then((how) => {
-    if (!stopping) console.log(`redis has ended (${how}): streams stay open, and nothing can be published`);
-  });
-  const url = `redis://127.0.0.1:${redisPort}`;
-  console.log(`redis at ${url}, process ${redis.pid}`);
+  // The nodes know the port of the first one.
+  const { server, port } = await startRedis({ program, folder, samePort: redis !== undefined });
+  if (stopping) await server.stop();
+  redis = server;
+  const url = `redis://127.0.0.1:${port}`;
+  console.log(`redis at ${url}, process ${server.pid}`);
+  void server.ended.then((how) => restart("redis", how, () => startOwnRedis(program)));
   return url;
 }
 
@@ -93,20 +89,23 @@ async function startNode(name, log) {
     return;
   }
   nodes.set(name, node);
-  balancer.add(name, Number(node.ready[1]));
-  console.log(`${name} is process ${node.pid}`);
-  void node.ended.then((how) => restart(name, log, how));
+  const nodePort = Number(node.ready[1]);
+  balancer.add(name, nodePort);
+  console.log(`${name} is process ${node.pid}, on port ${nodePort}`);
+  void node.ended.then((how) => {
+    nodes.delete(name);
+    balancer.remove(name);
+    return restart(name, how, () => startNode(name, log));
+  });
 }
 
-/** @param {string} name @param {string} log @param {string} how */
-async function restart(name, log, how) {
-  nodes.delete(name);
-  balancer.remove(name);
+/** Starts again what has ended by itself. @param {string} name @param {string} how @param {() => Promise<unknown>} start */
+async function restart(name, how, start) {
   for (let failures = 0; !stopping && failures < MAX_FAILURES; failures++) {
     console.log(`${name} has ended (${how}), and is started again`);
     await delay(RESTART_MS);
     try {
-      if (!stopping) await startNode(name, log);
+      if (!stopping) await start();
       return;
     } catch (error) {
       how = error instanceof Error ? error.message : String(error);
@@ -129,15 +128,6 @@ function redisNeed() {
   const need = needs.find(({ name }) => name === "redis-server");
   if (need === undefined) throw new Error("scripts/lib/needs.js lacks redis-server");
   return need;
-}
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return address !== null && typeof address === "object" ? address.port : 0;
 }
 
 function portFromEnvironment() {

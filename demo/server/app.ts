@@ -6,7 +6,7 @@ import { DocsAssistant } from "./chat/docs-assistant.ts";
 import type { ChatModel } from "./chat/model.ts";
 import { addChat } from "./chat/routes.ts";
 import { addClock } from "./clock.ts";
-import { answerInJson, type DemoEnv, nameNode, refuseOtherMethods } from "./http.ts";
+import { answerInJson, type DemoEnv, nameNode, refuseOtherMethods, sendElsewhere } from "./http.ts";
 import { type DemoLog, logFromEnvironment } from "./log.ts";
 import { addNotifications } from "./notifications.ts";
 import { addPage } from "./page.ts";
@@ -44,7 +44,7 @@ export interface DemoApp {
   readonly app: Hono<DemoEnv>;
   /** Resolves when the log of events is open. Rejects where it can't be, as when another process has it open. */
   readonly ready: Promise<void>;
-  /** Ends the streams of the hub and stops background work. */
+  /** Ends the streams of the hub and stops background work. From now on, whoever asks for anything is sent elsewhere. */
   close(): Promise<void>;
 }
 
@@ -72,15 +72,18 @@ export function createApp(options: AppOptions): DemoApp {
   work.addRoutes(api);
   refuseOtherMethods(api);
 
+  let leaving = false;
   const app = new Hono<DemoEnv>();
   if (options.node !== undefined) nameNode(app, options.node);
   answerInJson(app);
+  sendElsewhere(app, () => leaving);
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.route("/api", api);
   if (options.pageDir !== undefined) addPage(app, options.pageDir);
 
   const ready = hub.position().then(() => work.watch());
   const close = async (): Promise<void> => {
+    leaving = true;
     uploads.close();
     await work.runs.close();
     await hub.close();

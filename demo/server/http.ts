@@ -1,7 +1,9 @@
 import type { HttpBindings } from "@hono/node-server";
-import type { Hono } from "hono";
+import { encodeEvent } from "everstream/protocol";
+import type { Context, Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { complain, isClosed, isLogAway } from "./complain.ts";
 
 export interface DemoEnv {
   Bindings: HttpBindings;
@@ -21,9 +23,40 @@ export function answerInJson(app: Hono<DemoEnv>): void {
   app.onError((error, c) => {
     if (error instanceof HTTPException)
       return c.json({ error: error.message }, error.status as ContentfulStatusCode);
-    console.error(error);
+    if (isClosed(error)) return leave(c);
+    complain(`${c.req.method} ${c.req.path} failed`, error);
+    if (isLogAway(error)) return comeBack(c, "the log of events can't be reached");
     return c.json({ error: "internal error" }, 500);
   });
+}
+
+/**
+ * Once `isLeaving` says so, whoever asks is sent elsewhere, and every connection ends with the answer that it waits for: a
+ * client that keeps one would go on asking over it, and the server could not end.
+ */
+export function sendElsewhere(app: Hono<DemoEnv>, isLeaving: () => boolean): void {
+  app.use(async (c, next) => {
+    if (isLeaving()) return leave(c);
+    await next();
+    if (isLeaving()) c.header("Connection", "close");
+    return undefined;
+  });
+}
+
+function leave(c: Context): Response {
+  c.header("Connection", "close");
+  return comeBack(c, "this server is closing");
+}
+
+/** Has a client try again in a second or two. An EventSource must not hear of it by a status: it would give up for good. */
+function comeBack(c: Context, why: string): Response {
+  if (c.req.method === "GET" && c.req.header("accept")?.includes("text/event-stream")) {
+    const retry = 1000 + Math.round(Math.random() * 1000);
+    const headers = { "Content-Type": "text/event-stream", "Cache-Control": "no-cache, no-transform" };
+    return c.body(encodeEvent({ comment: why, retry }), 200, headers);
+  }
+  c.header("Retry-After", "1");
+  return c.json({ error: `${why}; try again` }, 503);
 }
 
 /** Has every answer say which of several servers it came from. */

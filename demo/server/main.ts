@@ -9,6 +9,8 @@ import { logFromEnvironment } from "./log.ts";
 
 /** How long streams and requests may take to end before their connections are cut. */
 const SHUTDOWN_MS = 5000;
+/** How often connections over which nothing is asked any more are looked for meanwhile. */
+const IDLE_MS = 100;
 
 const port = portFromEnvironment();
 const demo = await openApp();
@@ -62,9 +64,12 @@ async function shutDown(running: Server, { close }: DemoApp): Promise<void> {
   const closed = once(running, "close");
   running.close();
   const cut = setTimeout(() => running.closeAllConnections(), SHUTDOWN_MS);
+  // Closing ends those that are idle now; others are kept for the client's next request once their last answer is out.
+  const idle = setInterval(() => running.closeIdleConnections(), IDLE_MS);
   await Promise.all([closeStreams(), close()]);
   await closed;
   clearTimeout(cut);
+  clearInterval(idle);
 }
 
 function portFromEnvironment(): number {

@@ -11,6 +11,7 @@ import {
 } from "everstream";
 import type { Hono } from "hono";
 import { explain } from "./chat/provider-error.ts";
+import { complain } from "./complain.ts";
 import type { DemoEnv } from "./http.ts";
 import { answerTopic } from "./topic.ts";
 import { Refused } from "./uploads/process.ts";
@@ -55,7 +56,7 @@ export function createWork(hub: Hub, options: Pick<RunsOptions, "lease" | "onAba
     keepFor: KEEP_FOR_MS,
     onError: (error) => {
       if (error instanceof Refused) return error.refusal;
-      console.error("a run failed:", error);
+      complain("a run failed", error);
       return explain(error);
     },
   });

@@ -47,14 +47,14 @@ export const needs = [
     commands: ["redis-server"],
     aptPackage: "redis-server",
     suites:
-      /^test\/((brokers|redis)\/.*|cluster\/redis|browser\/cluster|docs\/(cluster|choosing-a-log))\.test\.tsx?$/,
+      /^test\/((brokers|redis)\/.*|cluster\/redis|(browser|crash)\/cluster|demo\/own-redis|docs\/(cluster|choosing-a-log))\.test\.tsx?$/,
   },
   {
     name: "nats-server",
     variable: "NATS_SERVER_PATH",
     commands: ["nats-server"],
     aptPackage: "nats-server",
-    suites: /^test\/((brokers|nats)\/.*|cluster\/nats)\.test\.tsx?$/,
+    suites: /^test\/((brokers|nats)\/.*|cluster\/nats|browser\/cluster)\.test\.tsx?$/,
   },
   {
     name: "strace",

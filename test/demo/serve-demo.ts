@@ -14,6 +14,8 @@ export interface DemoServer extends TestServer {
   post(path: string, body: unknown, headers?: Record<string, string>): Promise<Response>;
   /** Signs in, and gives the cookies as a browser would send them. */
   signIn(user: string): Promise<string>;
+  /** Has the application close, as at SIGTERM; its server still listens. */
+  leave(): Promise<void>;
 }
 
 /** The reference application on a free port, with a data folder of its own unless one is given. */
@@ -35,6 +37,7 @@ export async function serveDemo(options: Partial<AppOptions> = {}): Promise<Demo
     api,
     post,
     signIn: async (user) => cookiesOf(await post("/session", { user })),
+    leave: () => demo.close(),
     close: async () => {
       await demo.close();
       await test.close();
