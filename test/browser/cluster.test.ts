@@ -3,8 +3,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { DocsAssistant } from "../../demo/server/chat/docs-assistant.ts";
+import { startNats } from "../brokers/nats-server.ts";
 import { type BuiltCluster, NODE_NAMES, startBuiltCluster } from "./built-cluster.ts";
 import { launchChromium } from "./chromium.ts";
 
@@ -20,21 +21,30 @@ let whole: string;
 
 beforeAll(async () => {
   browser = await launchChromium();
-  dataDir = await mkdtemp(join(tmpdir(), "everstream-cluster-"));
-  cluster = await startBuiltCluster(dataDir);
   whole = bare((await new DocsAssistant().invoke(QUESTION)).text);
-}, 120_000);
-afterAll(async () => {
-  await browser.close();
-  expect(await cluster.stop()).toBe(0);
-  await rm(dataDir, { recursive: true, force: true });
 });
-beforeEach(async () => {
-  context = await browser.newContext();
-  page = await context.newPage();
-  await page.goto(`http://127.0.0.1:${cluster.port}`);
-});
-afterEach(() => context.close());
+afterAll(() => browser.close());
+
+/** Has the tests of this suite use a cluster that is started for them, on the log that `log` starts if it is given. */
+function useCluster(log?: () => Promise<{ readonly url: string; dispose(): Promise<void> }>): void {
+  let server: Awaited<ReturnType<NonNullable<typeof log>>> | undefined;
+  beforeAll(async () => {
+    dataDir = await mkdtemp(join(tmpdir(), "everstream-cluster-"));
+    server = await log?.();
+    cluster = await startBuiltCluster(dataDir, server?.url);
+  }, 120_000);
+  afterAll(async () => {
+    expect(await cluster.stop()).toBe(0);
+    await server?.dispose();
+    await rm(dataDir, { recursive: true, force: true });
+  });
+  beforeEach(async () => {
+    context = await browser.newContext();
+    page = await context.newPage();
+    await page.goto(`http://127.0.0.1:${cluster.port}`);
+  });
+  afterEach(() => context.close());
+}
 
 const panel = (name: string, on = page): Locator => on.getByRole("region", { name, exact: true });
 const foot = (on = page): Locator => panel("Chat", on).locator(".exchange-foot").last();
@@ -65,52 +75,66 @@ async function untilWhole(on = page): Promise<void> {
   expect(await panel("Chat", on).getByRole("alert").count()).toBe(0);
 }
 
-test("each connection shows the node that it leads to", async () => {
-  for (const name of ["Notifications", "Runs", "Clock"]) {
-    const connection = panel(name).locator(".connection").first();
-    await connection.scrollIntoViewIfNeeded();
-    await connection.getByText("connected").waitFor();
-    expect(NODE_NAMES).toContain(await connection.locator(".node").textContent());
-  }
-});
-
-test.each(["answers", "serves"] as const)(
-  "when the node that %s is killed in the middle, the page gets the whole answer, and nothing twice",
-  async (role) => {
-    const second = await context.newPage();
-    await second.goto(`http://127.0.0.1:${cluster.port}`);
-    const node = (await ask())[role];
-    const before = cluster.starts(node);
-    cluster.kill(node);
-    expect((await shown()).length).toBeLessThan(whole.length);
-    for (const tab of [page, second]) await untilWhole(tab);
-    await expect.poll(() => cluster.starts(node), { timeout: 30_000 }).toBe(before + 1);
-  },
-);
-
-test("a notification sent over one node is received over another, also by who was cut off meanwhile", async () => {
-  const inbox = panel("Notifications").getByRole("region", { name: "Ada", exact: true });
-  await inbox.scrollIntoViewIfNeeded();
-  await inbox.getByText("connected").waitFor();
-  const node = (await inbox.locator(".node").textContent()) as string;
+/** Kills the node that has this part in an answer, in the middle of it; two pages must have all of it all the same. */
+async function killInTheMiddle(role: "answers" | "serves"): Promise<void> {
+  const second = await context.newPage();
+  await second.goto(`http://127.0.0.1:${cluster.port}`);
+  const node = (await ask())[role];
+  const before = cluster.starts(node);
   cluster.kill(node);
-  for (const text of ["first", "second", "third"]) {
-    await inbox.getByRole("textbox").fill(text);
-    await inbox.getByRole("button", { name: "Send" }).click();
-    await inbox.getByRole("listitem").filter({ hasText: text }).waitFor();
-  }
-  expect(await inbox.getByRole("listitem").count()).toBe(3);
-  expect(await inbox.getByRole("alert").count()).toBe(0);
+  expect((await shown()).length).toBeLessThan(whole.length);
+  for (const tab of [page, second]) await untilWhole(tab);
+  await expect.poll(() => cluster.starts(node), { timeout: 30_000 }).toBe(before + 1);
+}
+
+describe("on Redis", () => {
+  useCluster();
+
+  test("each connection shows the node that it leads to", async () => {
+    for (const name of ["Notifications", "Runs", "Clock"]) {
+      const connection = panel(name).locator(".connection").first();
+      await connection.scrollIntoViewIfNeeded();
+      await connection.getByText("connected").waitFor();
+      expect(NODE_NAMES).toContain(await connection.locator(".node").textContent());
+    }
+  });
+
+  test.each(["answers", "serves"] as const)(
+    "when the node that %s is killed in the middle, the page gets the whole answer, and nothing twice",
+    killInTheMiddle,
+  );
+
+  test("a notification sent over one node is received over another, also by who was cut off meanwhile", async () => {
+    const inbox = panel("Notifications").getByRole("region", { name: "Ada", exact: true });
+    await inbox.scrollIntoViewIfNeeded();
+    await inbox.getByText("connected").waitFor();
+    const node = (await inbox.locator(".node").textContent()) as string;
+    cluster.kill(node);
+    for (const text of ["first", "second", "third"]) {
+      await inbox.getByRole("textbox").fill(text);
+      await inbox.getByRole("button", { name: "Send" }).click();
+      await inbox.getByRole("listitem").filter({ hasText: text }).waitFor();
+    }
+    expect(await inbox.getByRole("listitem").count()).toBe(3);
+    expect(await inbox.getByRole("alert").count()).toBe(0);
+  });
+
+  test("an upload is processed on whichever node the requests for it come to", async () => {
+    const upload = panel("Upload");
+    const buffer = Buffer.from("Some text. ".repeat(10_000));
+    await upload
+      .locator("input[type=file]")
+      .setInputFiles({ name: "text.txt", mimeType: "text/plain", buffer });
+    await upload.getByText("SHA-256").waitFor();
+    const runs = panel("Runs");
+    await runs.scrollIntoViewIfNeeded();
+    await runs.getByRole("listitem").filter({ hasText: "upload" }).getByText("done").first().waitFor();
+  });
 });
 
-test("an upload is processed on whichever node the requests for it come to", async () => {
-  const upload = panel("Upload");
-  const buffer = Buffer.from("Some text. ".repeat(10_000));
-  await upload
-    .locator("input[type=file]")
-    .setInputFiles({ name: "text.txt", mimeType: "text/plain", buffer });
-  await upload.getByText("SHA-256").waitFor();
-  const runs = panel("Runs");
-  await runs.scrollIntoViewIfNeeded();
-  await runs.getByRole("listitem").filter({ hasText: "upload" }).getByText("done").first().waitFor();
+describe("on NATS", () => {
+  useCluster(startNats);
+
+  test("when the node that answers is killed in the middle, the page gets the whole answer, and nothing twice", () =>
+    killInTheMiddle("answers"));
 });
