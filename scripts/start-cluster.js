@@ -50,7 +50,7 @@ stopPassingOn();
 const balancer = await startBalancer({ port }).catch((error) =>
   fail(`could not listen on port ${port}: ${error.message}`),
 );
-for (const signal of /** @type {const} */ (["SIGTERM", "SIGINT", "SIGHUP"])) {
+for (const signal of /** @type {const} */ (["SIGTERM", "SIGINT"])) {
   process.on(signal, () => {
     // A second signal means that somebody is tired of waiting; what is left is killed with this process.
     if (stopping) process.exit(1);

@@ -14,7 +14,7 @@ const HOST = "127.0.0.1";
 const WAIT_MS = 10_000;
 const RETRY_MS = 250;
 /** Who does not say so soon what it is may be a server of ours that stands still. */
-const ANSWER_MS = 2000;
+const ANSWER_MS = 5000;
 
 /**
  * Starts it. Where a server from an earlier start is about to end, waits for that.
