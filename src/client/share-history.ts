@@ -6,8 +6,8 @@ export interface History {
   add(entry: Entry): void;
   /** Forgets all: what follows comes after this place and this id. */
   reset(place: Place | undefined, id: string): void;
-  /** The ids of all entries after a place that is known. */
-  idsAfter(place: Place | undefined): Set<string>;
+  /** All entries after a place; none where that is not known. */
+  since(place: Place): readonly Entry[];
   /** What a tab lacks that asks this one, the leader. */
   missedBy(hello: Hello, leader: Leadership): Missed | undefined;
 }
@@ -19,9 +19,19 @@ export interface Leadership {
   /** Its last event ID now. */
   readonly id: string;
   /** Where its term began. */
-  readonly from: { readonly place: Place | undefined; readonly id: string };
+  readonly from: Origin;
   /** Whether ids are positions of our own server. */
   readonly ordered: boolean;
+}
+
+/** What a leader's term follows on. */
+export interface Origin {
+  /** The last place that it knew. */
+  readonly place: Place | undefined;
+  /** The last event ID then, after which its connection began. */
+  readonly id: string;
+  /** Whether it took the lock from a leader that may have had a connection still. */
+  readonly isStolen: boolean;
 }
 
 /** Bounds for each tab: how many entries, and how much text in them. */
@@ -40,6 +50,11 @@ export function comparePositions(a: string, b: string): number {
 export function idOf(entry: Entry): string | undefined {
   if (entry.kind === "event") return entry.event.lastEventId;
   return entry.kind === "id" ? entry.id : undefined;
+}
+
+/** Below 0 where `a` comes before `b`, above where after. */
+export function comparePlaces(a: Place, b: Place): number {
+  return a.term - b.term || a.seq - b.seq;
 }
 
 export function isSamePlace(a: Place | undefined, b: Place | undefined): boolean {
@@ -70,10 +85,7 @@ export function createHistory(): History {
   const indexOfPlace = (place: Place | undefined): number => {
     if (place === undefined) return -1;
     if (isSamePlace(before.place, place)) return 0;
-    // The first place of a term is that of no entry, so look for the next one, too.
-    const { term, seq } = place;
-    const next = entries.findIndex((entry) => entry.term === term && entry.seq === seq + 1);
-    return next >= 0 ? next : entries.findIndex((entry) => isSamePlace(entry, place)) + 1 || -1;
+    return entries.findIndex((entry) => isSamePlace(entry, place)) + 1 || -1;
   };
   /** The same by a last event ID. Entries after the first with that id may be without one of their own. */
   const indexOfId = (id: string, ordered: boolean): number => {
@@ -96,27 +108,28 @@ export function createHistory(): History {
       characters = 0;
       before = { place, id };
     },
-    idsAfter(place) {
+    since(place) {
       const index = indexOfPlace(place);
-      return new Set(entries.slice(Math.max(index, 0)).map((entry) => idOf(entry) ?? ""));
+      return index < 0 ? [] : entries.slice(index);
     },
     missedBy({ place, id }, { place: own, id: ownId, from, ordered }) {
-      if (isSamePlace(place, own)) return { entries: [] };
       const index = indexOfPlace(place);
-      if (index >= 0) return { entries: entries.slice(index) };
+      if (index >= 0) return { entries: entries.slice(index), joins: "next" };
       const isAhead = place !== undefined && place.term === from.place?.term && place.seq > from.place.seq;
-      if (isAhead) {
-        const term = entries.filter((entry) => entry.term === own.term);
-        // All of the term, or the rest is not worth having.
-        if (term.length === own.seq) return { entries: term, ahead: { from: from.place, id: from.id } };
+      if (isAhead && id === from.id) {
+        // No id came in what it has more, so that the server can't send that again: all of this term is new to it. Two
+        // connections at a time brought the same, and nothing tells which.
+        if (from.isStolen) return { entries: [], joins: "anew" };
+        return { entries: entries.filter(({ term }) => term === own.term), joins: "next" };
       }
+      const isBefore = place && before.place && comparePlaces(place, before.place) < 0;
+      // Nor did one come in what is forgotten.
+      if (isBefore && id === before.id) return { entries, joins: "anew" };
       // Who has seen nothing yet, or nothing that it could ask for, begins now.
-      if (id === "") return { entries: [] };
-      if (ordered && comparePositions(id, ownId) > 0) {
-        return { entries: [], ahead: { from: undefined, id: ownId } };
-      }
+      if (id === "") return { entries: [], joins: "anew" };
+      if (ordered && comparePositions(id, ownId) > 0) return { entries: [], joins: "ahead" };
       const after = indexOfId(id, ordered);
-      return after < 0 ? undefined : { entries: entries.slice(after) };
+      return after < 0 ? undefined : { entries: entries.slice(after), joins: "next" };
     },
   };
 }

@@ -1,24 +1,14 @@
-import type { GAP_EVENT, LIVE_EVENT } from "../protocol/index.ts";
+import type { LIVE_EVENT } from "../protocol/index.ts";
 import type { Attempt, ConnectionHandlers } from "./connection.ts";
 import type { ConnectionFailure } from "./failure.ts";
-import type { Unsubscribe } from "./listeners.ts";
-import type { StreamInput, StreamStatus } from "./machine.ts";
-import { comparePositions, createHistory, idOf, isSamePlace } from "./share-history.ts";
-import { type Turn, takeTurn } from "./share-lock.ts";
-import type { Entry, Hello, Lead, Missed, News, Place, TabMessage, Welcome } from "./share-wire.ts";
-
-/** What sharing needs of the stream whose connection it stands for. */
-export interface SharingStream {
-  readonly status: StreamStatus;
-  readonly lastEventId: string;
-  onStatus(listener: (status: StreamStatus) => void): Unsubscribe;
-  /** Shows another tab's status, without doing what it asks for. */
-  show(status: StreamStatus): void;
-  dispatch(input: StreamInput): void;
-}
-
-/** Makes a connection for the stream's attempt, and says as `runConnection` how it ended. */
-export type RunAttempt = (handlers: ConnectionHandlers) => Promise<ConnectionFailure | undefined>;
+import type { StreamStatus } from "./machine.ts";
+import { type Succession, succeed } from "./share-claim.ts";
+import { pauseFrozen } from "./share-freeze.ts";
+import { isSamePlace } from "./share-history.ts";
+import { createQuestion } from "./share-question.ts";
+import { TabRecord } from "./share-record.ts";
+import { type RunAttempt, type SharingStream, showTold, tellable } from "./share-stream.ts";
+import type { Entry, Hello, Missed, News, TabMessage, Welcome } from "./share-wire.ts";
 
 /**
  * What a tab does among those that share. `away`: nothing. `joining`: it has asked, and waits for an answer or the lock.
@@ -27,38 +17,26 @@ export type RunAttempt = (handlers: ConnectionHandlers) => Promise<ConnectionFai
  */
 type Role = "away" | "joining" | "following" | "catchingUp" | "leading";
 
-// Their types prove that these are the protocol's. Its module is one that streams need without sharing, see `runShared`.
-const GAP: typeof GAP_EVENT = "sse:gap";
+// The type proves that it is the protocol's. Its module is one that streams need without sharing, see `runShared`.
 const LIVE: typeof LIVE_EVENT = "sse:live";
 
 /** How long a leader may be silent before it is asked for a sign of life, and once more before its lock is taken. */
 const SILENCE_MS = 5000;
-/** How long to wait for an answer from a leader that is not silent. */
-const ANSWER_MS = 1000;
-
-const NO_FAILURE = { code: "STREAM_ENDED", message: "The shared connection failed." } as const;
 
 /** One stream's part in a shared connection. `share.ts` says how the parts play together. */
 export class TabMember {
   readonly #name: string;
   readonly #stream: SharingStream;
-  readonly #history = createHistory();
+  readonly #tab = crypto.randomUUID();
   readonly #life = new AbortController();
+  readonly #record = new TabRecord();
+  readonly #question = createQuestion((hello) => this.#post(hello));
   #role: Role = "away";
-  /** The last entry taken or told; kept while away. */
-  #place: Place | undefined;
-  /** Where this tab's own term began. */
-  #from: { readonly place: Place | undefined; readonly id: string } = { place: undefined, id: "" };
-  #ordered = false;
-  /** Says of an id whether this tab has had its event already. Only after it was ahead of a leader. */
-  #isStale: ((id: string) => boolean) | undefined;
-  #question: Hello | undefined;
-  #askedAt = 0;
   #heardAt = 0;
   #isSuspected = false;
   #isRefused = false;
   #channel: BroadcastChannel | undefined;
-  #turn: Turn | undefined;
+  #succession: Succession | undefined;
   #watch: ReturnType<typeof setInterval> | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
   /** Of the stream's attempt: who is told what comes, and what makes a connection for it. */
@@ -70,7 +48,7 @@ export class TabMember {
     this.#name = name;
     this.#stream = stream;
     stream.onStatus(this.#onStatus);
-    this.#watchFreezing();
+    pauseFrozen(stream, () => this.#role !== "away", this.#life.signal);
   }
 
   /** Runs the stream's attempt, here or by following another tab. */
@@ -91,65 +69,50 @@ export class TabMember {
     if (this.#role === "away") {
       this.#channel = new BroadcastChannel(this.#name);
       this.#channel.onmessage = ({ data }: MessageEvent<TabMessage>) => this.#hear(data);
-      this.#waitForTurn(false);
+      this.#waitToLead(false);
       this.#heardAt = Date.now();
       this.#watch = setInterval(() => this.#lookAfterLeader(), SILENCE_MS);
     }
     this.#role = "joining";
-    this.#ask(true);
+    // Whoever has the lock has nobody to ask.
+    if (!this.#succession?.isClaiming) this.#ask(true);
   }
 
   #leave(): void {
     this.#role = "away";
-    this.#question = undefined;
+    this.#question.drop();
+    this.#succession?.end();
     clearInterval(this.#watch);
-    clearTimeout(this.#retry);
     this.#channel?.close();
-    this.#turn?.end();
   }
 
   /** What the stream comes to, by its own doing or shown: leaders tell it, and whoever is gone leaves. */
   readonly #onStatus = (status: StreamStatus): void => {
-    const { state, reason, failure } = status;
+    const { state, reason } = status;
     const isOver = state === "closed" || state === "failed";
     const isOwn = state === "paused" || reason === "close";
-    if (this.#role === "leading" && !isOwn) {
-      // What a runtime threw can't always be cloned.
-      const shown = failure && { ...failure, cause: undefined };
-      this.#tell({ kind: "status", status: { ...status, failure: shown } });
-    }
+    // That was for the wait before.
+    clearTimeout(this.#retry);
+    if (this.#role === "leading" && !isOwn) this.#tell({ kind: "status", status: tellable(status) });
     if (isOver) this.#life.abort();
     if (isOver || isOwn) this.#leave();
   };
 
-  /** A frozen tab runs nothing, and holds nothing up: it leaves before. */
-  #watchFreezing(): void {
-    const { document } = globalThis;
-    const { signal } = this.#life;
-    let isFrozen = false;
-    document?.addEventListener(
-      "freeze",
-      () => {
-        isFrozen = this.#role !== "away";
-        if (isFrozen) this.#stream.dispatch({ type: "pause" });
-      },
-      { signal },
-    );
-    document?.addEventListener(
-      "resume",
-      () => {
-        if (isFrozen) this.#stream.dispatch({ type: "wake" });
-      },
-      { signal },
-    );
-  }
+  // --- The lead
 
-  // --- The lock
-
-  #waitForTurn(steal: boolean): void {
-    this.#turn?.end();
-    this.#turn = takeTurn(this.#name, steal, {
-      granted: () => this.#lead(),
+  #waitToLead(steal: boolean): void {
+    this.#succession?.end();
+    this.#succession = succeed(this.#name, steal, {
+      claims: () => {
+        this.#question.drop();
+        return this.#record.place;
+      },
+      post: (claim) => this.#post(claim),
+      leads: (term, missed) => {
+        for (const entry of missed) if (this.#record.isLater(entry)) this.#take(entry, true);
+        // One of them may have been the last, or a listener has closed the stream.
+        if (this.#role !== "away") this.#lead(term, steal);
+      },
       taken: () => this.#rejoin(),
       refused: () => {
         this.#isRefused = true;
@@ -159,22 +122,19 @@ export class TabMember {
     });
   }
 
-  #lead(): void {
-    const { status, lastEventId: id } = this.#stream;
+  #lead(term: number, isStolen: boolean): void {
+    const { status, lastEventId } = this.#stream;
     const role = this.#role;
-    const from = this.#place;
     this.#role = "leading";
-    this.#question = undefined;
-    this.#isStale = undefined;
-    this.#from = { place: from, id };
-    // The clock is the same in all tabs, so that a term is later than those that this tab never heard of.
-    this.#place = { term: Math.max(Date.now() + Math.random(), (from?.term ?? 0) + 1), seq: 0 };
-    if (from === undefined) this.#history.reset(this.#place, id);
-    this.#post({ kind: "lead", term: this.#place.term, from });
+    this.#post(this.#record.begin(term, isStolen, lastEventId));
     // It was about to have, or has, a connection of its own.
     if (role === "joining") this.#connect();
-    if (role === "catchingUp") this.#onStatus(status);
-    if (role !== "following") return;
+    else if (role === "catchingUp") this.#onStatus(status);
+    else this.#waitAsBefore(status);
+  }
+
+  /** A connection needs an attempt, and that begins when the wait of the leader before is over, if that waited. */
+  #waitAsBefore(status: StreamStatus): void {
     if (status.state !== "waiting")
       this.#stream.show({ ...status, state: "waiting", reason: "lost", nextTryAt: 0 });
     const { nextTryAt = 0 } = this.#stream.status;
@@ -189,12 +149,11 @@ export class TabMember {
 
   /** A follower hears from its leader all the time, or asks for it; one that is silent for so long is hung. */
   #lookAfterLeader(): void {
-    if (this.#role === "leading") return;
-    const now = Date.now();
-    const isSilent = now - this.#heardAt >= SILENCE_MS;
-    const isUnanswered = this.#question !== undefined && now - this.#askedAt >= SILENCE_MS;
-    if (isSilent && this.#isSuspected) this.#waitForTurn(true);
-    else if (isSilent || isUnanswered || this.#role === "catchingUp") this.#ask(false);
+    if (this.#role === "leading" || this.#succession?.isClaiming) return;
+    const isSilent = Date.now() - this.#heardAt >= SILENCE_MS;
+    if (isSilent && this.#isSuspected) this.#waitToLead(true);
+    else if (this.#question.isPending) this.#question.repeatLate();
+    else if (isSilent || this.#role === "catchingUp") this.#ask(false);
     this.#isSuspected = isSilent && !this.#isSuspected;
   }
 
@@ -207,13 +166,13 @@ export class TabMember {
       if (signal.aborted) return;
       if (this.#role === "leading") this.#tell(news);
       take();
-      if (this.#role === "catchingUp" && this.#question === undefined) this.#ask(false);
+      if (this.#role === "catchingUp" && !this.#question.isPending) this.#ask(false);
     };
     return {
       ...handlers,
       onEvent: (event) => {
         // Only hubs send these, and the ids of a hub are positions.
-        if (event.event === LIVE) this.#ordered = true;
+        if (event.event === LIVE) this.#record.ordered = true;
         took({ kind: "event", event }, () => handlers.onEvent(event));
       },
       onId: (id) => took({ kind: "id", id }, () => handlers.onId?.(id)),
@@ -222,11 +181,7 @@ export class TabMember {
   }
 
   #tell(news: News): void {
-    const { term, seq } = this.#place as Place;
-    this.#place = { term, seq: seq + 1 };
-    const entry: Entry = { ...news, ...this.#place };
-    this.#history.add(entry);
-    this.#post(entry);
+    this.#post(this.#record.tell(news));
   }
 
   // --- The channel
@@ -236,150 +191,106 @@ export class TabMember {
   }
 
   #ask(wake: boolean): void {
-    this.#askedAt = Date.now();
-    this.#question = {
-      kind: "hello",
-      nonce: crypto.randomUUID(),
-      place: this.#place,
-      id: this.#stream.lastEventId,
-      wake,
-    };
-    this.#post(this.#question);
+    this.#question.ask({ place: this.#record.place, id: this.#stream.lastEventId, wake });
   }
 
   #hear(message: TabMessage): void {
     if (this.#role === "leading") {
       if (message.kind === "hello") this.#answer(message);
-      return;
+    } else if (message.kind === "hello") this.#succession?.repeat();
+    else if (message.kind === "offer") this.#succession?.hear(message);
+    else if (message.kind === "claim") {
+      const { nonce, place } = message;
+      this.#heardLeader();
+      this.#post({ kind: "offer", nonce, tab: this.#tab, entries: this.#record.since(place) });
+    } else if (!this.#record.isOutdated(message.kind === "welcome" ? message.place : message)) {
+      this.#heardLeader();
+      if (message.kind === "welcome") this.#welcome(message);
+      else if (message.kind === "lead") this.#follow(message);
+      else this.#hearEntry(message);
     }
-    if (message.kind === "hello") return;
-    const term = message.kind === "welcome" ? message.place.term : message.term;
-    // A leader that was frozen or hung, and does not know yet that it leads no more.
-    if (term < (this.#place?.term ?? 0)) return;
+  }
+
+  #heardLeader(): void {
     this.#heardAt = Date.now();
     this.#isSuspected = false;
-    if (message.kind === "welcome") this.#welcome(message);
-    else if (message.kind === "lead") this.#follow(message);
-    else this.#hearEntry(message);
   }
 
   #answer(hello: Hello): void {
     if (hello.wake) this.#stream.dispatch({ type: "wake" });
     const { status, lastEventId: id } = this.#stream;
-    const place = this.#place as Place;
-    const facts = { place, id, from: this.#from, ordered: this.#ordered };
-    const missed = this.#history.missedBy(hello, facts);
-    const { failure } = status;
-    const shown = { ...status, failure: failure && { ...failure, cause: undefined } };
-    this.#post({
-      kind: "welcome",
-      nonce: hello.nonce,
-      place,
-      id,
-      status: shown,
-      ordered: this.#ordered,
-      missed,
-    });
+    const { place, ordered } = this.#record;
+    // Waking it may have called a listener that closed it.
+    if (place === undefined || this.#role !== "leading") return;
+    const { nonce } = hello;
+    const missed = this.#record.missedBy(hello, id);
+    this.#post({ kind: "welcome", nonce, place, id, status: tellable(status), ordered, missed });
   }
 
-  #follow({ term, from }: Lead): void {
-    const isNext = this.#role === "following" && isSamePlace(from, this.#place);
-    if (isNext) this.#place = { term, seq: 0 };
-    // It answers with what it has that this tab lacks, and the other way round.
-    else if (this.#role !== "away") this.#ask(false);
+  #follow(entry: Entry): void {
+    // The lock was taken from this one.
+    if (this.#succession?.isClaiming) this.#waitToLead(false);
+    if (this.#role === "following" && this.#record.isNext(entry)) {
+      this.#question.drop();
+      this.#take(entry, false);
+    }
+    // Whoever was asked leads no more.
+    else this.#ask(this.#role === "joining");
   }
 
   #hearEntry(entry: Entry): void {
-    const { term = 0, seq = 0 } = this.#place ?? {};
     // What comes before the answer to a question is in the answer.
-    if (this.#question !== undefined && Date.now() - this.#askedAt < ANSWER_MS) return;
-    if (this.#role !== "following") {
-      this.#ask(false);
-      return;
-    }
-    if (this.#question !== undefined) this.#ask(false);
-    else if (entry.term !== term || entry.seq > seq + 1) this.#ask(false);
-    else if (entry.seq > seq) this.#take(entry, false);
+    if (this.#question.isPending) this.#question.repeatLate();
+    else if (this.#role !== "following") this.#ask(this.#role === "joining");
+    else if (this.#record.isNext(entry)) this.#take(entry, false);
+    else if (this.#record.isLater(entry)) this.#ask(false);
   }
 
-  #welcome({ nonce, missed, place, id, ordered, status }: Welcome): void {
-    const question = this.#question;
-    if (question === undefined || nonce !== question.nonce) {
+  #welcome(welcome: Welcome): void {
+    const { nonce, missed, place, ordered } = welcome;
+    const question = this.#question.answeredBy(nonce);
+    if (question === undefined) {
       // The answer to another tab shows what this one did not hear.
-      const isBehind =
-        this.#role === "following" && question === undefined && !isSamePlace(place, this.#place);
-      if (isBehind) this.#ask(false);
+      const isOther = !(this.#question.isPending || isSamePlace(place, this.#record.place));
+      if (this.#role === "following" && isOther) this.#ask(false);
       return;
     }
-    this.#question = undefined;
-    this.#ordered = ordered;
+    this.#record.ordered = ordered;
     if (missed === undefined) {
       if (this.#role === "joining") this.#catchUp();
-      // An attempt goes on after the last event ID with which it began; this needs a new one.
+      // An attempt needs its time limit; this needs a new one.
       else if (this.#role === "following") this.#rejoin();
       // It has come further since it asked.
       else if (question.id !== this.#stream.lastEventId) this.#ask(false);
-      return;
-    }
-    // Its own connection has moved on since it asked; once that is gone, it asks again.
-    if (this.#role === "catchingUp") {
+    } else if (this.#role === "catchingUp") {
+      // Its own connection has moved on since it asked; once that is gone, it asks again.
       this.#rejoin();
-      return;
-    }
-    this.#role = "following";
-    this.#beginAt(question, { missed, place, id });
-    for (const entry of missed.entries) this.#take(entry, true);
-    if (this.#role !== "following") return;
-    this.#place = place;
-    this.#show(status);
+    } else this.#goOn(question, missed, welcome);
   }
 
-  #beginAt(question: Hello, { missed, place, id }: Pick<Welcome, "place" | "id"> & { missed: Missed }): void {
-    const { ahead, entries } = missed;
-    const own = this.#stream.lastEventId;
-    if (own === "" && id !== "") this.#handlers?.onId?.(id);
-    if (ahead !== undefined) {
-      const seen = this.#history.idsAfter(ahead.from).add(ahead.id);
-      this.#isStale = (other) => {
-        const order = this.#ordered ? comparePositions(other, own) : Number.NaN;
-        return Number.isNaN(order) ? seen.has(other) : order <= 0;
-      };
-    }
-    if (question.place !== undefined) return;
-    const [first] = entries;
-    this.#history.reset(first ? { term: first.term, seq: first.seq - 1 } : place, this.#stream.lastEventId);
+  /** Follows, and begins with what it missed. */
+  #goOn(question: Hello, missed: Missed, welcome: Welcome): void {
+    this.#role = "following";
+    if (this.#stream.lastEventId === "" && welcome.id !== "") this.#handlers?.onId?.(welcome.id);
+    this.#record.join(question, missed, welcome, this.#stream.lastEventId);
+    for (const entry of missed.entries) this.#take(entry, true);
+    if (this.#role === "following") showTold(this.#stream, welcome.status);
   }
 
   /** @param isLate Whether it comes with an answer: then the leader's status is another by now. */
   #take(entry: Entry, isLate: boolean): void {
     // A listener may have closed the stream.
-    if (this.#role !== "following") return;
-    this.#place = { term: entry.term, seq: entry.seq };
-    const id = idOf(entry);
-    const isGap = entry.kind === "event" && entry.event.event === GAP;
-    if (id !== undefined && !isGap && this.#isStale !== undefined) {
-      if (this.#isStale(id)) return;
-      this.#isStale = undefined;
-    }
-    this.#history.add(entry);
+    if (this.#role === "away" || !this.#record.take(entry)) return;
     if (entry.kind === "event") this.#handlers?.onEvent(entry.event);
     else if (entry.kind === "id") this.#handlers?.onId?.(entry.id);
     else if (entry.kind === "retry") this.#handlers?.onRetry?.(entry.ms);
-    else if (!isLate) this.#show(entry.status);
-  }
-
-  #show(status: StreamStatus): void {
-    const { state, failure = NO_FAILURE, attempt } = status;
-    if (state === "closed") this.#stream.dispatch({ type: "ended" });
-    else if (state === "failed") this.#stream.dispatch({ type: "lost", failure, attempt });
-    else this.#stream.show(status);
+    else if (entry.kind === "status" && !isLate) showTold(this.#stream, entry.status);
   }
 
   /** The leader does not know what this tab lacks: the server does. */
   #catchUp(): void {
     this.#role = "catchingUp";
-    this.#place = undefined;
-    this.#isStale = undefined;
+    this.#record.leave();
     this.#connect();
   }
 }

@@ -5,16 +5,18 @@ import type { StreamStatus } from "./machine.ts";
  * What tabs that share a connection tell each other. Tabs may run different releases of a page: a change of these forms
  * needs a new version in the channel's name.
  */
-export type TabMessage = Entry | Lead | Hello | Welcome;
+export type TabMessage = Entry | Hello | Welcome | Claim | Offer;
 
-/** A place in what leaders told: the term of one leader, and how many entries it had told. Terms rise. */
+/** A place in what leaders told: the term of one leader, and how many entries it had told before. Terms rise. */
 export interface Place {
   readonly term: number;
   readonly seq: number;
 }
 
-/** What the leader's connection brought. */
+/** What a leader tells: what its connection brings, and before all that, */
 export type News =
+  /** that it leads from now on. Its term follows on `from`, the last place that it knew itself. */
+  | { readonly kind: "lead"; readonly from: Place | undefined }
   | { readonly kind: "event"; readonly event: ParsedEvent }
   | { readonly kind: "id"; readonly id: string }
   | { readonly kind: "retry"; readonly ms: number }
@@ -22,13 +24,6 @@ export type News =
 
 /** News with its place. Followers take them in order, without a hole. */
 export type Entry = Place & News;
-
-/** A tab leads from now on. Its term begins after `from`, the last place that it knew itself. */
-export interface Lead {
-  readonly kind: "lead";
-  readonly term: number;
-  readonly from: Place | undefined;
-}
 
 /** A tab asks the leader, if there is one, for what it lacks. */
 export interface Hello {
@@ -61,8 +56,25 @@ export interface Welcome {
 export interface Missed {
   readonly entries: readonly Entry[];
   /**
-   * Where the asking tab has more than the leader, which will bring that again: the place and the id after which the
-   * leader's own term began.
+   * How they join with what the asking tab had. `next`: they follow on it. `anew`: what lies between, if anything, is not
+   * to be had. `ahead`: the tab is at a later position, up to which it has to drop what comes.
    */
-  readonly ahead?: { readonly from: Place | undefined; readonly id: string } | undefined;
+  readonly joins: "next" | "anew" | "ahead";
+}
+
+/** A tab has the lock, and asks all others for what they have beyond it. It leads when it has that. */
+export interface Claim {
+  readonly kind: "claim";
+  readonly nonce: string;
+  /** The last entry that it took. */
+  readonly place: Place;
+}
+
+/** The answer of one of the others. */
+export interface Offer {
+  readonly kind: "offer";
+  readonly nonce: string;
+  /** Whose it is. */
+  readonly tab: string;
+  readonly entries: readonly Entry[];
 }

@@ -7,9 +7,11 @@
  * - **What is told.** The leader tells all others, by a BroadcastChannel, every event, checkpoint and status, and each of
  *   these entries has a place: the leader's term and a number. A follower takes entries in order. Where it sees a hole (it
  *   was frozen, a message was lost, a leader died before it told all) it asks, and the leader answers with what is missing.
- * - **Who takes over** goes on after the last event ID that it saw itself, under a term of its own. A follower that saw
- *   less gets the rest from the new leader's history, which every tab keeps; one that saw more drops what the server sends
- *   again.
+ * - **Who takes over** first asks all others what they have beyond it, and then goes on after the last event of all, under a
+ *   term of its own. So what any of them saw, all of them see, with ids or without. One that had seen less gets the rest from
+ *   the new leader's history, which every tab keeps.
+ * - **Who saw more** and hung when it was asked lets the server say what is new: over a connection of its own, or by
+ *   dropping what it had, where ids are positions of our server. Without an id, all that the new leader has is new.
  * - **Who joins** with a last event ID gets what came after it, out of the leader's history or, where that does not reach
  *   back so far, over a connection of its own, until both have come to the same point. Who joins without one begins with
  *   the next event.
@@ -22,7 +24,8 @@
 import type { Attempt, ConnectionHandlers, runConnection } from "./connection.ts";
 import type { ConnectionFailure } from "./failure.ts";
 import type { AnyStreamOptions } from "./options.ts";
-import { type RunAttempt, type SharingStream, TabMember } from "./share-member.ts";
+import { TabMember } from "./share-member.ts";
+import type { RunAttempt, SharingStream } from "./share-stream.ts";
 
 const members = new WeakMap<SharingStream, TabMember>();
 
@@ -40,17 +43,16 @@ export async function runShared(
   stream: SharingStream,
   runAlone: typeof runConnection,
 ): Promise<ConnectionFailure | undefined> {
-  const run: RunAttempt = (ours) => runAlone(options, attempt, ours);
-  let member = members.get(stream);
-  if (member === undefined && canShare(options)) {
-    const name = await nameOf(options, attempt);
-    if (attempt.signal.aborted) return undefined;
-    if (name !== undefined) {
-      member = new TabMember(name, stream);
-      members.set(stream, member);
-    }
-  }
-  return member ? member.run(attempt, handlers, run) : run(handlers);
+  // While it waited for its part, it may have come further than the attempt knows.
+  const run: RunAttempt = (ours) => runAlone(options, { ...attempt, lastEventId: stream.lastEventId }, ours);
+  const known = members.get(stream);
+  const name = known === undefined && canShare(options) ? await nameOf(options, attempt) : undefined;
+  // Whoever came after it had left would never leave again.
+  if (attempt.signal.aborted) return undefined;
+  const member = known ?? (name === undefined ? undefined : new TabMember(name, stream));
+  if (member === undefined) return run(handlers);
+  members.set(stream, member);
+  return member.run(attempt, handlers, run);
 }
 
 /**
