@@ -59,9 +59,13 @@ export class TabMember {
   ): Promise<ConnectionFailure | undefined> {
     this.#handlers = handlers;
     return new Promise((resolve) => {
-      this.#connect = () => void run(this.#tap(handlers, signal)).then(resolve);
-      if (this.#role === "leading" || this.#isRefused) this.#connect();
-      else this.#join();
+      this.#connect = () => {
+        const after = this.#record.resumeAfter(this.#stream.lastEventId);
+        void run(this.#tap(handlers, signal), after).then(resolve);
+      };
+      if (this.#role !== "leading" && !this.#isRefused) this.#join();
+      // Else the lead came in the meantime, and has another attempt begin.
+      else if (this.#stream.status.state === "connecting") this.#connect();
     });
   }
 
@@ -126,7 +130,8 @@ export class TabMember {
     const { status, lastEventId } = this.#stream;
     const role = this.#role;
     this.#role = "leading";
-    this.#post(this.#record.begin(term, isStolen, lastEventId));
+    this.#question.drop();
+    this.#tell(this.#record.begin(term, isStolen, lastEventId));
     // It was about to have, or has, a connection of its own.
     if (role === "joining") this.#connect();
     else if (role === "catchingUp") this.#onStatus(status);
@@ -164,8 +169,7 @@ export class TabMember {
     const took = (news: News, take: () => void): void => {
       // The rest of what was read when the connection was given up.
       if (signal.aborted) return;
-      if (this.#role === "leading") this.#tell(news);
-      take();
+      if (this.#role !== "leading" || this.#tell(news)) take();
       if (this.#role === "catchingUp" && !this.#question.isPending) this.#ask(false);
     };
     return {
@@ -180,8 +184,11 @@ export class TabMember {
     };
   }
 
-  #tell(news: News): void {
-    this.#post(this.#record.tell(news));
+  /** @returns Whether it is new to this tab, too. */
+  #tell(news: News): boolean {
+    const entry = this.#record.next(news);
+    this.#post(entry);
+    return this.#record.take(entry);
   }
 
   // --- The channel
@@ -218,13 +225,10 @@ export class TabMember {
 
   #answer(hello: Hello): void {
     if (hello.wake) this.#stream.dispatch({ type: "wake" });
-    const { status, lastEventId: id } = this.#stream;
-    const { place, ordered } = this.#record;
     // Waking it may have called a listener that closed it.
-    if (place === undefined || this.#role !== "leading") return;
-    const { nonce } = hello;
-    const missed = this.#record.missedBy(hello, id);
-    this.#post({ kind: "welcome", nonce, place, id, status: tellable(status), ordered, missed });
+    if (this.#role !== "leading") return;
+    const status = tellable(this.#stream.status);
+    this.#post({ kind: "welcome", nonce: hello.nonce, status, ...this.#record.answer(hello) });
   }
 
   #follow(entry: Entry): void {

@@ -1,4 +1,4 @@
-import type { GAP_EVENT } from "../protocol/index.ts";
+import type { END_EVENT, GAP_EVENT } from "../protocol/index.ts";
 import {
   comparePlaces,
   comparePositions,
@@ -9,16 +9,24 @@ import {
 } from "./share-history.ts";
 import type { Entry, Hello, Missed, News, Place, Welcome } from "./share-wire.ts";
 
-// The type proves that it is the protocol's. Its module is one that streams need without sharing, see `runShared`.
-const GAP: typeof GAP_EVENT = "sse:gap";
+/**
+ * What is said once and for all, whatever its id. The types prove that these are the protocol's; its module is one that
+ * streams need without sharing, see `runShared`.
+ */
+const ANNOUNCEMENTS: readonly string[] = [
+  "sse:gap" satisfies typeof GAP_EVENT,
+  "sse:end" satisfies typeof END_EVENT,
+];
 
 /** How far a tab is in what leaders told, and the newest of it for others. */
 export class TabRecord {
   readonly #history = createHistory();
   #place: Place | undefined;
+  /** The last event ID that leaders told. */
+  #id = "";
   /** Where this tab's own term began. */
   #from: Origin = { place: undefined, id: "", isStolen: false };
-  /** Where this tab was ahead of a leader: the position up to which it has had what comes. */
+  /** Where this tab is ahead of what leaders told: the position up to which it has had what comes. */
   #hadUpTo = "";
   /** Whether ids are positions of our own server, which can be compared. */
   ordered = false;
@@ -46,19 +54,15 @@ export class TabRecord {
 
   /** @returns Whether it is new to this tab. */
   take(entry: Entry): boolean {
-    this.#place = { term: entry.term, seq: entry.seq };
-    if (this.#isRepeated(entry)) return false;
-    this.#history.add(entry);
-    return true;
-  }
-
-  #isRepeated(entry: Entry): boolean {
     const id = idOf(entry);
-    const isGap = entry.kind === "event" && entry.event.event === GAP;
-    if (this.#hadUpTo === "" || id === undefined || isGap) return false;
-    if (comparePositions(id, this.#hadUpTo) <= 0) return true;
+    this.#place = { term: entry.term, seq: entry.seq };
+    this.#id = id ?? this.#id;
+    this.#history.add(entry);
+    if (this.#hadUpTo === "" || id === undefined) return true;
+    if (entry.kind === "event" && ANNOUNCEMENTS.includes(entry.event.event)) return true;
+    if (comparePositions(id, this.#hadUpTo) <= 0) return false;
     this.#hadUpTo = "";
-    return false;
+    return true;
   }
 
   /**
@@ -66,29 +70,41 @@ export class TabRecord {
    *
    * @param own The last event ID of this tab.
    */
-  join(asked: Hello, { joins, entries }: Missed, { place }: Welcome, own: string): void {
-    if (joins === "ahead") this.#hadUpTo = own;
+  join(asked: Hello, { joins, entries }: Missed, { place, id }: Welcome, own: string): void {
     const [first] = entries;
     this.#place = first ? { term: first.term, seq: first.seq - 1 } : place;
-    if (asked.place === undefined || joins === "anew") this.#history.reset(this.#place, own);
+    if (joins === "ahead") this.#hadUpTo = own;
+    if (asked.place !== undefined && joins === "next") return;
+    this.#id = first ? own : id;
+    this.#history.reset(this.#place, this.#id);
   }
 
-  /** Begins a term of this tab's own, after what it has taken, and says so to the others. */
-  begin(term: number, isStolen: boolean, id: string): Entry {
+  /**
+   * Begins a term of this tab's own, after what it has taken.
+   *
+   * @param own The last event ID of this tab.
+   * @returns What to tell the others.
+   */
+  begin(term: number, isStolen: boolean, own: string): News {
     const from = this.#place;
-    this.#hadUpTo = "";
-    this.#from = { place: from, id, isStolen };
-    if (from === undefined) this.#history.reset(undefined, id);
+    if (from === undefined) {
+      this.#id = own;
+      this.#history.reset(undefined, own);
+    }
+    this.#from = { place: from, id: this.#id, isStolen };
     this.#place = { term: Math.max(term, (from?.term ?? 0) + 1), seq: -1 };
-    return this.tell({ kind: "lead", from });
+    return { kind: "lead", from };
   }
 
-  /** Gives news the next place in this tab's own term. */
-  tell(news: News): Entry {
+  /** Gives news the next place in this tab's own term. It is to be taken then. */
+  next(news: News): Entry {
     const { term, seq } = this.#place as Place;
-    const entry: Entry = { ...news, term, seq: seq + 1 };
-    this.take(entry);
-    return entry;
+    return { ...news, term, seq: seq + 1 };
+  }
+
+  /** After what a connection has to go on, for this tab or those who follow it. */
+  resumeAfter(own: string): string {
+    return this.#hadUpTo === "" ? own : this.#id;
   }
 
   /** All that this tab has after a place; nothing where that is not known. */
@@ -96,10 +112,17 @@ export class TabRecord {
     return this.#history.since(place);
   }
 
-  /** What a tab lacks that asks this one, the leader, whose last event ID is `id`. */
-  missedBy(hello: Hello, id: string): Missed | undefined {
+  /** What a tab lacks that asks this one, the leader, and where that leads to. */
+  answer(hello: Hello): Pick<Welcome, "missed" | "place" | "id" | "ordered"> {
     const place = this.#place as Place;
-    return this.#history.missedBy(hello, { place, id, from: this.#from, ordered: this.ordered });
+    const { ordered } = this;
+    const id = this.#id;
+    return {
+      place,
+      id,
+      ordered,
+      missed: this.#history.missedBy(hello, { place, id, ordered, from: this.#from }),
+    };
   }
 
   /** Forgets its place: what comes next does not follow on it. */

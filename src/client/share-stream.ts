@@ -14,7 +14,10 @@ export interface SharingStream {
 }
 
 /** Makes a connection for the stream's attempt, and says as `runConnection` how it ended. */
-export type RunAttempt = (handlers: ConnectionHandlers) => Promise<ConnectionFailure | undefined>;
+export type RunAttempt = (
+  handlers: ConnectionHandlers,
+  lastEventId: string,
+) => Promise<ConnectionFailure | undefined>;
 
 const NO_FAILURE = { code: "STREAM_ENDED", message: "The shared connection failed." } as const;
 

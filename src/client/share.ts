@@ -43,14 +43,13 @@ export async function runShared(
   stream: SharingStream,
   runAlone: typeof runConnection,
 ): Promise<ConnectionFailure | undefined> {
-  // While it waited for its part, it may have come further than the attempt knows.
-  const run: RunAttempt = (ours) => runAlone(options, { ...attempt, lastEventId: stream.lastEventId }, ours);
+  const run: RunAttempt = (ours, lastEventId) => runAlone(options, { ...attempt, lastEventId }, ours);
   const known = members.get(stream);
   const name = known === undefined && canShare(options) ? await nameOf(options, attempt) : undefined;
   // Whoever came after it had left would never leave again.
   if (attempt.signal.aborted) return undefined;
   const member = known ?? (name === undefined ? undefined : new TabMember(name, stream));
-  if (member === undefined) return run(handlers);
+  if (member === undefined) return run(handlers, attempt.lastEventId);
   members.set(stream, member);
   return member.run(attempt, handlers, run);
 }

@@ -83,6 +83,26 @@ describe("when the leader leaves", () => {
     expect((await tabs[1].data.count(id === "e5" ? 29 : 26)).slice(-23)).toEqual(numbers(7, 29));
   });
 
+  test("a successor that began at a later position goes on where the others are", async () => {
+    const server = await startServer(({ open }, index) => {
+      if (index === 0) open("event: sse:live\nid: 1-5\ndata:\n\n");
+    });
+    const position: Writing = (number) => `id: 1-${number}\ndata: ${number}\n\n`;
+    const { stream } = await openTab(server);
+    await vi.waitFor(() => expect(stream.lastEventId).toBe("1-5"));
+    const ahead = await openTab(server, { ...FAST, initialLastEventId: "1-8" });
+    const other = await openTab(server);
+    stream.close();
+    const second = await server.exchange(1);
+    expect(second.request.headers["last-event-id"]).toBe("1-5");
+    second.open(events(6, 9, position));
+    expect(await other.data.count(4)).toEqual(numbers(6, 9));
+    expect(ahead.data.all).toEqual(["9"]);
+    // Its memory begins there, too.
+    const joining = await openTab(server, { ...FAST, initialLastEventId: "1-7" });
+    expect(await joining.data.count(2)).toEqual(["8", "9"]);
+  });
+
   test("during a wait, its successor waits as long", async () => {
     const server = await startServer(({ open, response }, index) => {
       if (index === 0) response.writeHead(503, { "retry-after": "600" }).end();

@@ -11,7 +11,7 @@ interface LockRequest {
 }
 
 /** Web Locks as far as one process needs them. */
-export class Locks {
+class Locks {
   readonly #held = new Map<string, LockRequest>();
   #pending: LockRequest[] = [];
   refuses = false;
