@@ -15,7 +15,7 @@ const alias = [
 const BROKERS = ["test/{brokers,redis,nats,cluster}/**/*.test.ts"];
 
 /** What drives a browser: the built application, single pages, and the examples that are pages. */
-const browserTests = ["test/browser/**/*.test.ts", "test/docs/{react,frameworks}.test.ts"];
+const browserTests = ["test/browser/**/*.test.ts", "test/docs/{react,frameworks,sharing-tabs}.test.ts"];
 
 const common = {
   testTimeout: 30_000,

@@ -2,13 +2,22 @@
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { streamTopics } from "../../src/adapters/node.ts";
-import type { EventStreamOptions } from "../../src/client/index.ts";
-import { createHub, type Hub } from "../../src/index.ts";
 import { randomFrom, seed } from "../resume/seed.ts";
 import { programPath } from "../setup/programs.ts";
 import { launchChromium } from "./chromium.ts";
-import { bundle, openPage, type PageOptions, type StreamPage } from "./page-server.ts";
-import type {} from "./pages/client.ts";
+import { bundle } from "./page-server.ts";
+import {
+  cursor,
+  data,
+  eventually,
+  expectData,
+  kill,
+  newTab,
+  setFrozen,
+  share,
+  startTabs,
+  state,
+} from "./tabs.ts";
 
 let browser: Browser;
 let script: string;
@@ -18,105 +27,9 @@ beforeAll(async () => {
 });
 afterAll(() => browser.close());
 
-/** What can be given to a page. */
-type TabOptions = Pick<EventStreamOptions, "share" | "initialLastEventId" | "maxRetries" | "credentials">;
-
-interface Tabs {
-  readonly hub: Hub;
-  readonly first: StreamPage;
-  /** All connections that the server has now. */
-  connections(): number;
-  /** Opens a tab whose stream is shared; resolves once it is open. */
-  open(options?: TabOptions): Promise<Page>;
-  /** Publishes that many events, numbered on. */
-  publish(count: number): Promise<string[]>;
-}
-
-/** A page that shares nothing, and a server with a hub for tabs beside it. */
-async function startTabs(options: PageOptions = {}, where = browser): Promise<Tabs> {
-  const hub = createHub({ retention: { maxEvents: 1e6, maxBytes: 1e9 } });
-  onTestFinished(() => hub.close());
-  const first = await openPage(where, script, {
-    answer: ({ request, response }) => void streamTopics(request, response, hub, { topics: ["numbers"] }),
-    ...options,
-  });
-  let published = 0;
-  return {
-    hub,
-    first,
-    connections: () => hub.stats().sessions,
-    async open(tabOptions) {
-      const page = await newTab(first);
-      await share(page, tabOptions);
-      await eventually(() => state(page)).toBe("open");
-      return page;
-    },
-    async publish(count) {
-      const all = Array.from({ length: count }, () => String(++published));
-      for (const text of all) await hub.publish("numbers", { text });
-      return all;
-    },
-  };
-}
-
-async function newTab({ page, url }: StreamPage): Promise<Page> {
-  const tab = await page.context().newPage();
-  await tab.goto(url);
-  return tab;
-}
-
-/** Opens the tab's stream. */
-async function share(page: Page, options: TabOptions = {}): Promise<void> {
-  await page.evaluate((given) => {
-    client.events.length = 0;
-    client.states.length = 0;
-    client.stream = client.openEventStream("/stream", { share: true, minDelay: 1, maxDelay: 50, ...given });
-    client.stream.onStatus(({ state }) => client.states.push(state));
-    client.stream.onGap((gap) =>
-      client.events.push({ type: "gap", data: JSON.stringify(gap), lastEventId: "" }),
-    );
-    client.stream.onEvent((event) => client.events.push(event));
-  }, options);
-}
-
-function state(page: Page): Promise<string> {
-  return page.evaluate(() => client.stream.status.state);
-}
-
-function data(page: Page): Promise<string[]> {
-  return page.evaluate(() => client.events.map((event) => event.data));
-}
-
-function cursor(page: Page): Promise<string> {
-  return page.evaluate(() => client.stream.lastEventId);
-}
-
-/** Two cores may be busy with other things than this browser. */
-const eventually = <T>(read: () => T) => expect.poll(read, { timeout: 15_000 });
-
-async function expectData(pages: readonly Page[], expected: readonly string[]): Promise<void> {
-  for (const page of pages) {
-    await eventually(async () => (await data(page)).at(-1)).toBe(expected.at(-1));
-    expect(await data(page)).toEqual(expected);
-  }
-}
-
-/** As the browser's own task manager does it: the process is gone at once. */
-async function kill(page: Page): Promise<void> {
-  const crashed = page.waitForEvent("crash");
-  const session = await page.context().newCDPSession(page);
-  session.send("Page.crash").catch(() => undefined);
-  await crashed;
-}
-
-async function setFrozen(page: Page, isFrozen: boolean): Promise<void> {
-  const session = await page.context().newCDPSession(page);
-  await session.send("Page.setWebLifecycleState", { state: isFrozen ? "frozen" : "active" });
-}
-
 describe("tabs that share", () => {
   test("have one connection, and all get every event", async () => {
-    const { open, publish, connections, first } = await startTabs();
+    const { open, publish, connections, first } = await startTabs(browser, script);
     const pages = [await open(), await open(), await open()];
     await expectData(pages, await publish(100));
     expect(first.streams).toHaveLength(1);
@@ -126,7 +39,7 @@ describe("tabs that share", () => {
   });
 
   test("are not those with another URL's, user's or credentials' stream", async () => {
-    const { open, connections } = await startTabs();
+    const { open, connections } = await startTabs(browser, script);
     await open();
     await open({ share: "ada" });
     await open({ share: "ada" });
@@ -135,7 +48,7 @@ describe("tabs that share", () => {
   });
 
   test("go on when the one with the connection closes its stream, and the last ends it", async () => {
-    const { open, publish, connections, first } = await startTabs();
+    const { open, publish, connections, first } = await startTabs(browser, script);
     const leader = await open();
     const others = [await open(), await open()];
     const early = await publish(5);
@@ -155,7 +68,7 @@ describe("tabs that share", () => {
     ["closed", (page: Page) => page.close()],
     ["killed", kill],
   ])("lose and double nothing when the one with the connection is %s", async (_, end) => {
-    const { open, publish, connections } = await startTabs();
+    const { open, publish, connections } = await startTabs(browser, script);
     const leader = await open();
     const others = [await open(), await open(), await open()];
     const early = await publish(50);
@@ -169,7 +82,7 @@ describe("tabs that share", () => {
 
   test("show the shared connection's failure, and can be opened again", async () => {
     let status = 403;
-    const { first, hub } = await startTabs({
+    const { first, hub } = await startTabs(browser, script, {
       answer: ({ request, response }) => {
         if (status !== 200) response.writeHead(status).end("no");
         else void streamTopics(request, response, hub, { topics: ["numbers"] });
@@ -195,7 +108,7 @@ describe("tabs that share", () => {
   });
 
   test("are over together when the server has nothing more", async () => {
-    const { open, hub, publish } = await startTabs();
+    const { open, hub, publish } = await startTabs(browser, script);
     const pages = [await open(), await open()];
     const all = await publish(3);
     await hub.finish("numbers");
@@ -204,7 +117,7 @@ describe("tabs that share", () => {
   });
 
   test("hear of gaps", async () => {
-    const { first } = await startTabs({ answer: ({ open }) => open("id: 1\ndata: 1\n\n") });
+    const { first } = await startTabs(browser, script, { answer: ({ open }) => open("id: 1\ndata: 1\n\n") });
     const pages = [await newTab(first), await newTab(first)];
     for (const page of pages) {
       await share(page);
@@ -223,7 +136,7 @@ describe("tabs that share", () => {
 
 describe("a tab that joins", () => {
   test("without a last event ID begins with the next event", async () => {
-    const { open, publish, first } = await startTabs();
+    const { open, publish, first } = await startTabs(browser, script);
     const leader = await open();
     const early = await publish(3);
     await expectData([leader], early);
@@ -236,7 +149,7 @@ describe("a tab that joins", () => {
   });
 
   test("with one that the others have seen gets what came after it, without another request", async () => {
-    const { open, publish, first } = await startTabs();
+    const { open, publish, first } = await startTabs(browser, script);
     const leader = await open();
     await expectData([leader], await publish(10));
     const id = await leader.evaluate(() => client.events[3]?.lastEventId ?? "");
@@ -247,7 +160,7 @@ describe("a tab that joins", () => {
   });
 
   test("with an older one catches up over a connection of its own, and gives that up", async () => {
-    const { open, publish, connections, hub, first } = await startTabs();
+    const { open, publish, connections, hub, first } = await startTabs(browser, script);
     const id = await hub.position();
     const early = await publish(3);
     await open();
@@ -264,7 +177,7 @@ describe("a tab that joins", () => {
 
 describe("a tab that was away", () => {
   test("frozen, gets what it missed, and held nobody up", async () => {
-    const { open, publish, connections } = await startTabs();
+    const { open, publish, connections } = await startTabs(browser, script);
     const pages = [await open(), await open(), await open()] as const;
     const [leader, follower, other] = pages;
     const all = await publish(5);
@@ -286,7 +199,7 @@ describe("a tab that was away", () => {
       ignoreDefaultArgs: ["--disable-back-forward-cache"],
     });
     onTestFinished(() => caching.close());
-    const { open, publish, connections, first } = await startTabs({}, caching);
+    const { open, publish, connections, first } = await startTabs(caching, script);
     const pages = [await open(), await open()] as const;
     const [leader, other] = pages;
     const all = await publish(5);
@@ -303,7 +216,7 @@ describe("a tab that was away", () => {
   });
 
   test("hung, has its lead taken, and comes back as a follower", async () => {
-    const { open, publish, connections, first } = await startTabs();
+    const { open, publish, connections, first } = await startTabs(browser, script);
     const leader = await open();
     const others = [await open(), await open()];
     const all = await publish(5);
@@ -324,7 +237,7 @@ describe("a tab that was away", () => {
 });
 
 test("where the browser has no locks, each tab has a connection of its own", async () => {
-  const { open, publish, connections, first } = await startTabs();
+  const { open, publish, connections, first } = await startTabs(browser, script);
   await first.page.context().addInitScript(() => {
     Object.defineProperty(Navigator.prototype, "locks", { value: undefined });
   });
@@ -335,7 +248,7 @@ test("where the browser has no locks, each tab has a connection of its own", asy
 
 test(`tabs come and go while messages are lost: everyone is complete and in order (seed ${seed})`, async () => {
   const random = randomFrom(seed);
-  const { first, publish, connections } = await startTabs();
+  const { first, publish, connections } = await startTabs(browser, script);
   await first.page.context().addInitScript(loseMessages, Math.floor(random() * 1e9));
   const pages: Page[] = [];
   const all: string[] = [];
