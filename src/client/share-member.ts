@@ -4,7 +4,6 @@ import type { ConnectionFailure } from "./failure.ts";
 import type { StreamStatus } from "./machine.ts";
 import { type Succession, succeed } from "./share-claim.ts";
 import { pauseFrozen } from "./share-freeze.ts";
-import { isSamePlace } from "./share-history.ts";
 import { createQuestion } from "./share-question.ts";
 import { TabRecord } from "./share-record.ts";
 import { type RunAttempt, type SharingStream, showTold, tellable } from "./share-stream.ts";
@@ -255,7 +254,7 @@ export class TabMember {
     const question = this.#question.answeredBy(nonce);
     if (question === undefined) {
       // The answer to another tab shows what this one did not hear.
-      const isOther = !(this.#question.isPending || isSamePlace(place, this.#record.place));
+      const isOther = !(this.#question.isPending || this.#record.isAt(place));
       if (this.#role === "following" && isOther) this.#ask(false);
       return;
     }
@@ -266,10 +265,10 @@ export class TabMember {
       else if (this.#role === "following") this.#rejoin();
       // It has come further since it asked.
       else if (question.id !== this.#stream.lastEventId) this.#ask(false);
-    } else if (this.#role === "catchingUp") {
-      // Its own connection has moved on since it asked; once that is gone, it asks again.
-      this.#rejoin();
-    } else this.#goOn(question, missed, welcome);
+    }
+    // Its own connection has moved on since it asked; once that is gone, it asks again.
+    else if (this.#role === "catchingUp") this.#rejoin();
+    else this.#goOn(question, missed, welcome);
   }
 
   /** Follows, and begins with what it missed. */

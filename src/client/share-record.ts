@@ -36,9 +36,13 @@ export class TabRecord {
     return this.#place;
   }
 
+  isAt(place: Place | undefined): boolean {
+    return isSamePlace(place, this.#place);
+  }
+
   /** Whether an entry is the one after the last. */
   isNext(entry: Entry): boolean {
-    if (entry.kind === "lead") return isSamePlace(entry.from, this.#place);
+    if (entry.kind === "lead") return this.isAt(entry.from);
     return entry.term === this.#place?.term && entry.seq === this.#place.seq + 1;
   }
 
