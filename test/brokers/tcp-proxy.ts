@@ -14,6 +14,10 @@ export interface TcpProxy {
   delayMs: number;
   /** Whether to lose this chunk of what a server sends. Servers that have nothing else to say send a message in one. */
   loses: ((chunk: Buffer) => boolean) | undefined;
+  /** What to send on in place of this chunk of what a server sends. */
+  alters: ((chunk: Buffer) => Buffer) | undefined;
+  /** How many connections were ever made. */
+  readonly opened: number;
   /** Cuts all connections. */
   cut(): void;
   /** Keeps all connections open, old and new, and lets nothing through: what is sent meanwhile is gone with `cut`, or comes with `mend`. */
@@ -35,6 +39,7 @@ export async function tcpProxy(serverPort: number): Promise<TcpProxy> {
       client.resetAndDestroy();
       return;
     }
+    proxy.opened++;
     const upstream = connect({ port: proxy.target, host: "127.0.0.1", noDelay: true });
     client.setNoDelay(true);
     join(client, upstream, "up");
@@ -45,8 +50,9 @@ export async function tcpProxy(serverPort: number): Promise<TcpProxy> {
     // What was held up is not overtaken by what comes when nothing is any more.
     const late: Buffer[] = [];
     let due = 0;
-    from.on("data", (chunk) => {
-      if (direction === "down" && proxy.loses?.(chunk) === true) return;
+    from.on("data", (sent: Buffer) => {
+      if (direction === "down" && proxy.loses?.(sent) === true) return;
+      const chunk = direction === "down" && proxy.alters !== undefined ? proxy.alters(sent) : sent;
       if (stalled.has(direction)) held.push({ to, chunk, direction });
       else if (proxy.delayMs > 0 || late.length > 0) {
         late.push(chunk);
@@ -60,12 +66,14 @@ export async function tcpProxy(serverPort: number): Promise<TcpProxy> {
       to.destroy();
     });
   };
-  const proxy: TcpProxy & { port: number } = {
+  const proxy: TcpProxy & { port: number; opened: number } = {
     port: 0,
     target: serverPort,
     refuses: false,
     delayMs: 0,
     loses: undefined,
+    alters: undefined,
+    opened: 0,
     get connections(): number {
       return sockets.size / 2;
     },

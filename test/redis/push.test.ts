@@ -18,7 +18,7 @@ describe("a push that is lost", () => {
   it("B#9 is lost and A#10 comes: whoever gets A#10 has got B#9, and so has whoever resumes, here or elsewhere", async () => {
     const { proxy, hub, nearHub } = await startWorld();
     // Nothing but the next push tells of the loss.
-    const far = hub({ checkInterval: 600_000 });
+    const far = hub({ checkInterval: 20_000 });
     const near = nearHub();
     const client = await connect(far, { topics: ["A", "B"] });
     await near.publish("A", numbered(8, 1));
@@ -54,7 +54,7 @@ describe("a push that is lost", () => {
 
   it("nothing comes any more, though the connection stands: it is replaced", async () => {
     const { proxy, hub, nearHub } = await startWorld();
-    const far = hub({ timeout: 1000 });
+    const far = hub({ timeout: 2000 });
     const near = nearHub();
     const client = await connect(far, { topics: "t" });
     let lost = 0;

@@ -1,9 +1,11 @@
 // Servers that a log can't stand on, and options that mean nothing: each says what to do about it.
+import { createClient } from "@redis/client";
 import { createHub } from "everstream";
 import { redisLog } from "everstream/redis";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { freePort } from "../brokers/child.ts";
 import { type RedisServer, startRedis } from "../brokers/redis-server.ts";
+import { tcpProxy } from "../brokers/tcp-proxy.ts";
 import { readText } from "../setup/repository.ts";
 
 /** As docs/logs.md has them. */
@@ -42,7 +44,7 @@ async function failureOf(options: Parameters<typeof redisLog>[0]): Promise<unkno
 describe("a server that can't be used", () => {
   it("is not there: LOG_FAILED, when the time is over", async () => {
     const port = await freePort();
-    const error = await failureOf({ url: `redis://127.0.0.1:${port}`, timeout: 300 });
+    const error = await failureOf({ url: `redis://127.0.0.1:${port}`, timeout: 3000 });
     expect(error).toMatchObject({ code: "LOG_FAILED", message: expect.stringContaining("ECONNREFUSED") });
   });
 
@@ -53,6 +55,35 @@ describe("a server that can't be used", () => {
   ])("refuses %s: LOG_UNSUITABLE at once", async (_, user) => {
     const error = await failureOf({ url: `redis://${user}127.0.0.1:${redis.port}`, timeout: 30_000 });
     expect(error).toMatchObject({ code: "LOG_UNSUITABLE", message: expect.stringContaining("password") });
+  });
+
+  it.each([
+    ["6.0.16", 3],
+    ["5.0.14", 2],
+  ] as const)("is Redis %s: LOG_UNSUITABLE at once, by what it says of itself", async (version, RESP) => {
+    const proxy = await tcpProxy(redis.port);
+    onTestFinished(() => proxy.close());
+    proxy.alters = (chunk) => {
+      const text = chunk.toString("latin1");
+      // As long as it was.
+      return Buffer.from(
+        text.replace(/redis_version:\S+/, (own) => `redis_version:${version}`.padEnd(own.length)),
+        "latin1",
+      );
+    };
+    const client = createClient({ url: `redis://default:secret@127.0.0.1:${proxy.port}`, RESP });
+    const error = await failureOf({ client, timeout: 30_000 });
+    expect(error).toMatchObject({
+      code: "LOG_UNSUITABLE",
+      message: expect.stringContaining(`This is Redis ${version}, and the log needs what came with 6.2`),
+    });
+  });
+
+  it("is of before 6.0 and does not know a client's first words: LOG_UNSUITABLE at once", async () => {
+    const old = await startRedis(["--rename-command", "HELLO", ""]);
+    onTestFinished(() => old.dispose());
+    const error = await failureOf({ url: old.url, timeout: 30_000 });
+    expect(error).toMatchObject({ code: "LOG_UNSUITABLE", message: expect.stringContaining("before 6.0") });
   });
 
   it.each(["poor", "elsewhere", "deaf"])(
@@ -82,7 +113,6 @@ describe("a server that can't be used", () => {
 
   it("has no memory left: publishing fails and says so, reading goes on, and it is over when there is some", async () => {
     const small = await startRedis(["--save", ""]);
-    const { createClient } = await import("@redis/client");
     const admin = await createClient({ url: small.url }).connect();
     const hub = createHub({ log: redisLog({ url: small.url }) });
     await hub.publish("t", { data: 1 });
@@ -108,6 +138,12 @@ describe("options", () => {
     [undefined, "url"],
     [{}, "url"],
     [{ url: "http://a" }, "redis://"],
+    [{ url: 5 }, "redis://"],
+    [{ url: "redis://h:port" }, "`url` can't be read"],
+    [{ url: "redis://h:99999" }, "`url` can't be read"],
+    [{ url: "redis://" }, "names no host"],
+    [{ url: "redis://h/one" }, "database"],
+    [{ url: "redis://u:%zz@h" }, "%XX"],
     [{ url, client: { duplicate: () => undefined } }, "either"],
     [{ client: {} }, "createClient"],
     [{ url, name: "{a}" }, "name"],
@@ -117,7 +153,10 @@ describe("options", () => {
     [{ url, timeout: 0 }, "timeout"],
     [{ url, maxPending: 1.5 }, "maxPending"],
     [{ url, waitReplicas: -1 }, "waitReplicas"],
+    [{ url, timeout: Number.POSITIVE_INFINITY }, "timeout"],
+    [{ url, timeout: 3e9 }, "timeout"],
     [{ url, checkInterval: 1 }, "checkInterval"],
+    [{ url, checkInterval: 60_000 }, "from 10 to 20000"],
   ])("%j are refused, and the message names what", (options, name) => {
     let error: unknown;
     try {

@@ -1,7 +1,11 @@
 // A redis-server with a proxy in front of it, and hubs that reach it through that.
+import { cp, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { createHub, type Hub, type HubOptions } from "everstream";
 import { type RedisLogOptions, redisLog } from "everstream/redis";
 import { onTestFinished } from "vitest";
+import type { LossyWorld } from "../brokers/losses.ts";
+import { command } from "../brokers/redis-cluster.ts";
 import { type RedisServer, startRedis } from "../brokers/redis-server.ts";
 import { type TcpProxy, tcpProxy } from "../brokers/tcp-proxy.ts";
 
@@ -45,6 +49,33 @@ export async function startWorld(args: readonly string[] = []): Promise<RedisWor
     proxy,
     hub: (options, more) => hubAt(`redis://127.0.0.1:${proxy.port}`, options, more),
     nearHub: (options) => hubAt(redis.url, options),
+  };
+}
+
+/** One whose server's data can be lost. */
+export async function startLossyWorld(): Promise<LossyWorld> {
+  const { redis, ...world } = await startWorld();
+  const files = join(redis.folder, "appendonlydir");
+  const copies = `${redis.folder}-copies`;
+  onTestFinished(() => rm(copies, { recursive: true, force: true }));
+  let made = 0;
+  return {
+    ...world,
+    broker: redis,
+    async empty() {
+      await command(redis, "FLUSHALL");
+    },
+    async copy() {
+      const copy = join(copies, String(++made));
+      // As a backup is made: of a server that goes on, and whose last record may be there by half.
+      await cp(files, copy, { recursive: true });
+      return async () => {
+        await redis.kill();
+        await rm(files, { recursive: true });
+        await cp(copy, files, { recursive: true });
+        await redis.start();
+      };
+    },
   };
 }
 

@@ -1,5 +1,5 @@
 import { createClient } from "@redis/client";
-import { isForbidden } from "./failure.ts";
+import { isFinal } from "./failure.ts";
 import type { RedisSettings } from "./options.ts";
 
 /** One connection to wherever the log's keys are, as much of it as the log needs. */
@@ -105,5 +105,5 @@ function newClient({ url, client, timeoutMs }: RedisSettings, kind: ClientKind):
 }
 
 function reconnectStrategy(retries: number, cause: Error): number | Error {
-  return isForbidden(cause) ? cause : retryDelay(retries);
+  return isFinal(cause) ? cause : retryDelay(retries);
 }

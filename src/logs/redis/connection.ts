@@ -42,14 +42,16 @@ export class RedisLogConnection implements LogConnection {
 
   static async open(settings: RedisSettings, feed: LogFeed): Promise<RedisLogConnection> {
     const hashes = await hashesOf(SCRIPTS);
-    const lanes = [1, 2, 3].map(() => new Lane(settings, hashes)) as [Lane, Lane, Lane];
+    const lanes: Lane[] = [];
     try {
       const { timeoutMs } = settings;
+      while (lanes.length < 3) lanes.push(new Lane(settings, hashes));
+      const [first] = lanes as [Lane];
       await Promise.all(lanes.map((lane) => lane.ready(timeoutMs)));
       const mode = await persist(timeoutMs, never, () =>
-        assertSuitable(settings, lanes[0], kindOf(settings.client)),
+        assertSuitable(settings, first, kindOf(settings.client), offer),
       );
-      const connection = new RedisLogConnection(settings, feed, lanes, mode);
+      const connection = new RedisLogConnection(settings, feed, lanes as [Lane, Lane, Lane], mode);
       connection.#head = await connection.#mailbox.open();
       connection.#openedWith = connection.#mailbox.epochs;
       return connection;
@@ -157,7 +159,9 @@ export class RedisLogConnection implements LogConnection {
 
   async #close(): Promise<void> {
     await this.#writer.close();
+    // What the writer still waits for ends with the mailbox.
     await this.#mailbox.close();
+    await this.#writer.ended();
   }
 
   /** Runs a script that goes by an epoch, again where that helps, until the time is over. */

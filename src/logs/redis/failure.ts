@@ -7,6 +7,8 @@ import { EverstreamError, isEverstreamError } from "../../errors.ts";
 const PASSING =
   /\b(LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|MOVED|ASK|BUSY|NOREPLICAS|UNBLOCKED|max number of clients)\b/;
 const NO_LOGIN = /\b(NOAUTH|WRONGPASS)\b|invalid password/;
+/** What a server of before Redis 6 says to a client's first words. */
+const NO_HELLO = /unknown command [`'"]?HELLO\b/i;
 const NO_RIGHTS = /\bNOPERM\b|The user executing the script can't|no permissions to/i;
 
 /** Whether an error is an answer of the server's, and not a lost connection. */
@@ -24,14 +26,25 @@ export function isNoScript(error: unknown): boolean {
   return isAnswer(error) && error.message.startsWith("NOSCRIPT");
 }
 
-export function isForbidden(error: unknown): error is Error {
+function isForbidden(error: unknown): error is Error {
   return isAnswer(error) && (NO_LOGIN.test(error.message) || NO_RIGHTS.test(error.message));
+}
+
+/** Whether a server that answers so will not answer otherwise the next time. */
+export function isFinal(error: unknown): error is Error {
+  return isForbidden(error) || (isAnswer(error) && NO_HELLO.test(error.message));
+}
+
+export function tooOldError(version: string, cause?: unknown): EverstreamError {
+  const message = `This is Redis ${version}, and the log needs what came with 6.2; use that or a later one, or Valkey.`;
+  return new EverstreamError("LOG_UNSUITABLE", message, cause === undefined ? undefined : { cause });
 }
 
 /** An error of the log's for one of the client library's. */
 export function redisError(work: string, error: unknown): EverstreamError {
   if (isEverstreamError(error)) return error;
   const text = error instanceof Error ? error.message : String(error);
+  if (isFinal(error) && NO_HELLO.test(text)) return tooOldError("of before 6.0", error);
   if (isForbidden(error)) {
     const message = NO_RIGHTS.test(text)
       ? `Redis lets this user not do what the log needs (${text}). Give it the log's keys and channels, and the commands that docs/logs.md lists.`

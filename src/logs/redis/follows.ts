@@ -34,7 +34,7 @@ export class Follows {
   get hasWork(): boolean {
     if (this.#asking.size > 0) return true;
     const [at] = this.#leaving.values();
-    return at !== undefined && at <= Date.now();
+    return at !== undefined && at <= performance.now();
   }
 
   follow(topic: string): Promise<number> {
@@ -42,7 +42,7 @@ export class Follows {
     this.#leaving.delete(topic);
     this.#topics.add(topic);
     return new Promise((resolve, reject) => {
-      const deadline = Date.now() + this.#settings.timeoutMs;
+      const deadline = performance.now() + this.#settings.timeoutMs;
       const asking = { topic, deadline, resolve, reject };
       const others = this.#asking.get(topic);
       if (others === undefined) this.#asking.set(topic, [asking]);
@@ -56,7 +56,7 @@ export class Follows {
   unfollow(topic: string): void {
     if (this.#closed || !this.#topics.has(topic)) return;
     this.#leaving.delete(topic);
-    this.#leaving.set(topic, Date.now() + this.#settings.unfollowDelayMs);
+    this.#leaving.set(topic, performance.now() + this.#settings.unfollowDelayMs);
     this.#setTimer();
   }
 
@@ -72,7 +72,7 @@ export class Follows {
     const asking = follow.flatMap((topic) => this.#asking.get(topic) ?? []);
     for (const topic of follow) this.#asking.delete(topic);
     const leave: string[] = [];
-    const now = Date.now();
+    const now = performance.now();
     for (const [topic, at] of this.#leaving) {
       if (at > now || leave.length >= MAX_AT_ONCE) break;
       this.#leaving.delete(topic);
@@ -93,7 +93,7 @@ export class Follows {
   /** Fails those whose time is over; the others are asked for again. */
   failLate(error: unknown): void {
     this.#askAgain();
-    const now = Date.now();
+    const now = performance.now();
     for (const [topic, asking] of this.#asking) {
       const left = asking.filter(({ deadline }) => deadline > now);
       for (const { deadline, reject } of asking) {
@@ -138,7 +138,7 @@ export class Follows {
         this.#timer = undefined;
         this.#onWork();
       },
-      Math.max(0, at - Date.now()) + 1,
+      Math.max(0, at - performance.now()) + 1,
     );
   }
 }

@@ -1,7 +1,8 @@
 import { newConnection, type RedisConnection, retryDelay } from "./client.ts";
-import { closedError, isForbidden, isNoScript, redisError } from "./failure.ts";
+import { closedError, isFinal, isNoScript, redisError } from "./failure.ts";
 import type { RedisSettings } from "./options.ts";
 import type { Script } from "./script-parts.ts";
+import { Bell } from "./timing.ts";
 
 /**
  * A connection that is there again whenever it can be: one that is lost comes back, one that gives no answer is replaced.
@@ -18,7 +19,7 @@ export class Lane {
   #life = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
-  readonly #waiting = new Set<() => void>();
+  readonly #news = new Bell();
 
   constructor(settings: RedisSettings, hashes: ReadonlyMap<Script, string>) {
     this.#settings = settings;
@@ -37,13 +38,13 @@ export class Lane {
 
   /** Resolves when it can be used. Rejects where that takes longer than it may, or where the server refuses the user. */
   async ready(withinMs: number): Promise<void> {
-    const end = Date.now() + withinMs;
+    const end = performance.now() + withinMs;
     while (!this.isReady) {
       if (this.#closed) throw closedError();
-      if (isForbidden(this.#lastError)) throw redisError("be used", this.#lastError);
-      const left = end - Date.now();
+      if (isFinal(this.#lastError)) throw redisError("be used", this.#lastError);
+      const left = end - performance.now();
       if (left <= 0) throw redisError("be reached", this.#lastError ?? "it does not answer");
-      await this.#news(left);
+      await this.#news.wait(left);
     }
   }
 
@@ -92,7 +93,7 @@ export class Lane {
     clearTimeout(this.#retry);
     this.#connection?.destroy();
     this.#connection = undefined;
-    this.#tell();
+    this.#news.ring();
   }
 
   #connect(): void {
@@ -104,25 +105,25 @@ export class Lane {
         this.#life++;
         this.#lastError = undefined;
         this.onReady();
-        this.#tell();
+        this.#news.ring();
       },
       onError: (error) => {
         if (!isCurrent()) return;
         this.#lastError = error;
-        this.#tell();
+        this.#news.ring();
       },
       onEnd: (error) => {
         if (!isCurrent()) return;
         this.#lastError = error;
         this.reset();
-        this.#tell();
+        this.#news.ring();
       },
     });
     this.#connection = connection;
     connection.connect().catch((error: unknown) => {
       if (!isCurrent()) return;
       this.#lastError = error;
-      this.#tell();
+      this.#news.ring();
       this.reset();
     });
   }
@@ -149,23 +150,6 @@ export class Lane {
     } finally {
       clearTimeout(timer);
     }
-  }
-
-  /** Resolves when something has become known, or after a while. */
-  #news(withinMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        this.#waiting.delete(done);
-        resolve();
-      };
-      const timer = setTimeout(done, withinMs);
-      this.#waiting.add(done);
-    });
-  }
-
-  #tell(): void {
-    for (const done of [...this.#waiting]) done();
   }
 }
 

@@ -4,7 +4,7 @@ import type { Lane } from "./lane.ts";
 import type { RedisSettings } from "./options.ts";
 import { type Message, parseEpochs, parseMessage } from "./record.ts";
 import { CHECK, FOLLOW, JOIN, LEAVE } from "./scripts.ts";
-import { pause, persist, soon } from "./timing.ts";
+import { Bell, pause, persist, soon } from "./timing.ts";
 
 /** What a mailbox asks of its connection. */
 export interface MailboxHost {
@@ -50,7 +50,8 @@ export class Mailbox {
   #unansweredSince = 0;
   #wake: () => void = () => undefined;
   #closed = false;
-  readonly #told = new Set<() => void>();
+  /** That the feed was told of another epoch, or that it is closed. */
+  readonly #news = new Bell();
   #working: Promise<void> | undefined;
 
   constructor(host: MailboxHost) {
@@ -92,17 +93,9 @@ export class Mailbox {
 
   /** Resolves when the feed has been told of another epoch than `epoch`, or after `withinMs`. */
   async told(epoch: string, withinMs: number): Promise<void> {
-    const end = Date.now() + withinMs;
-    while (this.epoch === epoch && !this.#closed && Date.now() < end) {
-      await new Promise<void>((resolve) => {
-        const done = (): void => {
-          clearTimeout(timer);
-          this.#told.delete(done);
-          resolve();
-        };
-        const timer = setTimeout(done, end - Date.now());
-        this.#told.add(done);
-      });
+    const end = performance.now() + withinMs;
+    while (this.epoch === epoch && !this.#closed && performance.now() < end) {
+      await this.#news.wait(end - performance.now());
     }
   }
 
@@ -112,7 +105,7 @@ export class Mailbox {
     this.#begun = false;
     this.#follows.close();
     this.#wake();
-    for (const done of [...this.#told]) done();
+    this.#news.ring();
     const { lane } = this.#host;
     if (lane.isReady && this.#box !== "") {
       // The others find out by themselves, but later.
@@ -125,18 +118,18 @@ export class Mailbox {
 
   async #work(): Promise<void> {
     const { checkIntervalMs } = this.#host.settings;
-    let nextCheck = Date.now() + checkIntervalMs;
+    let nextCheck = performance.now() + checkIntervalMs;
     for (let tries = 0; !this.#closed; ) {
       try {
         if (this.#isLost) {
           await this.#sync();
         } else if (this.#follows.hasWork) {
           await this.#follow();
-        } else if (Date.now() >= nextCheck) {
+        } else if (performance.now() >= nextCheck) {
           await this.#check();
-          nextCheck = Date.now() + checkIntervalMs;
+          nextCheck = performance.now() + checkIntervalMs;
         } else {
-          await this.#sleep(nextCheck - Date.now());
+          await this.#sleep(nextCheck - performance.now());
         }
         tries = 0;
       } catch (error) {
@@ -170,33 +163,29 @@ export class Mailbox {
     const check = [epoch, this.#host.offer(), this.#box, node, "sync"];
     try {
       this.#expectOk(await lane.run(CHECK, check, this.#patienceMs));
-      return await begun.promise;
-    } catch (error) {
-      begun.cancel();
-      throw error;
+      const head = await this.#inTime(begun);
+      if (head !== undefined) return head;
+    } finally {
+      this.#onSync = undefined;
     }
+    listener.reset();
+    throw new Error("Redis pushed nothing to a mailbox that was just made.");
   }
 
-  /** Resolves when the mailbox's first message has come. */
-  #beginning(): { readonly promise: Promise<number>; cancel(): void } {
-    let cancel: () => void = () => undefined;
-    const promise = new Promise<number>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#host.listener.reset();
-        reject(new Error("Redis pushed nothing to a mailbox that was just made."));
-      }, this.#patienceMs);
-      cancel = () => {
-        clearTimeout(timer);
-        this.#onSync = undefined;
-        resolve(0);
-      };
+  /** Resolves to the head when the mailbox's first message has come, which may be before the answer to what has it posted. */
+  #beginning(): Promise<number> {
+    return new Promise((resolve) => {
       this.#onSync = ({ through }) => {
-        clearTimeout(timer);
         this.#onSync = undefined;
         this.#begin(through, () => resolve(through));
       };
     });
-    return { promise, cancel: () => cancel() };
+  }
+
+  /** Resolves to `undefined` where it takes longer than it may, or until the mailbox is closed. */
+  #inTime(head: Promise<number>): Promise<number | undefined> {
+    const late = this.#closed ? Promise.resolve() : this.#news.wait(this.#patienceMs);
+    return Promise.race([head, late.then(() => undefined)]);
   }
 
   #begin(head: number, onBegun: () => void): void {
@@ -222,7 +211,7 @@ export class Mailbox {
       this.epochs = epochs;
       this.#host.feed.onEpoch(epochs, head);
       this.#follows.failUnderWay();
-      for (const done of [...this.#told]) done();
+      this.#news.ring();
       const held = this.#held ?? [];
       this.#held = undefined;
       for (const delivery of held) this.#deliver(delivery);
@@ -235,19 +224,24 @@ export class Mailbox {
     const { follow, leave } = this.#follows.next();
     const args = [epoch, this.#host.offer(), this.#box, String(follow.length), ...follow, ...leave];
     const answer = await lane.run(FOLLOW, args, this.#patienceMs);
-    if (answer[0] === "OK" && epoch === this.epoch) this.#follows.done(Number(answer[1]));
-    else this.#isLost = true;
+    if (answer[0] === "OK" && epoch === this.epoch) {
+      this.#follows.done(Number(answer[1]));
+      return;
+    }
+    // Redis no longer knows this mailbox, or the data is another: asked again once there is a mailbox that it knows.
+    this.#follows.failLate(new Error(`the mailbox is not known any more (${answer[0]})`));
+    this.#isLost = true;
   }
 
   async #check(): Promise<void> {
     const { lane, listener, node } = this.#host;
-    if (this.#unansweredSince > 0 && Date.now() - this.#unansweredSince > this.#patienceMs) {
+    if (this.#unansweredSince > 0 && performance.now() - this.#unansweredSince > this.#patienceMs) {
       // Nothing comes any more, though somebody is there to whom Redis pushes.
       listener.reset();
       this.#isLost = true;
       return;
     }
-    if (this.#unansweredSince === 0) this.#unansweredSince = Date.now();
+    if (this.#unansweredSince === 0) this.#unansweredSince = performance.now();
     const args = [this.epoch, this.#host.offer(), this.#box, node, ""];
     const answer = await lane.run(CHECK, args, this.#patienceMs);
     if (answer[0] === "OK" && answer[1] !== "0") return;

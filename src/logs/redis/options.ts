@@ -37,13 +37,20 @@ export interface RedisLogOptions {
   /** How long an append waits for replicas, in milliseconds. Default: 1000. */
   waitTimeout?: number;
   /**
-   * How often a node asks whether its pushes have all come, in milliseconds: what a lost one costs in time, and how fresh
-   * idle clients' positions stay. Default: 2000.
+   * How often a node asks whether its pushes have all come, in milliseconds, 20,000 at the most: what a lost one costs in time,
+   * and how fresh idle clients' positions stay. Default: 2000.
    */
   checkInterval?: number;
   /** How long a topic is followed on after its last listener left, in milliseconds. Default: 5000. */
   unfollowDelay?: number;
 }
+
+/** How long Redis takes a node to be there without a sign of it. */
+export const NODE_LIFE_MS = 60_000;
+/** Of three signs of life two may come late. */
+const MAX_CHECK_INTERVAL_MS = NODE_LIFE_MS / 3;
+/** Timers take no more than 31 bits. */
+const MAX_NUMBER = 0x7fff_ffff;
 
 /** Options with all defaults in. */
 export interface RedisSettings {
@@ -67,9 +74,7 @@ export function redisSettings(options: RedisLogOptions | undefined): RedisSettin
   if ((url === undefined) === (client === undefined)) {
     throw invalid("Give either `url`, as in redis://127.0.0.1:6379, or `client`.");
   }
-  if (url !== undefined && (typeof url !== "string" || !/^rediss?:\/\//.test(url))) {
-    throw invalid("`url` must begin with redis:// or rediss://.");
-  }
+  if (url !== undefined) assertUrl(url);
   if (client !== undefined && typeof (client as Partial<RedisClientLike> | null)?.duplicate !== "function") {
     throw invalid(
       "`client` must be a client of @redis/client: createClient(), createCluster() or createSentinel().",
@@ -92,7 +97,7 @@ export function redisSettings(options: RedisLogOptions | undefined): RedisSettin
     maxPendingBytes: numberOf(options, "maxPendingBytes", 64 * 1024 * 1024, 1),
     waitReplicas: numberOf(options, "waitReplicas", 0, 0),
     waitTimeoutMs: numberOf(options, "waitTimeout", 1000, 1),
-    checkIntervalMs: numberOf(options, "checkInterval", 2000, 10),
+    checkIntervalMs: numberOf(options, "checkInterval", 2000, 10, MAX_CHECK_INTERVAL_MS),
     unfollowDelayMs: numberOf(options, "unfollowDelay", 5000, 0),
   };
 }
@@ -111,13 +116,38 @@ function numberOf(
   name: NumberOption,
   byDefault: number,
   least: number,
+  most = MAX_NUMBER,
 ): number {
   const value = options?.[name] ?? byDefault;
-  // Timers take no more than 31 bits.
-  if (!Number.isInteger(value) || value < least || value > 0x7fff_ffff) {
-    throw invalid(`\`${name}\` must be a whole number from ${least}.`);
+  if (!Number.isInteger(value) || value < least || value > most) {
+    throw invalid(`\`${name}\` must be a whole number from ${least} to ${most}.`);
   }
   return value;
+}
+
+/** What the client library throws for other ones is no error of ours, and comes with the first use. */
+function assertUrl(url: unknown): void {
+  if (typeof url !== "string" || !/^rediss?:\/\//.test(url)) {
+    throw invalid("`url` must begin with redis:// or rediss://.");
+  }
+  const why = whyNoUrl(url);
+  if (why !== undefined) {
+    throw invalid(
+      `\`url\` ${why}; it is redis[s]://[[user][:password]@]host[:port][/database], with other characters than letters and digits in user and password as %XX.`,
+    );
+  }
+}
+
+function whyNoUrl(text: string): string | undefined {
+  try {
+    const { hostname, username, password, pathname } = new URL(text);
+    decodeURIComponent(username);
+    decodeURIComponent(password);
+    if (hostname === "") return "names no host";
+    return /^\/?\d*$/.test(pathname) ? undefined : "has a database that is no number";
+  } catch {
+    return "can't be read";
+  }
 }
 
 function invalid(message: string): EverstreamError {

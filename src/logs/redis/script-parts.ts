@@ -23,7 +23,8 @@ const MAX_EPOCHS = 1000;
 
 /**
  * Every script begins with the question whose data this is. A server that was restarted, or that took over from another,
- * has another identity than the one that the epoch was begun on, and may lack something: a new epoch begins.
+ * has another identity than the one that the epoch was begun on, and may lack something: a new epoch begins. Its number is
+ * by chance, since the data can't tell which ones there were that it lacks; those that it has are not taken again.
  *
  * ARGV: the epoch that the caller goes by, and a number for a new one.
  */
@@ -38,8 +39,9 @@ local server = string.match(info, 'run_id:(%x+)') .. string.match(info, 'master_
 local hub = redis.call('HMGET', HUB, 'epoch', 'server', 'head', 'floor')
 local epoch, head, floor = hub[1], num(hub[3]), num(hub[4])
 if hub[2] ~= server then
-  epoch = ARGV[2]
   local epochs = redis.call('HGET', HUB, 'epochs')
+  epoch = ARGV[2]
+  while string.find(' ' .. (epochs or ''), ' ' .. epoch .. ':', 1, true) do epoch = txt(num(epoch) + 1) end
   epochs = (epochs and (epochs .. ' ') or '') .. epoch .. ':' .. txt(head + 1)
   local _, older = string.gsub(epochs, ' ', ' ')
   if older >= ${MAX_EPOCHS} then epochs = string.match(epochs, ' (.*)') end

@@ -1,8 +1,7 @@
+import { NODE_LIFE_MS } from "./options.ts";
 import { GUARD, MAILBOX, SAME_EPOCH, type Script } from "./script-parts.ts";
 import { TOPICS } from "./script-topics.ts";
 
-/** A node that gave no sign of life for so long is gone. */
-const NODE_LIFE_MS = 60_000;
 /** How long the results of a node's calls are kept after its last sign of life. */
 const CALLS_LIFE_MS = 3_600_000;
 

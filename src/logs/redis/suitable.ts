@@ -1,5 +1,6 @@
 import { EverstreamError } from "../../errors.ts";
 import type { ClientKind } from "./client.ts";
+import { tooOldError } from "./failure.ts";
 import type { Lane } from "./lane.ts";
 import type { RedisSettings } from "./options.ts";
 import { PROBE } from "./scripts.ts";
@@ -8,20 +9,20 @@ import { PROBE } from "./scripts.ts";
  * Checks whether a log can stand on this server. Answers with how scripts are to push: "s" to those who listen at the
  * shard, "p" to all who listen, "c" to all who listen anywhere in a cluster.
  *
+ * @param offer Answers with a number for a new epoch, which begins here where the data is another than before.
  * @throws EverstreamError `LOG_UNSUITABLE`.
  */
 export async function assertSuitable(
   { timeoutMs, keys }: RedisSettings,
   lane: Lane,
   kind: ClientKind,
+  offer: () => string,
 ): Promise<"s" | "p" | "c"> {
   const server = String(await lane.send(["INFO", "server"], timeoutMs));
   const version = fieldOf(server, "redis_version") ?? "0";
   const [major = 0, minor = 0] = version.split(".").map(Number);
   if (major < 6 || (major === 6 && minor < 2)) {
-    throw unsuitable(
-      `This is Redis ${version}, and the log needs what came with 6.2; use that or a later one, or Valkey.`,
-    );
+    throw tooOldError(version);
   }
   const isClustered =
     fieldOf(String(await lane.send(["INFO", "cluster"], timeoutMs)), "cluster_enabled") === "1";
@@ -36,7 +37,7 @@ export async function assertSuitable(
   }
   const isCluster = kind === "cluster";
   const mode = isCluster ? (major >= 7 ? "s" : "c") : "p";
-  await lane.run(PROBE, ["", "1", randomName(), mode, `${keys}m:probe`], timeoutMs);
+  await lane.run(PROBE, ["", offer(), randomName(), mode, `${keys}m:probe`], timeoutMs);
   return mode;
 }
 

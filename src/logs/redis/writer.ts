@@ -95,7 +95,7 @@ export class Writer {
     this.#pending++;
     this.#pendingBytes += encoded.bytes;
     return new Promise((resolve, reject) => {
-      const deadline = Date.now() + settings.timeoutMs;
+      const deadline = performance.now() + settings.timeoutMs;
       this.#queue.push({ request, encoded, deadline, epochs, resolve, reject, isSettled: false });
       this.#watch ??= setInterval(() => this.#look(), LOOK_MS);
       if (this.#isScheduled) return;
@@ -116,6 +116,10 @@ export class Writer {
     for (const { appends } of this.#calls) for (const append of appends) this.#fail(append, closedError());
     clearInterval(this.#watch);
     this.#host.lane.close();
+  }
+
+  /** Resolves when nothing goes on any more. To be called once it is closed, and the mailbox as well. */
+  async ended(): Promise<void> {
     await this.#mending;
   }
 
@@ -257,7 +261,7 @@ export class Writer {
 
   /** Fails those whose time is over. */
   #look(): void {
-    const now = Date.now();
+    const now = performance.now();
     const { settings, lane } = this.#host;
     const isOffline = settings.failsOffline && !lane.isReady;
     for (const { appends } of this.#calls) {
