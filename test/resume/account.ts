@@ -14,6 +14,8 @@ export class Received {
   readonly cursor: string;
   readonly events: { readonly id: string; readonly data: string }[] = [];
   readonly gaps: GapData[] = [];
+  /** All of it in the order in which it came, gaps and checkpoints among it. */
+  readonly blocks: ParsedEvent[] = [];
   /** The first position that the server named. */
   opened = "";
   /** The last id that the client has. */
@@ -25,7 +27,9 @@ export class Received {
     this.lastId = cursor;
   }
 
-  take({ event, data, lastEventId }: ParsedEvent): void {
+  take(block: ParsedEvent): void {
+    const { event, data, lastEventId } = block;
+    this.blocks.push(block);
     if (event === "sse:gap") {
       this.gaps.push(JSON.parse(data));
       return;

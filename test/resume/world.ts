@@ -21,13 +21,15 @@ export interface WorldOptions {
   /** The log to go on with after a restart. */
   readonly reopen?: () => Promise<EventLog>;
   readonly retention?: Retention;
+  /** Default: of a log that loses nothing. */
+  readonly account?: Account;
   readonly random: () => number;
   /** What a client may read now; asked at each opening. `past` has positions that were given out. */
   readonly grantsOf: (client: number, past: readonly string[]) => readonly Grant[];
 }
 
 export class World {
-  readonly account = new Account();
+  readonly account: Account;
   readonly topics: readonly string[];
   readonly options: WorldOptions;
   hub: Hub;
@@ -41,6 +43,7 @@ export class World {
   constructor(topics: readonly string[], options: WorldOptions) {
     this.topics = topics;
     this.options = options;
+    this.account = options.account ?? new Account();
     this.hub = this.#createHub(options.log);
     this.#others = (options.others ?? []).map((log) => this.#createHub(log));
   }
@@ -72,14 +75,23 @@ export class World {
       const burst = Math.min(1 + Math.floor(random() * 6), count - number);
       const restarting = Math.floor((number + burst) / every) > Math.floor(number / every);
       const publishing = Array.from({ length: burst }, () => this.#publishOne(number++));
-      if (restarting && number < count) await this.#restart();
+      if (restarting && number < count) await this.restart();
       await Promise.all(publishing);
       for (let turns = Math.floor(random() * 8); turns > 0; turns--) await turn();
       if (random() < 0.05) this.hub.disconnect(() => random() < 0.1);
     }
-    const data = JSON.stringify("end");
-    this.account.add(END_TOPIC, await this.#publishSurely(END_TOPIC, "end", "end"), data);
-    this.account.close();
+    await this.#publishEnd();
+  }
+
+  /** Publishes in bursts at a measured pace, for as long as `isOn` says, and then the end. */
+  async publishWhile(isOn: () => boolean): Promise<void> {
+    const { random } = this.options;
+    for (let number = 0; isOn(); ) {
+      const burst = 1 + Math.floor(random() * 6);
+      await Promise.all(Array.from({ length: burst }, () => this.#publishOne(number++)));
+      await new Promise((resolve) => setTimeout(resolve, random() * 20));
+    }
+    await this.#publishEnd();
   }
 
   /** A client of bare sockets, which is cut off all the time. Resolves with what it got over each connection. */
@@ -110,11 +122,24 @@ export class World {
     return Object.assign(received, { opened: formatPosition(1, 0) });
   }
 
+  /** Closes the first node, and opens another in its place. */
+  async restart(): Promise<void> {
+    await this.hub.close();
+    const log = await this.options.reopen?.();
+    if (log !== undefined) this.hub = this.#createHub(log);
+  }
+
+  async #publishEnd(): Promise<void> {
+    const id = await this.#publishSurely(END_TOPIC, "end", "end");
+    this.account.add(END_TOPIC, id, JSON.stringify("end"));
+    this.account.close();
+  }
+
   async #publishOne(number: number): Promise<void> {
     const { topics, options } = this;
     const topic = topics[Math.floor(options.random() * topics.length)] as string;
     const text = "é".repeat(Math.floor(options.random() * 60));
-    const data = { number, text };
+    const data = { number, topic, text };
     const id = await this.#publishSurely(topic, data, `p${number}`);
     this.account.add(topic, id, JSON.stringify(data));
     this.#past.push(id);
@@ -131,12 +156,6 @@ export class World {
         await turn();
       }
     }
-  }
-
-  async #restart(): Promise<void> {
-    await this.hub.close();
-    const log = await this.options.reopen?.();
-    if (log !== undefined) this.hub = this.#createHub(log);
   }
 
   #createHub(log: EventLog): Hub {
