@@ -531,7 +531,7 @@ export function describeLog(name: string, create: () => Promise<LogFixture>): vo
         page = await node.read(topics, { maxEntries: 5000, after: page.through });
       }
       expect(next).toBe(batches * 1000);
-    });
+    }, 240_000);
   });
 }
 

@@ -14,7 +14,7 @@ it("docs/logs.md has an example that runs, on one machine and for others", async
   const seen: HubEvent[] = [];
   await other.subscribe("orders", (event) => void seen.push(event)).ready;
   const { values } = await runExample("docs/logs.md", { below: "Redis", wanted: ["hub"] });
-  await vi.waitUntil(() => seen.length > 0);
+  await vi.waitUntil(() => seen.length > 0, { timeout: 20_000 });
   expect(seen[0]).toMatchObject({ type: "paid", data: { order: 17 } });
   await Promise.all([other.close(), (values.hub as { close(): Promise<void> }).close()]);
   vi.unstubAllEnvs();
