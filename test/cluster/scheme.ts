@@ -16,7 +16,8 @@ export interface RunInput {
 
 /** What a node prints when it serves, before its port. */
 export const READY = "node serves on";
-export const LEASE_MS = 1000;
+/** Longer than a node that lives may have to wait for its turn on a machine that has other work. */
+export const LEASE_MS = 3000;
 export const HEARTBEAT_MS = 200;
 
 export const pieceOf = (number: number): string => `<${number}>`;
