@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vites
 import { command, type RedisCluster, startRedisCluster } from "../brokers/redis-cluster.ts";
 import { connect, numbered, numbers } from "../hub/client.ts";
 import { describeLog, type LogFixture } from "../logs/contract.ts";
-import { freshName } from "./fixture.ts";
+import { freshName, PATIENCE_MS } from "./fixture.ts";
 
 let cluster: RedisCluster;
 beforeAll(async () => {
@@ -20,7 +20,7 @@ function clientOf({ primaries }: RedisCluster) {
 
 async function fixture(): Promise<LogFixture> {
   const name = freshName();
-  const open = () => redisLog({ client: clientOf(cluster), name });
+  const open = () => redisLog({ client: clientOf(cluster), name, timeout: PATIENCE_MS });
   return { log: open(), restart: async () => open(), dispose: async () => undefined };
 }
 

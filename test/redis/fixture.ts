@@ -5,6 +5,9 @@ import { afterAll, beforeAll } from "vitest";
 import { type RedisServer, startRedis } from "../brokers/redis-server.ts";
 import type { LogFixture } from "../logs/contract.ts";
 
+/** How long anything may take where no test is about time. */
+export const PATIENCE_MS = 30_000;
+
 let names = 0;
 
 /** A name that no other log of this process has. */
@@ -33,7 +36,8 @@ export function redisFixture(
 ): () => Promise<LogFixture> {
   return async () => {
     const name = freshName();
-    const open = (): EventLog => redisLog({ url: server.current.url, name, ...options });
+    const { url } = server.current;
+    const open = (): EventLog => redisLog({ url, name, timeout: PATIENCE_MS, ...options });
     return { log: open(), restart: async () => open(), dispose: async () => undefined };
   };
 }
