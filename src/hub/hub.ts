@@ -86,9 +86,11 @@ class LogHub implements Hub, OpeningHost {
   async publish(
     topic: string,
     input: PublishedEvent | readonly PublishedEvent[],
-    { expectLast, publishId, finish = false, retention, unchecked = false }: PublishOptions = {},
+    options: PublishOptions = {},
   ): Promise<string | string[]> {
     assertTopic(topic);
+    assertObject("options", options);
+    const { expectLast, publishId, finish = false, retention, unchecked = false } = options;
     assertPublishId(publishId);
     const inputs = Array.isArray(input) ? (input as readonly PublishedEvent[]) : undefined;
     const now = Date.now();

@@ -225,7 +225,9 @@ export function assertSubscribeOptions(options: SubscribeOptions): void {
 }
 
 /** @throws EverstreamError `INVALID_OPTION`. */
-export function assertReadOptions({ last, limit }: ReadOptions): void {
+export function assertReadOptions(options: ReadOptions): void {
+  assertObject("options", options);
+  const { last, limit } = options;
   if (last !== undefined) assertWhole("last", last, 0);
   if (limit !== undefined) assertWhole("limit", limit, 1);
 }

@@ -135,14 +135,17 @@ function endOf({ expiresAt }: Leave, maxAgeMs: number): number {
   return Math.min(expiresAt, endOfAge(maxAgeMs));
 }
 
-/** What opens the stream: heartbeat and reconnection time, what can't be had, and the position to go on from. */
+/**
+ * What opens the stream: heartbeat and reconnection time, what can't be had, and the position to go on from. In one piece,
+ * since one more could find too much waiting, and end a session of which nobody knows yet.
+ */
 function begin(session: Session, audience: Audience, { cursor, gaps }: Start, retry: number): void {
-  session.write(greetingOf(session.settings, retry));
+  let text = greetingOf(session.settings, retry);
   for (const gap of gaps) {
     audience.meter.gap(gap);
-    session.write(gapBlock(gap));
+    text += gapBlock(gap);
   }
-  session.write(checkpointBlock(audience.format(cursor)));
+  session.write(text + checkpointBlock(audience.format(cursor)));
 }
 
 let lastGreeting = { settings: undefined as SessionSettings | undefined, retry: 0, text: "" };

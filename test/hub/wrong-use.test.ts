@@ -91,6 +91,11 @@ describe("publish", () => {
     await expect(hub.publish("t", { data: 1 }, options)).rejects.toThrow(code("INVALID_POSITION"));
   });
 
+  it("refuses options that are none", async () => {
+    const options = null as unknown as PublishOptions;
+    await expect(hub.publish("t", { data: 1 }, options)).rejects.toThrow(code("INVALID_OPTION"));
+  });
+
   it.each([undefined, null, 5, "1 day"])("refuses a `retention` function's %j", async (policy) => {
     const wrong = createHub({ retention: () => policy as unknown as Retention });
     await expect(wrong.publish("t", { data: 1 })).rejects.toThrow(code("INVALID_OPTION"));
@@ -115,6 +120,7 @@ describe("read", () => {
     { last: Number.NaN },
     { last: -1 },
     { last: "2" },
+    null,
   ])("refuses %j, with which a loop over pages might never end", async (options) => {
     await hub.publish("t", numbered(5));
     const reading = hub.read("t", options as unknown as ReadOptions);
