@@ -63,6 +63,7 @@ const DEFAULT_SETTINGS: SessionSettings = /* @__PURE__ */ Object.freeze({
  */
 export function sessionSettings(options?: StreamOptions): SessionSettings {
   if (options === undefined) return DEFAULT_SETTINGS;
+  if (typeof options !== "object" || options === null) throw invalid("`options` must be an object.");
   const { heartbeat, stallTimeout, highWaterMark, maxPendingBytes } = options;
   return {
     heartbeat: heartbeatOf(heartbeat),
