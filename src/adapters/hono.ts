@@ -119,7 +119,13 @@ function answer(c: Context, opening: Opening | RunOpening, options?: NodeStreamO
   if (opening.kind === "response") {
     return c.newResponse(opening.body, opening.status as StatusCode, { ...opening.headers });
   }
-  return respond(c, opening.session, headersFor(c, opening.headers), options);
+  try {
+    return respond(c, opening.session, headersFor(c, opening.headers), options);
+  } catch (error) {
+    // Nobody else would, and Hono's `onError` has the answer to give.
+    opening.session.end("write-failed");
+    throw error;
+  }
 }
 
 function respond(

@@ -4,8 +4,14 @@ import { pipeline } from "node:stream/promises";
 import type { NodeResponse } from "../session/node-sink.ts";
 import type { NodeRequest } from "./node-headers.ts";
 
-/** A Node request as code for Fetch servers reads it: method, URL, headers and body. */
-export function requestOf(req: NodeRequest): Request {
+/** Methods that Fetch knows no request of (its section 2.2.1), but Node's servers do. */
+const NO_METHODS_OF_FETCH: ReadonlySet<string> = new Set(["CONNECT", "TRACE", "TRACK"]);
+
+/**
+ * A Node request as code for Fetch servers reads it: method, URL, headers and body. `undefined` for one that is none to
+ * Fetch, although Node lets it through: by its method, its path (`//`) or its host (`[`).
+ */
+export function requestOf(req: NodeRequest): Request | undefined {
   const headers = new Headers();
   for (const [name, value] of Object.entries(req.headers)) {
     // HTTP/2 has the method and its like among the headers.
@@ -16,6 +22,8 @@ export function requestOf(req: NodeRequest): Request {
   const { method = "GET" } = req;
   // Express cuts off of `url` what a router is mounted at.
   const { originalUrl = req.url ?? "/", body } = req as { originalUrl?: string; body?: unknown };
+  const origin = `http://${host}`;
+  if (NO_METHODS_OF_FETCH.has(method.toUpperCase()) || !URL.canParse(originalUrl, origin)) return undefined;
   const init: RequestInit & { duplex?: "half" } = { method, headers };
   if (method !== "GET" && method !== "HEAD") {
     if (body === undefined) {
@@ -26,7 +34,7 @@ export function requestOf(req: NodeRequest): Request {
       init.body = typeof body === "string" ? body : JSON.stringify(body);
     }
   }
-  return new Request(new URL(originalUrl, `http://${host}`), init);
+  return new Request(new URL(originalUrl, origin), init);
 }
 
 /** Sends a Fetch response whole. */

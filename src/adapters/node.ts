@@ -1,7 +1,8 @@
 import type { ServerResponse } from "node:http";
 import type { Http2ServerResponse } from "node:http2";
+import { EverstreamError } from "../errors.ts";
 import type { Hub, Opening, RequestHead, RespondOptions } from "../hub/index.ts";
-import { EVENT_STREAM_HEADERS } from "../protocol/index.ts";
+import { EVENT_STREAM_HEADERS, MASKED_ERROR } from "../protocol/index.ts";
 import {
   answerRun,
   type JoinOptions,
@@ -11,8 +12,9 @@ import {
 } from "../runs/index.ts";
 import { type HandlerOptions, runHandler, type StreamCallback } from "../session/handler.ts";
 import { lastEventIdOf } from "../session/last-event-id.ts";
-import { type NodeResponse, NodeSink } from "../session/node-sink.ts";
+import { cutOff, isGone, type NodeResponse, NodeSink } from "../session/node-sink.ts";
 import { sessionSettings } from "../session/options.ts";
+import { report } from "../session/report.ts";
 import { Session } from "../session/session.ts";
 import { EventStreamWriter } from "../session/stream.ts";
 import { freeHeaders, headerOf, type NodeRequest, type NodeStreamOptions } from "./node-headers.ts";
@@ -45,7 +47,8 @@ export function streamSSE(
 
 /**
  * Answers with the events of a hub's topics: those after the client's `Last-Event-ID`, then live ones. Resolves when
- * the response has begun.
+ * the response has begun. A response that can't be sent, as one that other code has sent meanwhile, is reported; where
+ * the headers have not left, the client gets 500.
  *
  * @throws EverstreamError as `hub.respond` does.
  */
@@ -60,7 +63,8 @@ export async function streamTopics(
 
 /**
  * Answers with a run's stream: what was written after the client's `Last-Event-ID`, or from the start, and then what
- * comes. 404 for a run there never was, 410 for one that is no longer kept. Resolves when the response has begun.
+ * comes. 404 for a run there never was, 410 for one that is no longer kept. Resolves when the response has begun;
+ * what can't be sent is reported, as by {@link streamTopics}.
  *
  * @throws EverstreamError `INVALID_OPTION` for the id; as `hub.respond` does for the options.
  */
@@ -83,9 +87,19 @@ export function runRoutes(
   options: RunRoutesOptions,
 ): (req: NodeRequest, res: ServerResponse | Http2ServerResponse) => Promise<void> {
   return async (req, res) => {
-    const answered = await answerRun(runs, requestOf(req), options);
-    if (answered.kind === "stream") send(req, res, answered);
-    else await sendResponse(res, answered.response);
+    const request = requestOf(req);
+    const answered = request && (await answerRun(runs, request, options));
+    if (answered?.kind === "stream") {
+      send(req, res, answered);
+      return;
+    }
+    const wasSent = res.headersSent;
+    try {
+      if (wasSent) throw sentError();
+      await sendResponse(res, answered?.response ?? unreadable());
+    } catch (error) {
+      fail(res, wasSent, error);
+    }
   };
 }
 
@@ -103,15 +117,60 @@ function send(
   opening: Opening | RunOpening,
   freeRequestHeaders = false,
 ): void {
-  if (opening.kind === "response") {
-    res.statusCode = opening.status;
-    for (const [name, value] of Object.entries(opening.headers)) res.setHeader(name, value);
-    res.end(opening.body ?? "");
+  const wasSent = res.headersSent;
+  try {
+    if (wasSent) throw sentError();
+    if (opening.kind === "response") sendRefusal(res, opening);
+    else attach(req, res, opening.session, opening.headers);
+  } catch (error) {
+    // Nobody else would: a session without a sink is on no timer, and no client can leave it.
+    if (opening.kind === "stream") opening.session.end("write-failed", { destroy: true });
+    fail(res, wasSent, error);
     return;
   }
-  const { session, headers } = opening;
-  attach(req, res, session, headers);
-  if (freeRequestHeaders) freeHeaders(req);
+  if (opening.kind === "stream" && freeRequestHeaders) freeHeaders(req);
+}
+
+function sendRefusal(
+  res: NodeResponse,
+  { status, headers, body }: Extract<Opening | RunOpening, { kind: "response" }>,
+): void {
+  res.statusCode = status;
+  for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
+  res.end(body ?? "");
+}
+
+/**
+ * What becomes of a response that can't carry what it should. One that other code has sent is that code's; whoever left
+ * needs no answer.
+ */
+function fail(res: NodeResponse, wasSent: boolean, error: unknown): void {
+  if (wasSent || !isGone(res)) report("A response could not be sent", error);
+  if (wasSent) return;
+  try {
+    if (res.headersSent) throw error;
+    res.statusCode = 500;
+    res.removeHeader("Content-Length");
+    res.setHeader("Content-Type", "application/json");
+    res.end(JSON.stringify({ error: MASKED_ERROR.message, code: MASKED_ERROR.code }));
+  } catch {
+    // Half of a response, or one that refuses everything: its client must not take it for whole, nor wait for more.
+    cutOff(res);
+  }
+}
+
+function sentError(): EverstreamError {
+  return new EverstreamError(
+    "STREAM_ENDED",
+    "Other code sent this response while it was decided what to answer: a timeout, for one. Answer each request once, and let nothing time out that answers with a stream.",
+  );
+}
+
+function unreadable(): Response {
+  return Response.json(
+    { error: "This is no request that can be read.", code: "BAD_REQUEST" },
+    { status: 400 },
+  );
 }
 
 /**

@@ -3,6 +3,7 @@ import { report } from "../session/report.ts";
 import { expiryOf, type RespondOptions } from "./options.ts";
 import { type Refused, refusal } from "./refusal.ts";
 import type { RequestHead } from "./respond.ts";
+import { assertHeaders } from "./respond-options.ts";
 import { type Authorize, type Rights, readVerdict, rightsOf } from "./rights.ts";
 
 /** What a client may read, and until when. */
@@ -46,6 +47,7 @@ async function askAuthorize(
     const answer = readVerdict(await authorize(head, rights.topics));
     if ("refusal" in answer) {
       const { status, message = "You may not read this.", code = "FORBIDDEN", headers } = answer.refusal;
+      if (headers !== undefined) assertHeaders(headers);
       return refusal("forbidden", status, { message, code }, headers);
     }
     const { grant } = answer;

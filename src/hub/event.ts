@@ -117,7 +117,7 @@ function storedEvent(input: PublishedEvent, maxBytes: number, time: number): Sto
   if (meta !== undefined) assertMeta(meta);
   const json = input.text === undefined && input.data !== undefined;
   const data = json ? jsonOf(input.data) : textOf(input);
-  assertSize(type, data, maxBytes);
+  assertSize(type, data, meta, maxBytes);
   return { type: type === "" ? DEFAULT_TYPE : type, data, json, key, meta, time, version: STORED_VERSION };
 }
 
@@ -134,11 +134,13 @@ function assertMeta(meta: unknown): void {
   }
 }
 
-/** Bounds what an event takes on the wire, since that is what clients bound. */
-function assertSize(type: string, data: string, maxBytes: number): void {
+/** Bounds what an event takes on the wire, since that is what clients bound; with its notes, which logs keep as well. */
+function assertSize(type: string, data: string, meta: PublishedEvent["meta"], maxBytes: number): void {
+  const notes = meta === undefined ? "" : Object.entries(meta).flat().join("");
   // A unit takes at most three bytes, or, as a line break, seven: most events need no counting.
-  if (type.length + data.length < (maxBytes - BLOCK_OVERHEAD) / 7) return;
-  const bytes = encoder.encode(encodeEvent({ event: type, data, id: LONGEST_ID })).length;
+  if (type.length + data.length + notes.length < (maxBytes - BLOCK_OVERHEAD) / 7) return;
+  const block = encodeEvent({ event: type, data, id: LONGEST_ID });
+  const bytes = encoder.encode(block).length + encoder.encode(notes).length;
   if (bytes <= maxBytes) return;
   throw new EverstreamError(
     "EVENT_TOO_LARGE",

@@ -109,23 +109,32 @@ export interface HubOf<Published, Received> {
   /**
    * What is kept of a topic, a page at a time: for code that needs the past and nothing live.
    *
-   * @throws EverstreamError `INVALID_TOPIC`, `INVALID_POSITION`.
+   * @throws EverstreamError `INVALID_TOPIC`, `INVALID_POSITION`, `INVALID_OPTION`.
    */
   read(topic: string, options?: ReadOptions): Promise<TopicPage<Received>>;
   /**
    * Whether the process that published at this position is surely gone: the log is one process' alone, and another had it
    * then. `false` where nobody can tell.
+   *
+   * @throws EverstreamError `INVALID_POSITION`.
    */
   outlived(position: string): Promise<boolean>;
   /** The head of the log. Take it, read your state, then subscribe after it: nothing is missed in between. */
   position(): Promise<string>;
 
-  /** Ends the sessions that fit, as `kicked` where no other reason is given. Returns how many. */
+  /**
+   * Ends the sessions that fit, as `kicked` where no other reason is given. Returns how many.
+   *
+   * @throws EverstreamError `INVALID_OPTION` for a filter that names nothing, or has something that is not there, as
+   *   `{ key: user?.id }` may: it ends nobody. `() => true` ends all.
+   */
   disconnect(filter: SessionFilter, reason?: CloseReason): number;
   stats(): HubStats;
   /**
    * Takes no more sessions, ends the open ones in good order over `within` milliseconds (default 0), each with a time of
    * its own to come back, then ends subscriptions and lets go of the log. May be called twice.
+   *
+   * @throws EverstreamError `INVALID_OPTION` for `within`: nothing was done.
    */
   close(options?: { within?: number }): Promise<void>;
 }

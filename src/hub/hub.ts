@@ -2,7 +2,7 @@ import { EverstreamError } from "../errors.ts";
 import { formatPosition } from "../protocol/index.ts";
 import type { Defined } from "../schema/index.ts";
 import type { CloseReason } from "../session/close-reason.ts";
-import { joinPulse, leavePulse, PulseMember } from "../session/pulse.ts";
+import { withinOf } from "../session/options.ts";
 import { report } from "../session/report.ts";
 import { followRequest } from "../session/request.ts";
 import { WebSink } from "../session/web-sink.ts";
@@ -15,9 +15,12 @@ import { type Live, openLive } from "./live.ts";
 import type { AppendRequest, EventLog, StoredEvent } from "./log.ts";
 import { Meter } from "./meter.ts";
 import {
-  assertFrom,
+  assertObject,
   assertPublishId,
+  assertReadOptions,
+  assertSubscribeOptions,
   type HubOptions,
+  invalid,
   type Limits,
   limitsOf,
   limitsOfRetention,
@@ -32,13 +35,12 @@ import { type Opening, type OpeningHost, openSession, type RequestHead } from ".
 import { type SessionFilter, Sessions } from "./sessions.ts";
 import { slowPoliciesOf } from "./slow.ts";
 import { Subscription } from "./subscription.ts";
+import { Sweeper } from "./sweeper.ts";
 import { assertTopic, topicSet } from "./topics.ts";
 import { TurnShare } from "./turn-share.ts";
 
 /** How long a `publishId` is remembered. */
 const PUBLISH_ID_WINDOW_MS = 5 * 60 * 1000;
-/** How often the log is asked to let go of what is over its age. */
-const SWEEP_MS = 1000;
 
 /** Makes a hub over a log. */
 export function hubOver<E extends Defined>(log: EventLog, options?: Omit<HubOptions<E>, "log">): Hub<E> {
@@ -63,6 +65,10 @@ class LogHub implements Hub, OpeningHost {
   #closed: Promise<void> | undefined;
 
   constructor(log: EventLog, options: Omit<HubOptions<Defined>, "log"> = {}) {
+    if (typeof log?.open !== "function") {
+      throw invalid("`log` must be a log, as `memoryLog()` and its like make one.");
+    }
+    if (options.limits !== undefined) assertObject("limits", options.limits);
     this.#log = log;
     this.#limits = limitsOf(options.limits);
     this.sessions = new Sessions(this.#limits, this.meter);
@@ -80,9 +86,11 @@ class LogHub implements Hub, OpeningHost {
   async publish(
     topic: string,
     input: PublishedEvent | readonly PublishedEvent[],
-    { expectLast, publishId, finish = false, retention, unchecked = false }: PublishOptions = {},
+    options: PublishOptions = {},
   ): Promise<string | string[]> {
     assertTopic(topic);
+    assertObject("options", options);
+    const { expectLast, publishId, finish = false, retention, unchecked = false } = options;
     assertPublishId(publishId);
     const inputs = Array.isArray(input) ? (input as readonly PublishedEvent[]) : undefined;
     const now = Date.now();
@@ -96,7 +104,7 @@ class LogHub implements Hub, OpeningHost {
       expectLast: sequenceExpected(live, topic, expectLast),
       publishId,
       now,
-      ...(retention && { retention: limitsOfRetention(retention) }),
+      ...(retention !== undefined && { retention: limitsOfRetention(retention) }),
     });
     const held = live.pressure(topic);
     if (held !== undefined) await held;
@@ -114,38 +122,48 @@ class LogHub implements Hub, OpeningHost {
     await this.#append(await this.live(), topic, { mark: "delete" });
   }
 
-  async read(topic: string, options?: ReadOptions): Promise<TopicPage> {
+  async read(topic: string, options: ReadOptions = {}): Promise<TopicPage> {
     assertTopic(topic);
+    assertReadOptions(options);
     const live = await this.live();
     return live.inOneEpoch(() => readTopic(live, topic, options));
   }
 
-  subscribe(topics: string | readonly string[], listener: Listener, options?: SubscribeOptions): Unsubscribe {
+  subscribe(
+    topics: string | readonly string[],
+    listener: Listener,
+    options: SubscribeOptions = {},
+  ): Unsubscribe {
+    if (typeof listener !== "function")
+      throw invalid("`listener` must be a function, which is called with each event.");
+    const set = this.#wanted(topics, options);
     const outlet: ListenerOutlet = new ListenerOutlet(listener, () => subscription.end());
-    const subscription = new Subscription(outlet, options?.signal, (ended) => {
+    const subscription = new Subscription(outlet, options.signal, (ended) => {
       outlet.end();
       this.#subscriptions.delete(ended);
     });
-    const ready = this.#begin(subscription, topics, options);
+    const ready = this.#begin(subscription, set, options);
     ready.catch((error: unknown) => {
+      const isWanted = !subscription.ended;
       subscription.end();
-      report("A subscription could not begin", error);
+      if (isWanted) report("A subscription could not begin", error);
     });
     return Object.assign(() => subscription.end(), { ready });
   }
 
   events(
     topics: string | readonly string[],
-    options?: SubscribeOptions,
+    options: SubscribeOptions = {},
   ): AsyncIterableIterator<HubEvent, undefined, undefined> {
+    const set = this.#wanted(topics, options);
     const loop = new EventLoop();
-    const subscription = new Subscription(loop, options?.signal, (ended) => {
+    const subscription = new Subscription(loop, options.signal, (ended) => {
       loop.finish();
       this.#subscriptions.delete(ended);
     });
     loop.onRoom = () => subscription.wake();
     loop.onLeave = () => subscription.end();
-    this.#begin(subscription, topics, options).catch((error: unknown) => {
+    this.#begin(subscription, set, options).catch((error: unknown) => {
       loop.fail(error);
       subscription.end();
     });
@@ -164,9 +182,10 @@ class LogHub implements Hub, OpeningHost {
     }
     const { session } = opening;
     const sink = new WebSink(session);
+    const response = new Response(sink.stream, { headers: opening.headers });
     session.attach(sink);
     followRequest(session, request);
-    return new Response(sink.stream, { headers: opening.headers });
+    return response;
   }
 
   async position(): Promise<string> {
@@ -177,6 +196,7 @@ class LogHub implements Hub, OpeningHost {
 
   async outlived(position: string): Promise<boolean> {
     const { connection, epochs } = await this.live();
+    if (epochs.resolve(position) === "invalid") throw noPosition("position", position);
     return connection.exclusive === true && !epochs.isCurrent(position);
   }
 
@@ -193,9 +213,10 @@ class LogHub implements Hub, OpeningHost {
     };
   }
 
-  close({ within = 0 }: { within?: number } = {}): Promise<void> {
-    this.#closed ??= this.#close(within);
-    return this.#closed;
+  async close(options?: { within?: number }): Promise<void> {
+    const withinMs = withinOf(options);
+    this.#closed ??= this.#close(withinMs);
+    await this.#closed;
   }
 
   live(): Promise<Live> {
@@ -246,65 +267,38 @@ class LogHub implements Hub, OpeningHost {
     );
   }
 
-  #begin(
-    subscription: Subscription,
-    topics: string | readonly string[],
-    options: SubscribeOptions | undefined,
-  ): Promise<void> {
+  /** The topics of a reader in this process; looked at before there is anything to take back. */
+  #wanted(topics: string | readonly string[], options: SubscribeOptions): readonly string[] {
     const set = topicSet(topics, this.#limits.maxTopics);
-    assertFrom(options?.from);
+    assertSubscribeOptions(options);
     if (this.closing) throw closedError();
+    return set;
+  }
+
+  #begin(subscription: Subscription, set: readonly string[], options: SubscribeOptions): Promise<void> {
     this.#subscriptions.add(subscription);
-    if (options?.signal?.aborted === true) {
+    if (options.signal?.aborted === true) {
       subscription.end();
       return Promise.resolve();
     }
     const live = this.#live;
     if (live === undefined) return this.live().then((opened) => subscription.begin(opened, set, options));
-    return Promise.resolve(subscription.begin(live, set, options));
-  }
-
-  async #close(within: number): Promise<void> {
-    this.closing = true;
-    await this.meter.draining(this.sessions.size, within, () => this.sessions.drain(within));
-    for (const subscription of [...this.#subscriptions]) subscription.end();
-    this.#sweeper?.stop();
-    const live = await this.#opening?.catch(() => undefined);
-    await live?.close();
-  }
-}
-
-/** Has the log let go of what is over its age. */
-class Sweeper extends PulseMember {
-  readonly #live: Live;
-  #sweeping = false;
-
-  constructor(live: Live) {
-    super();
-    this.#live = live;
-    joinPulse(this, SWEEP_MS);
-  }
-
-  stop(): void {
-    leavePulse(this);
-  }
-
-  /** @internal */
-  override onPulse(): number {
-    this.#live.pages.sweep();
-    if (!this.#sweeping) void this.#sweep();
-    return SWEEP_MS;
-  }
-
-  async #sweep(): Promise<void> {
-    this.#sweeping = true;
     try {
-      await this.#live.connection.expire(Date.now());
+      return Promise.resolve(subscription.begin(live, set, options));
     } catch (error) {
-      if (!this.#live.closed) report("The log could not remove what is over its age", error);
-    } finally {
-      this.#sweeping = false;
+      subscription.end();
+      throw error;
     }
+  }
+
+  async #close(withinMs: number): Promise<void> {
+    this.closing = true;
+    await this.meter.draining(this.sessions.size, withinMs, () => this.sessions.drain(withinMs));
+    for (const subscription of [...this.#subscriptions]) subscription.end();
+    const live = await this.#opening?.catch(() => undefined);
+    // An opening that was under way has made it.
+    this.#sweeper?.stop();
+    await live?.close();
   }
 }
 
@@ -314,14 +308,18 @@ function sequenceExpected(
   topic: string,
   expectLast: string | null | undefined,
 ): number | null | undefined {
-  if (typeof expectLast !== "string") return expectLast;
-  const cursor = live.epochs.resolve(expectLast);
+  if (expectLast === undefined || expectLast === null) return expectLast;
+  const cursor = typeof expectLast === "string" ? live.epochs.resolve(expectLast) : "invalid";
   if (typeof cursor === "number") return cursor;
   // What the caller has seen is gone: the topic is not what it was.
   if (cursor === "epoch") throw refusal(topic, "conflict");
-  throw new EverstreamError(
+  throw noPosition("expectLast", expectLast);
+}
+
+function noPosition(name: string, given: unknown): EverstreamError {
+  return new EverstreamError(
     "INVALID_POSITION",
-    `\`expectLast\` is ${JSON.stringify(expectLast)}, which is no position; give an event's id, or what hub.position() gave.`,
+    `\`${name}\` is ${JSON.stringify(given)}, which is no position; give an event's id, or what hub.position() gave.`,
   );
 }
 

@@ -95,11 +95,13 @@ export class Live implements AudienceHost {
       audience.hold();
       return audience;
     }
+    // The hub's user has a say in it, and may fail: before anything is followed.
+    const slow = this.#slowPolicies(topics);
     const followed = topics.map((topic) => this.#follow(topic));
     if (followed.every((completeAfter) => typeof completeAfter === "number")) {
-      return this.#newAudience(key, topics, followed);
+      return this.#newAudience(key, topics, followed, slow);
     }
-    return this.#joinLater(key, topics, followed);
+    return this.#joinLater(key, topics, followed, slow);
   }
 
   /**
@@ -169,12 +171,13 @@ export class Live implements AudienceHost {
     key: string,
     topics: readonly string[],
     followed: readonly (number | Promise<number>)[],
+    slow: SlowPolicies,
   ): Promise<Audience> {
     try {
       const completeAfter = await Promise.all(followed);
       // Somebody else may have been quicker.
       const audience = this.#audiences.get(key);
-      if (audience === undefined) return this.#newAudience(key, topics, completeAfter);
+      if (audience === undefined) return this.#newAudience(key, topics, completeAfter, slow);
       audience.hold();
       for (const topic of topics) this.#unfollow(topic);
       return audience;
@@ -184,9 +187,13 @@ export class Live implements AudienceHost {
     }
   }
 
-  #newAudience(key: string, topics: readonly string[], completeAfter: readonly number[]): Audience {
+  #newAudience(
+    key: string,
+    topics: readonly string[],
+    completeAfter: readonly number[],
+    slow: SlowPolicies,
+  ): Audience {
     const base = Math.max(this.through, ...completeAfter);
-    const slow = this.#slowPolicies(topics);
     const ring = new Ring(base, slow.maxBytes, slow.differ);
     const audience = new Audience(++this.#lastId, key, topics, ring, this, slow.differ ? slow : undefined);
     this.#audiences.set(key, audience);

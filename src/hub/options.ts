@@ -17,7 +17,10 @@ export interface Retention {
 
 /** Bounds on what one caller or client can take. */
 export interface HubLimits {
-  /** The most that one event may take on the wire, in bytes. Default: 1,048,576 (1 MiB), which clients take too. */
+  /**
+   * The most that one event may take on the wire, in bytes, its `meta` counted too, though clients do not get that.
+   * Default: 1,048,576 (1 MiB), which clients take too.
+   */
   maxEventBytes?: number;
   /** How many topics one reader may ask for. Default: 100. */
   maxTopics?: number;
@@ -166,6 +169,7 @@ export function limitsOf({
  */
 export function retentionOf(option: HubOptions["retention"]): (topic: string) => RetentionLimits {
   if (typeof option !== "function") {
+    if (option !== undefined) assertObject("retention", option);
     const limits = retentionLimits(option);
     return () => limits;
   }
@@ -177,6 +181,7 @@ const checked = /* @__PURE__ */ new WeakMap<Retention, RetentionLimits>();
 
 /** @throws EverstreamError `INVALID_OPTION`. */
 export function limitsOfRetention(policy: Retention): RetentionLimits {
+  assertObject("retention", policy);
   let limits = checked.get(policy);
   if (limits === undefined) {
     limits = retentionLimits(policy);
@@ -211,6 +216,23 @@ export function maxAgeOf(maxSessionAge: number = Number.POSITIVE_INFINITY): numb
 }
 
 /** @throws EverstreamError `INVALID_OPTION`. */
+export function assertSubscribeOptions(options: SubscribeOptions): void {
+  assertObject("options", options);
+  assertFrom(options.from);
+  const { signal } = options;
+  if (signal === undefined || typeof signal?.addEventListener === "function") return;
+  throw invalid("`signal` must be an AbortSignal: an AbortController's `signal`.");
+}
+
+/** @throws EverstreamError `INVALID_OPTION`. */
+export function assertReadOptions(options: ReadOptions): void {
+  assertObject("options", options);
+  const { last, limit } = options;
+  if (last !== undefined) assertWhole("last", last, 0);
+  if (limit !== undefined) assertWhole("limit", limit, 1);
+}
+
+/** @throws EverstreamError `INVALID_OPTION`. */
 export function assertPublishId(publishId: unknown): void {
   if (publishId === undefined) return;
   if (typeof publishId === "string" && publishId !== "" && publishId.length <= MAX_PUBLISH_ID_LENGTH) return;
@@ -229,11 +251,22 @@ function retentionLimits({
   };
 }
 
+/** @throws EverstreamError `INVALID_OPTION`. */
+export function assertObject(name: string, value: unknown): void {
+  if (typeof value === "object" && value !== null) return;
+  throw invalid(`\`${name}\` must be an object, but is ${value === null ? "null" : typeof value}.`);
+}
+
 function amount(name: string, value: number, min: number): number {
   if (typeof value === "number" && value >= min) return value;
   throw invalid(`\`${name}\` is ${String(value)}, but must be a number from ${min} up.`);
 }
 
-function invalid(message: string): EverstreamError {
+function assertWhole(name: string, value: number, min: number): void {
+  if (Number.isSafeInteger(value) && value >= min) return;
+  throw invalid(`\`${name}\` is ${String(value)}, but must be a whole number from ${min} up.`);
+}
+
+export function invalid(message: string): EverstreamError {
   return new EverstreamError("INVALID_OPTION", message);
 }

@@ -1,8 +1,8 @@
 import { isEverstreamError } from "../errors.ts";
-import { EVENT_STREAM_HEADERS, encodeEvent } from "../protocol/index.ts";
+import { encodeEvent } from "../protocol/index.ts";
 import { helloOf } from "../session/handler.ts";
 import { lastEventIdOf } from "../session/last-event-id.ts";
-import { type SessionSettings, type StreamOptions, sessionSettings } from "../session/options.ts";
+import type { SessionSettings } from "../session/options.ts";
 import { report } from "../session/report.ts";
 import { Session } from "../session/session.ts";
 import type { Audience } from "./audience.ts";
@@ -11,10 +11,11 @@ import { endOfAge } from "./deadline.ts";
 import { gapBlock } from "./frame.ts";
 import type { Live } from "./live.ts";
 import type { Meter } from "./meter.ts";
-import { assertFrom, maxAgeOf, type RespondOptions, retryOf } from "./options.ts";
+import type { RespondOptions } from "./options.ts";
 import type { Outlet } from "./outlet.ts";
 import { Reader } from "./reader.ts";
 import { closing, full, fullForKey, type Refused } from "./refusal.ts";
+import { respondSettings } from "./respond-options.ts";
 import { checkpointBlock, SessionOutlet } from "./session-outlet.ts";
 import type { Sessions } from "./sessions.ts";
 import { findStart, type Start } from "./start.ts";
@@ -75,11 +76,7 @@ async function decide(
   head: RequestHead,
   options: RespondOptions,
 ): Promise<Opening | Refused> {
-  const settings = settingsOf(options);
-  const retry = retryOf(options.retry);
-  const maxAgeMs = maxAgeOf(options.maxSessionAge);
-  assertFrom(options.from);
-  const headers = headersWith(options.headers);
+  const { session: settings, retry, maxAgeMs, headers } = respondSettings(options);
   // Before anybody is asked who this is: that costs, too.
   const busy = head.method === "HEAD" ? undefined : turnedAway(host, head, headers);
   if (busy !== undefined) return busy;
@@ -111,7 +108,7 @@ async function decide(
     host.sessions.add(new SessionOutlet(host.sessions, session, opened, readerOf(audience, start)));
     return { kind: "stream", headers, session };
   } catch (error) {
-    const isClosed = isEverstreamError(error, "HUB_CLOSED");
+    const isClosed = isEverstreamError(error, "HUB_CLOSED") || isEverstreamError(error, "LOG_CLOSED");
     if (!isClosed) report("A stream could not be opened", error);
     return closing(isClosed ? "closing" : "failed", host.sessions, head, headers);
   } finally {
@@ -138,14 +135,17 @@ function endOf({ expiresAt }: Leave, maxAgeMs: number): number {
   return Math.min(expiresAt, endOfAge(maxAgeMs));
 }
 
-/** What opens the stream: heartbeat and reconnection time, what can't be had, and the position to go on from. */
+/**
+ * What opens the stream: heartbeat and reconnection time, what can't be had, and the position to go on from. In one piece,
+ * since one more could find too much waiting, and end a session of which nobody knows yet.
+ */
 function begin(session: Session, audience: Audience, { cursor, gaps }: Start, retry: number): void {
-  session.write(greetingOf(session.settings, retry));
+  let text = greetingOf(session.settings, retry);
   for (const gap of gaps) {
     audience.meter.gap(gap);
-    session.write(gapBlock(gap));
+    text += gapBlock(gap);
   }
-  session.write(checkpointBlock(audience.format(cursor)));
+  session.write(text + checkpointBlock(audience.format(cursor)));
 }
 
 let lastGreeting = { settings: undefined as SessionSettings | undefined, retry: 0, text: "" };
@@ -156,37 +156,4 @@ function greetingOf(settings: SessionSettings, retry: number): string {
     lastGreeting = { settings, retry, text: helloOf(settings) + encodeEvent({ retry }) };
   }
   return lastGreeting.text;
-}
-
-/** The usual headers, but for those that the user chose, however these are spelt. */
-function headersWith(chosen: Readonly<Record<string, string>> | undefined): Readonly<Record<string, string>> {
-  if (chosen === undefined) return EVENT_STREAM_HEADERS;
-  const names = new Set(Object.keys(chosen).map((name) => name.toLowerCase()));
-  const usual = Object.entries(EVENT_STREAM_HEADERS).filter(([name]) => !names.has(name.toLowerCase()));
-  return { ...Object.fromEntries(usual), ...chosen };
-}
-
-let lastKey = "";
-let lastSettings: SessionSettings | undefined;
-
-/** Sessions with the same options share one object: most of a server's have. */
-function settingsOf({
-  heartbeat,
-  stallTimeout,
-  highWaterMark,
-  maxPendingBytes,
-}: RespondOptions): SessionSettings {
-  const chosen = heartbeat ?? stallTimeout ?? highWaterMark ?? maxPendingBytes;
-  if (chosen === undefined) return sessionSettings();
-  const key = JSON.stringify([heartbeat, stallTimeout, highWaterMark, maxPendingBytes]);
-  if (lastSettings === undefined || key !== lastKey) {
-    const options: StreamOptions = {};
-    if (heartbeat !== undefined) options.heartbeat = heartbeat;
-    if (stallTimeout !== undefined) options.stallTimeout = stallTimeout;
-    if (highWaterMark !== undefined) options.highWaterMark = highWaterMark;
-    if (maxPendingBytes !== undefined) options.maxPendingBytes = maxPendingBytes;
-    lastSettings = sessionSettings(options);
-    lastKey = key;
-  }
-  return lastSettings;
 }

@@ -1,11 +1,15 @@
 import { encodeEvent } from "../protocol/index.ts";
-import type { CloseReason } from "../session/close-reason.ts";
+import { CLOSE_REASONS, type CloseReason } from "../session/close-reason.ts";
 import { drainSpread } from "../session/drain-spread.ts";
 import { drainSessions } from "../session/group.ts";
 import type { Meter } from "./meter.ts";
+import { assertObject, invalid } from "./options.ts";
 import type { SessionHolder, SessionInfo, SessionOutlet } from "./session-outlet.ts";
 
-/** Which sessions: those that fit everything that is given, or those that a function picks. */
+/**
+ * Which sessions: those that fit everything that is given, at least one of the two, or those that a function picks. All
+ * are picked by a function alone, `() => true`: what was to be given and is not there must not end everybody.
+ */
 export type SessionFilter =
   | { readonly topic?: string; readonly key?: string }
   | ((session: SessionInfo) => boolean);
@@ -59,16 +63,19 @@ export class Sessions implements SessionHolder {
     this.#meter.closed(outlet, reason);
   }
 
-  /** Ends the sessions that fit. Returns how many. */
+  /**
+   * Ends the sessions that fit, once all have been looked at. Returns how many.
+   *
+   * @throws EverstreamError `INVALID_OPTION`: nobody was ended.
+   */
   disconnect(filter: SessionFilter, reason: CloseReason): number {
-    const fits = typeof filter === "function" ? filter : (info: SessionInfo) => fitsAll(info, filter);
-    let ended = 0;
-    for (const { info, session } of [...this.#open]) {
-      if (!fits(info)) continue;
-      session.end(reason);
-      ended++;
+    if (!CLOSE_REASONS.includes(reason)) {
+      throw invalid(`The reason is ${String(reason)}, but must be one of ${CLOSE_REASONS.join(", ")}.`);
     }
-    return ended;
+    const fits = fitsOf(filter);
+    const chosen = this.#open.filter(({ info }) => fits(info));
+    for (const { session } of chosen) session.end(reason);
+    return chosen.length;
   }
 
   /**
@@ -105,9 +112,31 @@ export function comeBackBlock(why: string, retryMs: number): string {
   return encodeEvent({ comment: why, retry: retryMs });
 }
 
-function fitsAll(info: SessionInfo, filter: { readonly topic?: string; readonly key?: string }): boolean {
-  if (filter.topic !== undefined && !info.topics.includes(filter.topic)) return false;
-  return filter.key === undefined || filter.key === info.key;
+/** @throws EverstreamError `INVALID_OPTION`. */
+function fitsOf(filter: SessionFilter): (info: SessionInfo) => boolean {
+  if (typeof filter === "function") return (info) => isPicked(filter(info));
+  assertObject("filter", filter);
+  const criteria = Object.entries(filter);
+  for (const [name, value] of criteria) {
+    if ((name === "topic" || name === "key") && typeof value === "string") continue;
+    throw invalid(
+      `The filter has ${String(value)} for \`${name}\`; give \`topic\` or \`key\`, or both, as strings, and leave out what is not to count.`,
+    );
+  }
+  if (criteria.length === 0) {
+    throw invalid("The filter names nothing; give `topic` or `key`, or `() => true` to end all sessions.");
+  }
+  const { topic, key } = filter;
+  return (info) =>
+    (topic === undefined || info.topics.includes(topic)) && (key === undefined || key === info.key);
+}
+
+/** What is no clear yes or no, as a promise, has not been thought through. */
+function isPicked(verdict: boolean): boolean {
+  if (typeof verdict === "boolean") return verdict;
+  throw invalid(
+    `The filter's function gave a value of type ${typeof verdict}, but must return true or false.`,
+  );
 }
 
 function shuffled<Item>(items: Item[]): Item[] {

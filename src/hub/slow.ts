@@ -62,6 +62,9 @@ export function slowPoliciesOf(
 }
 
 function topicPolicy(given: SlowPolicy | SlowConsumer, maxWaitingBytes: number): TopicPolicy {
+  if (typeof given !== "string" && (typeof given !== "object" || given === null)) {
+    throw invalid(`\`slowConsumer\` gave ${String(given)}, but must give a policy, or an object with one.`);
+  }
   const { policy, maxBytes = maxWaitingBytes } = typeof given === "string" ? { policy: given } : given;
   if (!POLICIES.has(policy)) {
     const known = [...POLICIES].join(", ");

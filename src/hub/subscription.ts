@@ -21,12 +21,12 @@ export class Subscription {
     signal?.addEventListener("abort", this.#end, { once: true });
   }
 
+  get ended(): boolean {
+    return this.#ended;
+  }
+
   /** Begins to read. Where the log answers at once and no past is asked for, it has begun when this returns. */
-  begin(
-    live: Live,
-    topics: readonly string[],
-    options: SubscribeOptions | undefined,
-  ): Promise<void> | undefined {
+  begin(live: Live, topics: readonly string[], options: SubscribeOptions): Promise<void> | undefined {
     const audience = live.join(topics);
     if (audience instanceof Promise) return this.#beginLater(live, topics, audience, options);
     return this.#beginAt(live, audience, options);
@@ -50,7 +50,7 @@ export class Subscription {
     live: Live,
     topics: readonly string[],
     first: Promise<Audience>,
-    options: SubscribeOptions | undefined,
+    options: SubscribeOptions,
   ): Promise<void> {
     let joining: Promise<Audience> | undefined = first;
     const audience = await live.inOneEpoch(() => {
@@ -64,7 +64,7 @@ export class Subscription {
   #beginAt(
     live: Live,
     audience: Audience,
-    { after, from = "now" }: SubscribeOptions = {},
+    { after, from = "now" }: SubscribeOptions,
   ): Promise<void> | undefined {
     if (after === undefined && from === "now") {
       this.#read(audience, startNow(audience));

@@ -6,8 +6,8 @@ export class LmdbDisk {
   readonly #folder: string;
   #tables: LmdbTables | undefined;
   #opening: Promise<LmdbTables> | undefined;
-  /** Settles when the file that failed last is closed. */
-  #closing: Promise<void> = Promise.resolve();
+  /** Settles when the file that failed last is closed, as well as that went. */
+  #closing: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
   constructor(folder: string) {
@@ -37,8 +37,12 @@ export class LmdbDisk {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#drop();
+    // What is being opened anew is for whoever waits for it, and then to be closed.
+    await Promise.allSettled([this.#opening]);
+    const tables = this.#tables;
+    this.#tables = undefined;
     await this.#closing;
+    await tables?.close();
   }
 
   #open(): Promise<LmdbTables> {
@@ -64,12 +68,17 @@ export class LmdbDisk {
   #drop(): void {
     const tables = this.#tables;
     this.#tables = undefined;
-    if (tables !== undefined) this.#closing = tables.close();
+    // Why it is dropped has been told; what else is wrong, whoever opens the file next will find.
+    if (tables !== undefined) this.#closing = Promise.allSettled([tables.close()]);
   }
 }
 
 /** The error that tells of a failure, which may be one already. */
-export function logFailed(folder: string, what: "open" | "store" | "read", cause: unknown): EverstreamError {
+export function logFailed(
+  folder: string,
+  what: "open" | "store" | "read" | "close",
+  cause: unknown,
+): EverstreamError {
   if (cause instanceof EverstreamError) return cause;
   const why = cause instanceof Error ? cause.message : String(cause);
   return new EverstreamError("LOG_FAILED", `The log in ${folder} could not ${what}: ${why}`, { cause });

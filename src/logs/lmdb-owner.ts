@@ -72,9 +72,12 @@ export class LmdbOwner {
   }
 
   async release(): Promise<void> {
-    this.#place.done();
-    await this.#root.close();
-    ownFolders().delete(this.#folderId);
+    try {
+      this.#place.done();
+      await this.#root.close();
+    } finally {
+      ownFolders().delete(this.#folderId);
+    }
   }
 }
 

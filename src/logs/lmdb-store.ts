@@ -56,8 +56,9 @@ export class LmdbStore {
         return new LmdbStore(owner, disk, head, epochs);
       });
     } catch (error) {
-      await disk.close();
-      await owner.release();
+      // What fails from here on says less than why all of it is given up.
+      await Promise.allSettled([disk.close()]);
+      await Promise.allSettled([owner.release()]);
       throw error;
     }
   }
@@ -89,8 +90,11 @@ export class LmdbStore {
   async close(): Promise<void> {
     this.#isClosing = true;
     await this.#writing;
-    await this.#disk.close();
-    await this.#owner.release();
+    try {
+      await this.#disk.close();
+    } finally {
+      await this.#owner.release();
+    }
   }
 
   /** Has `decide` take part in the next commit. Resolves to what it returned when that is on disk. */

@@ -43,7 +43,8 @@ class LmdbLog implements EventLog {
   readonly #folder: string;
   #store: Promise<LmdbStore> | undefined;
   #connections = 0;
-  #closing: Promise<void> = Promise.resolve();
+  /** Settles when the store that was open last is closed, as well as that went. */
+  #closing: Promise<unknown> = Promise.resolve();
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -71,7 +72,13 @@ class LmdbLog implements EventLog {
     const store = this.#store;
     if (this.#connections > 0 || store === undefined) return Promise.resolve();
     this.#store = undefined;
-    this.#closing = store.then((opened) => opened.close());
-    return this.#closing;
+    const closing = store
+      .then((opened) => opened.close())
+      .catch((cause: unknown) => {
+        throw logFailed(this.#folder, "close", cause);
+      });
+    // Whoever closes hears of a failure, and whoever opens next finds out what it has left.
+    this.#closing = Promise.allSettled([closing]);
+    return closing;
   }
 }

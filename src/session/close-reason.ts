@@ -13,15 +13,18 @@
  * - `slow`: the client fell behind a topic whose policy is to disconnect.
  * - `kicked`: `hub.disconnect()` named it.
  */
-export type CloseReason =
-  | "finished"
-  | "failed"
-  | "aborted"
-  | "disconnected"
-  | "cancelled"
-  | "write-failed"
-  | "stalled"
-  | "drained"
-  | "expired"
-  | "slow"
-  | "kicked";
+export type CloseReason = (typeof CLOSE_REASONS)[number];
+
+export const CLOSE_REASONS = [
+  "finished",
+  "failed",
+  "aborted",
+  "disconnected",
+  "cancelled",
+  "write-failed",
+  "stalled",
+  "drained",
+  "expired",
+  "slow",
+  "kicked",
+] as const;

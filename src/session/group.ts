@@ -1,5 +1,6 @@
 import { encodeEvent } from "../protocol/index.ts";
 import { drainSpread } from "./drain-spread.ts";
+import { withinOf } from "./options.ts";
 import type { Session } from "./session.ts";
 
 /** So many ends, and the event loop goes round: ending ten thousand at once would hold everything else up. */
@@ -28,7 +29,7 @@ class SessionGroup {
    *
    * @param within Over how many milliseconds the ends are spread evenly; 0 for now.
    */
-  drain(within = 0): Promise<void> {
+  drain(within: number): Promise<void> {
     return drainSessions([...this.#sessions], within);
   }
 }
@@ -67,7 +68,8 @@ export const handlerSessions = /* @__PURE__ */ new SessionGroup();
  * a random time after which to come back. Streams of a hub are the hub's to close.
  *
  * @param options.within Over how many milliseconds the ends are spread. Default: 0.
+ * @throws EverstreamError (as a rejection) `INVALID_OPTION` for `within`.
  */
-export function closeStreams(options?: { within?: number }): Promise<void> {
-  return handlerSessions.drain(options?.within);
+export async function closeStreams(options?: { within?: number }): Promise<void> {
+  await handlerSessions.drain(withinOf(options));
 }

@@ -63,6 +63,7 @@ const DEFAULT_SETTINGS: SessionSettings = /* @__PURE__ */ Object.freeze({
  */
 export function sessionSettings(options?: StreamOptions): SessionSettings {
   if (options === undefined) return DEFAULT_SETTINGS;
+  if (typeof options !== "object" || options === null) throw invalid("`options` must be an object.");
   const { heartbeat, stallTimeout, highWaterMark, maxPendingBytes } = options;
   return {
     heartbeat: heartbeatOf(heartbeat),
@@ -75,6 +76,9 @@ export function sessionSettings(options?: StreamOptions): SessionSettings {
 function heartbeatOf(option: StreamOptions["heartbeat"]): Heartbeat | undefined {
   if (option === undefined) return DEFAULT_SETTINGS.heartbeat;
   if (option === false) return undefined;
+  if (typeof option !== "number" && (typeof option !== "object" || option === null)) {
+    throw invalid("`heartbeat` must be `false`, a number of milliseconds, or an object with `every`.");
+  }
   const { every, event, data } = typeof option === "number" ? { every: option } : option;
   const everyMs = amount("heartbeat", every, DEFAULT_HEARTBEAT_MS, MAX_DELAY_MS);
   if (everyMs === 0) return undefined;
@@ -87,6 +91,11 @@ function heartbeatOf(option: StreamOptions["heartbeat"]): Heartbeat | undefined 
   };
 }
 
+/** Over how many milliseconds ends are spread: none by default. @throws EverstreamError `INVALID_OPTION`. */
+export function withinOf(options: { within?: number } | undefined): number {
+  return amount("within", options?.within, 0, MAX_DELAY_MS);
+}
+
 function amount(
   name: string,
   value: number | undefined,
@@ -95,8 +104,9 @@ function amount(
 ): number {
   if (value === undefined) return fallback;
   if (typeof value === "number" && value >= 0 && value <= max) return value;
-  throw new EverstreamError(
-    "INVALID_OPTION",
-    `\`${name}\` is ${String(value)}, but must be a number from 0 to ${max}.`,
-  );
+  throw invalid(`\`${name}\` is ${String(value)}, but must be a number from 0 to ${max}.`);
+}
+
+function invalid(message: string): EverstreamError {
+  return new EverstreamError("INVALID_OPTION", message);
 }

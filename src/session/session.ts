@@ -26,7 +26,7 @@ const LATE_PAUSE_MS = 1000;
 export interface SessionOwner {
   /** A sink was attached, or a full one has room again. */
   onSessionDrain(): void;
-  /** The session has written nothing for a while: what it writes now saves it a heartbeat. */
+  /** The session has written nothing for a while, or its server closes: what it writes now saves it a heartbeat. */
   onSessionIdle(): void;
   /** The session has ended. Called once, before the listeners of {@link Session.onClose}. */
   onSessionClose(reason: CloseReason): void;
@@ -189,6 +189,8 @@ export class Session extends PulseMember implements SinkOwner {
     }
     if (this.#reason === undefined) {
       if (sink.serverClosing) {
+        // As at any drain, a client leaves with all that its owner knows of its place.
+        this.owner?.onSessionIdle();
         // The spread has to come from the server: all of its clients are sent away now.
         this.write(encodeEvent({ retry: Math.round(Math.random() * drainSpread(pulseSize())) }));
         this.end("drained");

@@ -192,7 +192,7 @@ test.each([
   await status(page, "ready");
   await send(page);
   await shows(page, "Once upon");
-  server.hub.disconnect({});
+  server.hub.disconnect(() => true);
   await status(page, "error");
   await resume(page);
   await status(page, "streaming");

@@ -1,5 +1,5 @@
 import { createHub, memoryLog } from "everstream";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { pulseSize } from "../../src/session/pulse.ts";
 import { connect, numbered, openClient } from "./client.ts";
 import { remoteLog } from "./remote-log.ts";
@@ -106,6 +106,54 @@ describe("closing a hub", () => {
     for (const { status } of await Promise.allSettled(openings)) expect(status).toBe("rejected");
     expect(hub.stats()).toMatchObject({ sessions: 0, subscriptions: 0, topics: 0 });
     expect(pulseSize()).toBe(before);
+  });
+
+  it("leaves no timer behind where it comes while the log is being opened for the first time", async () => {
+    const before = pulseSize();
+    const near = memoryLog();
+    let open: () => void = () => undefined;
+    const opened = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    const hub = createHub({ log: { open: (feed) => opened.then(() => near.open(feed)) } });
+    const publishing = hub.publish("t", { data: 1 });
+    const subscribing = hub.subscribe("t", () => undefined).ready;
+    const closing = hub.close();
+    open();
+    await closing;
+    await Promise.allSettled([publishing, subscribing]);
+    expect(hub.stats()).toMatchObject({ subscriptions: 0, topics: 0 });
+    expect(pulseSize()).toBe(before);
+  });
+
+  it("openings and subscriptions that ask the log after its close are sent away as by any close", async () => {
+    const reported = vi.spyOn(console, "error");
+    onTestFinished(() => reported.mockRestore());
+    let pass: () => void = () => undefined;
+    const passed = new Promise<void>((resolve) => {
+      pass = resolve;
+    });
+    let held = 0;
+    const onCall = (call: string, moment: string) => {
+      if (call !== "states" || moment !== "before") return undefined;
+      held++;
+      return passed;
+    };
+    const hub = createHub({ log: remoteLog(memoryLog(), { onCall }) });
+    const position = await hub.publish("t", { data: 1 });
+    const headers = { "Last-Event-ID": position };
+    const opening = hub.respond(new Request("http://localhost/", { headers }), { topics: "t" });
+    const ready = hub.subscribe("u", () => undefined, { after: position }).ready;
+    await vi.waitUntil(() => held >= 2);
+    await hub.close();
+    pass();
+    expect([(await opening).status, await (await opening).json()]).toEqual([
+      503,
+      expect.objectContaining({ code: "HUB_CLOSED" }),
+    ]);
+    await Promise.allSettled([ready]);
+    expect(hub.stats()).toMatchObject({ refused: { closing: 1 }, sessions: 0, subscriptions: 0, topics: 0 });
+    expect(reported).not.toHaveBeenCalled();
   });
 
   it("one that was never used closes, too", async () => {

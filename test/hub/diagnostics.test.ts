@@ -74,7 +74,7 @@ describe("sessions", () => {
   it("are out of the count when their close is told, and may be ended by who hears of their opening", async () => {
     const counts: number[] = [];
     const onClose = () => counts.push(hub.stats().sessions);
-    const onOpen = () => hub.disconnect({});
+    const onOpen = () => hub.disconnect(() => true);
     subscribe("everstream:session:close", onClose);
     subscribe("everstream:session:open", onOpen);
     onTestFinished(() => void unsubscribe("everstream:session:close", onClose));

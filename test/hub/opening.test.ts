@@ -39,6 +39,20 @@ describe("what a stream opens with", () => {
     await response.body?.cancel();
   });
 
+  it("all of it, however little may wait, and leaves no session that nobody ends", async () => {
+    const ids: string[] = [];
+    const topics = Array.from({ length: 20 }, (_, index) => `t${index}`);
+    const small = createHub({ retention: { maxEvents: 1 } });
+    for (const topic of topics) ids.push(...(await small.publish(topic, numbered(2))));
+    const client = await openClient(small, { topics, lastEventId: ids[0], maxPendingBytes: 0 });
+    expect(client.session.closed).toBe(false);
+    client.attach();
+    await client.until(({ gaps }) => gaps.length === 19);
+    client.leave();
+    expect(small.stats()).toMatchObject({ sessions: 0, topics: 0 });
+    await small.close();
+  });
+
   it("HEAD gets the headers and opens nothing", async () => {
     const response = await hub.respond(request({}, { method: "HEAD" }), { topics: "t" });
     expect(response.headers.get("content-type")).toBe("text/event-stream");

@@ -1,5 +1,6 @@
 import { createHub, memoryLog } from "everstream";
 import { describe, expect, it, vi } from "vitest";
+import { collectGarbage } from "../session/garbage.ts";
 import { describeLog, type LogFixture, openNode } from "./contract.ts";
 import { describeHubOver, remote } from "./hub-contract.ts";
 
@@ -14,6 +15,13 @@ describeLog("memoryLog, far away", remote(create));
 describeHubOver("memoryLog", create);
 describeHubOver("memoryLog, far away", remote(create));
 
+const KEEP_ALL = { maxEvents: 1e9, maxBytes: 1e12, maxAgeMs: Number.POSITIVE_INFINITY };
+
+async function heapBytes(): Promise<number> {
+  await collectGarbage();
+  return process.memoryUsage().heapUsed;
+}
+
 describe("memoryLog", () => {
   it("holds no more than its bytes over all topics: the oldest events go first, whatever their topic", async () => {
     const node = await openNode(memoryLog({ maxBytes: 100_000 }));
@@ -27,6 +35,36 @@ describe("memoryLog", () => {
     );
     const trimmed = topics.map(({ trimmedThrough }) => trimmedThrough);
     expect(Math.max(...trimmed)).toBe((entries[0]?.sequence ?? 0) - 1);
+  });
+
+  it("forgets 200,000 topics that were deleted, finished or over their age: neither memory nor its count of it grows", {
+    timeout: 120_000,
+  }, async () => {
+    // The names that are remembered, with what is counted for each, are well within; a tenth of all would not be.
+    const node = await openNode(memoryLog({ maxBytes: 2_000_000 }));
+    node.take = () => undefined;
+    const publishIdWindowMs = 1000;
+    await node.append("kept", ["kept"]);
+    const before = await heapBytes();
+    for (let index = 0; index < 200_000; index++) {
+      const topic = `short-lived-${index}`;
+      const now = 10_000 + index;
+      const isDeleted = index % 3 === 0;
+      // What is deleted long before its time must not wait for that.
+      const retention = { ...KEEP_ALL, maxAgeMs: isDeleted ? 86_400_000 : 1000 };
+      const publishId = index % 4 === 0 ? "p" : undefined;
+      await node.append(topic, ["1", "2"], { now, retention, publishId, publishIdWindowMs });
+      if (index % 2 === 0) await node.append(topic, [], { mark: "finish", now, retention });
+      if (isDeleted) await node.append(topic, [], { mark: "delete", now, retention });
+      if (index % 100 === 0) await node.connection.expire(now);
+    }
+    await node.connection.expire(300_000);
+    expect((await heapBytes()) - before).toBeLessThan(10_000_000);
+    const page = await node.read(["kept", "short-lived-0", "short-lived-199999"]);
+    expect(page.entries.map(({ topic }) => topic)).toEqual(["kept"]);
+    // Only one of them is still known, the other is below the floor of all that are forgotten.
+    expect(page.topics.map(({ last }) => last > 0)).toEqual([true, false, true]);
+    await node.connection.close();
   });
 
   it("hands over in order to everybody, also where a feed's listener publishes at once", async () => {

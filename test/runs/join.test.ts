@@ -248,7 +248,7 @@ describe("a run that nobody reads", () => {
         },
       });
       await join(other, "a");
-      other.hub.disconnect({}, reason);
+      other.hub.disconnect(() => true, reason);
       await vi.waitFor(() => expect(other.hub.stats().sessions).toBe(0));
       // Time for a stop that is not to come.
       await new Promise((resolve) => setTimeout(resolve, 100));

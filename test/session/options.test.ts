@@ -60,6 +60,19 @@ test.each(["stallTimeout", "highWaterMark", "maxPendingBytes", "heartbeat"])(
   },
 );
 
+test.each([null, true, "15s", () => 1])("a heartbeat can't be %s", (heartbeat) => {
+  const options = { heartbeat } as unknown as StreamOptions;
+  expect(() => sessionSettings(options)).toThrow(
+    expect.objectContaining({ code: "INVALID_OPTION", message: expect.stringContaining("heartbeat") }),
+  );
+});
+
+test.each([null, 5])("options can't be %s", (options) => {
+  expect(() => sessionSettings(options as unknown as StreamOptions)).toThrow(
+    expect.objectContaining({ code: "INVALID_OPTION" }),
+  );
+});
+
 test("durations beyond what timers hold are refused, since they would fire at once", () => {
   for (const options of [{ stallTimeout: 2 ** 31 }, { heartbeat: 2 ** 31 }]) {
     expect(() => sessionSettings(options)).toThrow(expect.objectContaining({ code: "INVALID_OPTION" }));

@@ -383,6 +383,17 @@ describe("closeStreams", () => {
     await Promise.all(opened.map(({ response }) => response.text()));
   });
 
+  test.each([Number.NaN, -5, "30s", Number.POSITIVE_INFINITY])(
+    "refuses to be done within %s, and ends nothing",
+    async (within) => {
+      const { stream, response } = open();
+      const closing = closeStreams({ within: within as number });
+      await expect(closing).rejects.toMatchObject({ code: "INVALID_OPTION" });
+      expect(stream.closed).toBe(false);
+      await response.body?.cancel();
+    },
+  );
+
   test("leaves a stream that opens later alone", async () => {
     const first = open();
     await closeStreams();
