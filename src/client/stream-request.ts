@@ -1,3 +1,4 @@
+import { EverstreamError } from "../errors.ts";
 import { openEventStream } from "./event-stream.ts";
 import { askForHeaders, joinHeaders } from "./headers.ts";
 import type { EventStreamOptions } from "./options.ts";
@@ -54,13 +55,18 @@ export function toOptions(request: StreamRequest, defaults: StreamDefaults = {})
 /**
  * What tells streams apart: URL, method, headers, body and every other option that is no function, in whatever order they
  * were written.
+ *
+ * @throws EverstreamError `INVALID_OPTION`: a value is neither text nor plain data, as `Headers` are. All of these would
+ *   look the same, and other users' streams be joined.
  */
 export function keyOf(options: StreamDefaults): string {
-  return JSON.stringify(options, (_name, value: unknown) =>
-    typeof value === "object" && value !== null
-      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : value,
-  );
+  return JSON.stringify(options, (name, value: unknown) => {
+    if (Object(value) !== value) return value;
+    // What the platform's classes hold is in no property.
+    if ((value as Record<symbol, unknown>)[Symbol.toStringTag])
+      throw new EverstreamError("INVALID_OPTION", `${name} must be plain data.`);
+    return Object.fromEntries(Object.entries(value as object).sort());
+  });
 }
 
 /**
