@@ -48,7 +48,8 @@ export const appStreams: StreamRegistry = /* @__PURE__ */ createStreamRegistry()
 
 /** The one form of all requests. What a request says itself goes before the defaults; of headers, by name. */
 export function toOptions(request: StreamRequest, defaults: StreamDefaults = {}): StreamRequestOptions {
-  const own = "url" in Object(request) ? (request as StreamRequestOptions) : { url: request as string | URL };
+  const isBare = (request as Partial<StreamRequestOptions>).url === undefined;
+  const own = isBare ? { url: request as string | URL } : (request as StreamRequestOptions);
   return { ...defaults, ...own, headers: joinHeaders(defaults.headers, own.headers) as RequestHeaders };
 }
 
@@ -82,13 +83,13 @@ export function leaseStream(
   latest: () => StreamRequestOptions,
   terms: LeaseTerms,
 ): StreamLease {
-  const { url, baseUrl, ...options } = latest();
+  const { url, baseUrl, headers, ...options } = latest();
   const open = (users: ReadonlySet<unknown>) => {
     const ask = () => ([...users].at(-1) as typeof latest)();
     return openEventStream(baseUrl ? () => new URL(url, baseUrl) : url, {
       ...options,
       // Values are among what tells streams apart, here and, where they are given as such, between tabs that share.
-      headers: typeof options.headers === "function" ? () => askForHeaders(ask().headers) : options.headers,
+      headers: typeof headers === "function" ? () => askForHeaders(ask().headers) : headers,
       shouldRetry: (failure) => ask().shouldRetry?.(failure),
       initialLastEventId: terms.lastEventId || options.initialLastEventId,
     });

@@ -1,7 +1,7 @@
 import { createParser, type EventParser } from "everstream/protocol";
 import { describe, expect, it } from "vitest";
 import { isEverstreamError } from "../../src/errors.ts";
-import { cutAt, everyCut, everyTwoCuts, eventsOf, parse, recorder } from "./harness.ts";
+import { cutAt, eventsOf, everyCut, everyTwoCuts, parse, recorder } from "./harness.ts";
 
 const encoder = new TextEncoder();
 const code = (expected: string) => expect.objectContaining({ name: "EverstreamError", code: expected });

@@ -128,7 +128,7 @@ describe("the parser, against the standard read line by line", () => {
           line += String.fromCharCode(byte);
           continue;
         }
-        const [, name = "", value = ""] = /^([^:]*):? ?([^]*)$/.exec(line) ?? [];
+        const [, name = "", value = ""] = /^([^:]*):? ?(.*)$/.exec(line) ?? [];
         if (line === "") pending.clear();
         else if (name === "event" && ["", "message"].includes(value)) pending.delete(name);
         else if (["event", "data"].includes(name) || (name === "id" && !value.includes("\0"))) {
