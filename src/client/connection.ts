@@ -31,11 +31,6 @@ export function defaultFetch(): typeof globalThis.fetch {
   return host.fetch;
 }
 
-/** The answer's body that goes into a failure, in bytes. */
-const MAX_BODY_BYTES = 2048;
-/** How long to wait for that part of the body. */
-const BODY_TIMEOUT_MS = 1000;
-
 /**
  * Runs one connection from its request to its end; the callbacks among the options are asked for it. Never rejects.
  *
@@ -58,9 +53,9 @@ export async function runConnection(
     const response = await fetch(...request);
     if (response.status === 204) return undefined;
     const refusal = await inspect(response);
-    // Not every fetch hears of the signal; where it is too late nobody asks for the outcome.
-    if (refusal !== undefined || signal.aborted) return refusal;
-    handlers.onOpen(response);
+    if (refusal) return refusal;
+    // Not every fetch hears of the signal. Where it is too late nobody asks for the outcome, and the body is let go below.
+    if (!signal.aborted) handlers.onOpen(response);
     // Its bound is an option. The last event ID, the attempt's, outlives connections: a stream that sends none goes on
     // with the one before.
     const parser = createParser({ ...options, ...attempt, ...handlers });
@@ -82,8 +77,10 @@ export function ask<T>(value: PerAttempt<T>): T | Promise<T> {
 }
 
 /**
- * Reads a body to its end, until `onBytes` says `false`, or until `signal` aborts. Not every fetch ends the body then,
- * so it is cancelled.
+ * Reads a body to its end, or until `onBytes` says `false` or throws. Not every fetch ends the body when `signal` aborts, so
+ * it is cancelled then, also where that was before, or comes after the reading.
+ *
+ * @param signal One of this body alone, which aborts in the end.
  */
 export async function read(
   { body }: Pick<Response, "body">,
@@ -92,7 +89,9 @@ export async function read(
 ): Promise<void> {
   const reader = body?.getReader();
   if (!reader) return;
-  signal.addEventListener("abort", () => void reader.cancel().catch(ignore));
+  const cancel = (): void => void reader.cancel().catch(ignore);
+  signal.addEventListener("abort", cancel);
+  if (signal.aborted) cancel();
   for (;;) {
     const { done, value } = await reader.read();
     if (done || (await onBytes(value)) === false) return;
@@ -105,30 +104,18 @@ export const EVENT_STREAM = /^text\/event-stream\s*(;|$)/i;
 /** Why the answer is no event stream, if it is none. */
 async function inspect(response: Response): Promise<ConnectionFailure | undefined> {
   const { status, ok, headers } = response;
-  const type = `${headers.get("Content-Type")}`;
+  const type = String(headers.get("Content-Type"));
   if (ok && EVENT_STREAM.test(type)) return undefined;
   return {
     code: ok ? "CONTENT_TYPE" : "HTTP_STATUS",
     message: `The answer was ${status} (${type}).`,
     status,
     retryAfterMs: parseRetryAfter(headers.get("Retry-After"), Date.now()),
-    body: await readStart(response),
+    // What can't be loaded is not told.
+    body: await import("./read-start.ts").then((loaded) => loaded.readStart(response, read), ignore),
   };
 }
 
-/** The first 2 kB of a body, or what of it arrives in time; the attempt's signal ends the rest. */
-async function readStart(response: Response): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  let left = MAX_BODY_BYTES;
-  await read(response, AbortSignal.timeout(BODY_TIMEOUT_MS), (bytes) => {
-    text += decoder.decode(bytes.subarray(0, left), { stream: true });
-    left -= bytes.length;
-    return left > 0;
-  }).catch(ignore);
-  return text;
-}
-
-export function ignore(): void {
+export function ignore(): undefined {
   // A body that fails while it is let go, or after the status has said what matters, is no news.
 }

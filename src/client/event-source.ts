@@ -1,5 +1,7 @@
 import { createParser, type EventParser, encodeLastEventId } from "../protocol/index.ts";
-import { ask, defaultFetch, EVENT_STREAM, ignore, read } from "./connection.ts";
+import { ask, defaultFetch, EVENT_STREAM, read } from "./connection.ts";
+import { callsHandlers } from "./event-target.ts";
+import { safely } from "./failure.ts";
 import type { PerAttempt } from "./options.ts";
 import { prepareRequest } from "./request.ts";
 
@@ -73,7 +75,8 @@ export class EventSource extends EventTarget {
 
   readonly #url: string;
   readonly #options: EventSourceOptions;
-  readonly #end = new AbortController();
+  #connection: AbortController | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   readonly #handlers = new Map<string, Listener>();
   readonly #relays = new Map<string, (event: Event) => void>();
   /** Of a stream that was given, in place of connections. */
@@ -90,9 +93,11 @@ export class EventSource extends EventTarget {
    *
    * @param url Relative ones are resolved where there is a document or a worker's location.
    * @throws DOMException `SyntaxError`: the URL can't be parsed.
+   * @throws TypeError A header's name or value is not valid. From a function, such headers are reported, and it is closed.
    */
   constructor(url: string | URL, options: EventSourceOptions = {}) {
     super();
+    if (typeof options.headers !== "function") new Headers(options.headers);
     this.#options = options;
     this.#url = resolve(String(url));
     // Listeners are added before anything can happen.
@@ -145,7 +150,8 @@ export class EventSource extends EventTarget {
   /** Ends it for good, without an event. May be called twice. */
   close(): void {
     this.#readyState = CLOSED;
-    this.#end.abort();
+    this.#connection?.abort();
+    clearTimeout(this.#timer);
   }
 
   /** An event handler (HTML 8.1.8.1) is a listener whose place is that of its first assignment. */
@@ -165,53 +171,70 @@ export class EventSource extends EventTarget {
   }
 
   async #connect(): Promise<void> {
-    const { signal } = this.#end;
+    // One for each connection: what listens to it is gone with it.
+    const connection = new AbortController();
+    this.#connection = connection;
+    const { signal } = connection;
+    if (this.#readyState === CLOSED) connection.abort();
     const reader = this.#reader;
     try {
       // It is locked already, by this reader.
-      if (reader) await this.#read({ body: { getReader: () => reader } } as unknown as Response);
-      else {
-        const response = await this.#request(signal);
-        if (signal.aborted) return;
-        // Any other answer fails the connection (HTML 9.2.3): also 204, and a 2xx that is an event stream.
-        if (response.status !== 200 || !EVENT_STREAM.test(response.headers.get("Content-Type") ?? "")) {
-          this.#fail();
-          await response.body?.cancel();
-          return;
-        }
-        this.#origin = new URL(response.url || this.#url).origin;
-        await this.#read(response);
-      }
+      if (reader) await this.#read({ body: { getReader: () => reader } } as unknown as Response, signal);
+      else await this.#fetch(signal);
     } catch {
       // The standard's error event tells nothing; a network error is answered as an end is.
     }
-    void reader?.cancel().catch(ignore);
+    connection.abort();
     if (this.#readyState === CLOSED) return;
     if (reader) this.#fail();
     else this.#reestablish();
   }
 
-  async #read(source: Pick<Response, "body">): Promise<void> {
-    if (this.#readyState === CLOSED) return;
-    this.#failures = 0;
-    this.#readyState = OPEN;
-    this.dispatchEvent(new Event("open"));
-    if (this.#end.signal.aborted) return;
+  async #fetch(signal: AbortSignal): Promise<void> {
+    const request = await this.#prepare(signal);
+    if (request === undefined || signal.aborted) return;
+    const { fetch = defaultFetch() } = this.#options;
+    const response = await fetch(...request);
+    // Any other answer fails the connection (HTML 9.2.3): also 204, and a 2xx that is an event stream.
+    if (response.status === 200 && EVENT_STREAM.test(`${response.headers.get("Content-Type")}`)) {
+      this.#origin = new URL(response.url || this.#url).origin;
+      await this.#read(response, signal);
+    } else {
+      if (!signal.aborted) this.#fail();
+      await response.body?.cancel();
+    }
+  }
+
+  /** Not every fetch hears of the signal; where it is too late, nothing is told and the body is let go. */
+  async #read(source: Pick<Response, "body">, signal: AbortSignal): Promise<void> {
+    if (!signal.aborted) {
+      this.#failures = 0;
+      this.#readyState = OPEN;
+      this.dispatchEvent(new Event("open"));
+    }
     this.#parser = this.#createParser();
-    await read(source, this.#end.signal, async (bytes) => {
+    await read(source, signal, async (bytes) => {
       if (!(bytes instanceof Uint8Array)) throw new TypeError("A stream of events is one of bytes.");
       this.#parser?.push(bytes);
     });
   }
 
-  async #request(signal: AbortSignal): Promise<Response> {
-    const { fetch = defaultFetch(), headers } = this.#options;
+  /** What to call `fetch` with. A request that can't be made fails the connection: there is no use in another attempt. */
+  async #prepare(signal: AbortSignal): Promise<ReturnType<typeof prepareRequest> | undefined> {
+    const given = await ask(this.#options.headers);
     // An id that no header can carry is not sent at all.
     const lastEventId = encodeLastEventId(this.#lastEventId) === undefined ? "" : this.#lastEventId;
     const credentials = this.withCredentials ? "include" : "same-origin";
     const options = { fetch: this.#options.fetch, credentials } as const;
-    const facts = { lastEventId, resuming: true, signal };
-    return fetch(...prepareRequest(options, facts, this.#url, await ask(headers)));
+    try {
+      return prepareRequest(options, { lastEventId, resuming: true, signal }, this.#url, given);
+    } catch (error) {
+      safely(() => {
+        throw error;
+      });
+      if (!signal.aborted) this.#fail();
+      return undefined;
+    }
   }
 
   #createParser(): EventParser {
@@ -247,26 +270,9 @@ export class EventSource extends EventTarget {
     this.#failures++;
     this.#readyState = CONNECTING;
     this.dispatchEvent(new Event("error"));
-    if (this.#end.signal.aborted) return;
-    const timer = setTimeout(() => void this.#connect(), waitMs);
-    this.#end.signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
+    // Its listener may have closed it.
+    if (this.#readyState === CONNECTING) this.#timer = setTimeout(() => void this.#connect(), waitMs);
   }
-}
-
-let callsHandlersItself: boolean | undefined;
-
-/** Whether the runtime's own EventTarget calls what stands in `on…` attributes, as Cloudflare's workers do. */
-function callsHandlers(): boolean {
-  if (callsHandlersItself === undefined) {
-    callsHandlersItself = false;
-    const probe = Object.assign(new EventTarget(), {
-      onprobe: () => {
-        callsHandlersItself = true;
-      },
-    });
-    probe.dispatchEvent(new Event("probe"));
-  }
-  return callsHandlersItself;
 }
 
 function resolve(url: string): string {

@@ -1,11 +1,4 @@
-import {
-  END_EVENT,
-  GAP_EVENT,
-  type GapData,
-  heartbeatOf,
-  type ParsedEvent,
-  RESERVED_PREFIX,
-} from "../protocol/index.ts";
+import { END_EVENT, GAP_EVENT, type GapData, heartbeatOf, RESERVED_PREFIX } from "../protocol/index.ts";
 import type { Defined, EventSchemas, EventToRead } from "../schema/index.ts";
 import { type ConnectionHandlers, ignore, runConnection } from "./connection.ts";
 import { type ConnectionFailure, safely, toError } from "./failure.ts";
@@ -16,6 +9,7 @@ import { type PageSignal, watchPage } from "./page.ts";
 import { createQueue, type EventQueue } from "./queue.ts";
 import { createResumePlan } from "./resume.ts";
 import { judgeLoss } from "./retry.ts";
+import { setTimer, type Timer } from "./timer.ts";
 import { createWatchdog } from "./watchdog.ts";
 
 /** One event, as it came. */
@@ -108,7 +102,7 @@ class ReconnectingStream implements EventStream {
   #retryMs: number | undefined;
   #connection: AbortController | undefined;
   /** The connect timeout while connecting, the wait while waiting. */
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: Timer | undefined;
   /** Takes away what listens outside of this stream. */
   readonly #leave = new AbortController();
 
@@ -195,7 +189,7 @@ class ReconnectingStream implements EventStream {
     }
     if (isFinal(this.status)) this.#leave.abort();
     if (state === "waiting") {
-      this.#timer = setTimeout(() => this.dispatch({ type: "elapsed" }), nextTryAt - Date.now());
+      this.#timer = setTimer(() => this.dispatch({ type: "elapsed" }), nextTryAt - Date.now());
     }
   }
 
@@ -203,9 +197,10 @@ class ReconnectingStream implements EventStream {
     this.#connection = new AbortController();
     const { signal } = this.#connection;
     const { connectTimeout = this.#isResumable() ? CONNECT_TIMEOUT_MS : 0 } = this.#options;
-    if (connectTimeout > 0) {
-      this.#timer = setTimeout(() => this.#lose({ code: "TIMEOUT", message: "No answer." }), connectTimeout);
-    }
+    this.#timer = setTimer(
+      () => this.#lose({ code: "TIMEOUT", message: "No answer." }),
+      connectTimeout || Number.POSITIVE_INFINITY,
+    );
     const attempt = { ...this.#plan, lastEventId: this.lastEventId, signal };
     const handlers: ConnectionHandlers = {
       onOpen: (response) => {
@@ -214,7 +209,23 @@ class ReconnectingStream implements EventStream {
         this.#watchdog.open();
         this.dispatch({ type: "opened" });
       },
-      onEvent: (event) => this.#receive(event, signal),
+      onEvent: ({ event: type, data, lastEventId }) => {
+        // The rest of what was read when a listener closed the stream.
+        if (signal.aborted) return;
+        this.lastEventId = lastEventId;
+        // What is said to be over need not be asked for again: that would be answered by 204.
+        if (type === END_EVENT) this.dispatch({ type: "ended" });
+        if (type === GAP_EVENT) safely(() => this.#onGap.emit(JSON.parse(data) as GapData));
+        // Others are checkpoints, or of a later version: they move the last event ID and are not for listeners.
+        if (type.startsWith(RESERVED_PREFIX)) return;
+        // As some servers call what others put into a comment.
+        if (type === "ping") this.#watchdog.beat();
+        this.dispatch({ type: "progress" });
+        safely(() => {
+          const event = this.#read({ type, data, lastEventId });
+          if (event) this.#onEvent.emit(event as StreamEvent, () => signal.aborted);
+        });
+      },
       onId: (id) => {
         if (!signal.aborted) this.lastEventId = id;
       },
@@ -239,37 +250,10 @@ class ReconnectingStream implements EventStream {
     else this.dispatch({ type: "ended" });
   }
 
-  #receive({ event: type, data, lastEventId }: ParsedEvent, signal: AbortSignal): void {
-    // The rest of what was read when a listener closed the stream.
-    if (signal.aborted) return;
-    this.lastEventId = lastEventId;
-    // What is said to be over need not be asked for again: that would be answered by 204.
-    if (type === END_EVENT) this.dispatch({ type: "ended" });
-    if (type === GAP_EVENT) safely(() => this.#onGap.emit(JSON.parse(data) as GapData));
-    // Others are checkpoints, or of a later version: they move the last event ID and are not for listeners.
-    if (type.startsWith(RESERVED_PREFIX)) return;
-    // As some servers call what others put into a comment.
-    if (type === "ping") this.#watchdog.beat();
-    this.dispatch({ type: "progress" });
-    safely(() => {
-      const event = this.#read({ type, data, lastEventId });
-      if (event) this.#onEvent.emit(event as StreamEvent, () => signal.aborted);
-    });
-  }
-
   #lose(failure: ConnectionFailure): void {
-    this.dispatch(
-      judgeLoss(
-        {
-          failure,
-          status: this.status,
-          at: Date.now(),
-          resumable: this.#isResumable(),
-          retryMs: this.#retryMs,
-          random: Math.random(),
-        },
-        this.#options,
-      ),
-    );
+    const { status } = this;
+    const resumable = this.#isResumable();
+    const now = Date.now();
+    this.dispatch(judgeLoss(failure, status, resumable, this.#retryMs, this.#options, now, Math.random()));
   }
 }

@@ -19,7 +19,7 @@ export interface ConnectionFailure {
   /** The HTTP status, where the server answered. */
   readonly status?: number;
   /** The first 2 kB of the answer's body, as text. */
-  readonly body?: string;
+  readonly body?: string | undefined;
   /** What the answer's `Retry-After` asks for, in milliseconds from its arrival. */
   readonly retryAfterMs?: number | undefined;
   /** What the runtime or a callback threw, or the failure behind this one. */

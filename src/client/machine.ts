@@ -39,11 +39,14 @@ export interface StreamStatus {
   readonly reason?: StreamInput["type"];
   /** How many attempts were made since the last progress, that is since an event arrived, this one included. */
   readonly attempt: number;
-  /** While `waiting`: when the next attempt begins, in milliseconds as `Date.now()` gives it. */
+  /**
+   * While `waiting`: when the next attempt begins, in milliseconds as `Date.now()` gives it. While `paused`: when it would
+   * have begun; one that the server put off (`Retry-After`) begins no earlier.
+   */
   readonly nextTryAt?: number | undefined;
   /** When the connection, or the one that was just lost, was opened, in milliseconds as `Date.now()` gives it. */
   readonly openedAt?: number;
-  /** Why the last connection was lost, while `waiting` or `connecting` again; or why the stream `failed`. */
+  /** Why the last connection was lost, while `waiting`, `paused` or `connecting` again; or why the stream `failed`. */
   readonly failure?: ConnectionFailure | undefined;
 }
 
@@ -78,24 +81,25 @@ export function isFinal({ state }: StreamStatus): boolean {
  */
 export function transition(status: StreamStatus, input: StreamInput, at: number): StreamStatus {
   const { attempt, failure, nextTryAt = 0 } = status;
-  const { type: reason } = input;
+  const reason = input.type;
   const state = TRANSITIONS[status.state]?.[reason];
   if (state === undefined) return status;
   const next = { ...status, state, reason };
-  switch (input.type) {
-    case "opened":
-      return { ...next, openedAt: at, failure: undefined };
-    case "progress":
-      return attempt === 1 ? status : { ...status, attempt: 1 };
-    case "lost": {
-      const { type, ...facts } = input;
-      return { ...next, ...facts, state: facts.nextTryAt === undefined ? "failed" : state };
-    }
-    case "wake":
-      // A wait that the server asked for by Retry-After is not cut short: the network came back, not the server.
-      if (failure?.retryAfterMs && at < nextTryAt) return status;
+  if (input.type === "lost") {
+    const { type, ...facts } = input;
+    return { ...next, ...facts, state: facts.nextTryAt ? state : "failed" };
   }
-  if (state === "stalled") return next;
+  if (reason === "opened") return { ...next, openedAt: at, failure: undefined };
+  if (reason === "progress") return attempt > 1 ? { ...status, attempt: 1 } : status;
+  if (reason === "silent") return next;
+  // What is given up has not failed. What has, before, still counts, and so does the wait for it.
+  if (reason === "pause" && failure) {
+    return { ...next, attempt: attempt - Number(status.state === "connecting") };
+  }
+  // A wait that the server asked for by Retry-After is not cut short: the network came back, not the server.
+  if (reason === "wake" && failure?.retryAfterMs && at < nextTryAt) {
+    return status.state === "paused" ? { ...next, state: "waiting" } : status;
+  }
   // What was is over, or an attempt begins.
   return state === "connecting"
     ? { state, reason, attempt: attempt + 1, failure }

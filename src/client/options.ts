@@ -47,11 +47,14 @@ export interface EventStreamOptions<E extends Defined = undefined> {
   minDelay?: number | undefined;
   /** Where growing waits stop. Default 30,000. */
   maxDelay?: number | undefined;
-  /** How many attempts in a row may fail after the first before the stream does. Default: no limit. */
+  /**
+   * How many attempts in a row may fail after the first before the stream does. Those that the network's or the page's return
+   * brings early count, too. Default: no limit.
+   */
   maxRetries?: number | undefined;
   /** Overrules whether a failure is worth another attempt; `undefined`, or an error, leaves it to the default. */
   shouldRetry?: ((failure: ConnectionFailure) => boolean | undefined) | undefined;
-  /** How long an answer may take; 0 for any time. Default 30,000, but none where there could be no other attempt. */
+  /** How long an answer may take; 0 or `Infinity` for any time. Default 30,000, but none where there could be no other attempt. */
   connectTimeout?: number | undefined;
   /** The longest silence of a foreign server that is known to send heartbeats. Ours announce it by themselves. */
   heartbeat?: number | undefined;
@@ -70,22 +73,31 @@ export interface EventStreamOptions<E extends Defined = undefined> {
    * `dropOldest` keeps the newest; `error` closes the stream, and the loop throws `OVERFLOW`.
    */
   overflow?: "pause" | "dropOldest" | "error" | undefined;
-  /** The largest event that is accepted, in bytes. Default 1 MiB. */
+  /** The largest event that is accepted, in bytes, without the comments before it. Default 1 MiB. */
   maxEventBytes?: number | undefined;
 }
 
 /** The options of a stream, whatever its events are. */
 export type AnyStreamOptions = EventStreamOptions<Defined>;
 
+/** What can be chosen where it is one of a few words. */
+const CHOICES: Readonly<Record<string, string>> = {
+  resume: "always|cursor|never",
+  overflow: "pause|dropOldest|error",
+};
+
 /**
- * Refuses at once what would make waits and bounds meaningless.
+ * Refuses at once what would make waits, bounds and policies meaningless.
  *
  * @throws EverstreamError `INVALID_OPTION`.
  */
 export function checkOptions(options: AnyStreamOptions): void {
   for (const [name, value] of Object.entries(options)) {
-    if (typeof value === "number" && !(value >= 0)) {
-      throw new EverstreamError("INVALID_OPTION", `${name} must be 0 or more.`);
-    }
+    const words = CHOICES[name];
+    // What is undefined is left to the default.
+    const isWrong = words
+      ? value !== undefined && !words.split("|").includes(value)
+      : typeof value === "number" && !(value >= 0);
+    if (isWrong) throw new EverstreamError("INVALID_OPTION", `${name} must be ${words ?? "0 or more"}.`);
   }
 }

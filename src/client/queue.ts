@@ -26,8 +26,8 @@ export interface EventQueue<T> {
  */
 export function createQueue<T>(max: number, overflow: Overflow, onLeave: () => void): EventQueue<T> {
   let items: T[] = [];
-  let ended = false;
-  let failure: Error | undefined;
+  /** What there is in place of more items. */
+  let ending: (() => IteratorReturnResult<undefined>) | undefined;
   let change: Promise<void> | undefined;
   let resolve: (() => void) | undefined;
 
@@ -43,10 +43,12 @@ export function createQueue<T>(max: number, overflow: Overflow, onLeave: () => v
     change = undefined;
   };
   const end = (error?: Error, discard?: boolean): void => {
-    if (ended) return;
+    if (ending) return;
     if (discard) items = [];
-    ended = true;
-    failure = error;
+    ending = () => {
+      if (error) throw error;
+      return { done: true, value: undefined };
+    };
     changed();
   };
 
@@ -57,7 +59,7 @@ export function createQueue<T>(max: number, overflow: Overflow, onLeave: () => v
         end(new EverstreamError("OVERFLOW", "The loop lags."));
         onLeave();
       }
-      if (!ended) items.push(item);
+      if (!ending) items.push(item);
       changed();
     },
     async room() {
@@ -67,8 +69,7 @@ export function createQueue<T>(max: number, overflow: Overflow, onLeave: () => v
     loop: {
       async next() {
         while (items.length === 0) {
-          if (failure !== undefined) throw failure;
-          if (ended) return { done: true, value: undefined };
+          if (ending) return ending();
           await nextChange();
         }
         const value = items.shift() as T;

@@ -48,11 +48,11 @@ export function prepareRequest(
   return [target, init];
 }
 
-/** `url` with the cursor as its query parameter, in place of an older one. URLs may be relative. */
+/** `url` with the cursor as its query parameter, in place of an older one. URLs may be relative; no server sees a fragment. */
 function withCursor(url: string, lastEventId: string): string {
-  return url.replace(/(\?[^#]*)?(#.*)?$/, (_, search: string | undefined, hash = "") => {
+  return url.replace(/(\?[^#]*)?(#.*)?$/, (_, search: string | undefined) => {
     const query = new URLSearchParams(search);
     query.set(LAST_EVENT_ID_PARAMETER, lastEventId);
-    return `?${query}${hash}`;
+    return `?${query}`;
   });
 }

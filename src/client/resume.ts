@@ -1,3 +1,4 @@
+import { safely } from "./failure.ts";
 import type { AnyStreamOptions, PerAttempt } from "./options.ts";
 
 /** Knows whether, and where, a lost connection may be opened again without doing its work twice. */
@@ -21,13 +22,15 @@ export function createResumePlan(url: PerAttempt<string | URL>, options: AnyStre
     url,
     resuming: false,
     onAnswer({ url: base, headers }) {
-      const location = isGet ? null : headers.get("Location");
-      // Relative to the answer's own URL, which redirects may have moved; custom fetches leave it empty.
-      const resumeAt = resumeUrl ?? (location && (() => (base ? new URL(location, base) : location)));
-      if (resumeAt) {
+      // Relative to the answer's own URL, which redirects may have moved; custom fetches leave it empty. One that is no URL
+      // is as good as none.
+      safely(() => {
+        const location = !isGet && headers.get("Location");
+        const resumeAt = resumeUrl ?? (location && (base ? new URL(location, base) : location));
+        if (!resumeAt) return;
         this.url = resumeAt;
         this.resuming = true;
-      }
+      });
       repeatable = isGet || this.resuming;
     },
     allows(lastEventId) {

@@ -1,3 +1,4 @@
+import { EverstreamError } from "../errors.ts";
 import { openEventStream } from "./event-stream.ts";
 import { askForHeaders, joinHeaders } from "./headers.ts";
 import type { EventStreamOptions } from "./options.ts";
@@ -47,20 +48,26 @@ export const appStreams: StreamRegistry = /* @__PURE__ */ createStreamRegistry()
 
 /** The one form of all requests. What a request says itself goes before the defaults; of headers, by name. */
 export function toOptions(request: StreamRequest, defaults: StreamDefaults = {}): StreamRequestOptions {
-  const own = "url" in Object(request) ? (request as StreamRequestOptions) : { url: request as string | URL };
+  const isBare = (request as Partial<StreamRequestOptions>).url === undefined;
+  const own = isBare ? { url: request as string | URL } : (request as StreamRequestOptions);
   return { ...defaults, ...own, headers: joinHeaders(defaults.headers, own.headers) as RequestHeaders };
 }
 
 /**
  * What tells streams apart: URL, method, headers, body and every other option that is no function, in whatever order they
  * were written.
+ *
+ * @throws EverstreamError `INVALID_OPTION`: a value is neither text nor plain data, as `Headers` are. All of these would
+ *   look the same, and other users' streams be joined.
  */
 export function keyOf(options: StreamDefaults): string {
-  return JSON.stringify(options, (_name, value: unknown) =>
-    typeof value === "object" && value !== null
-      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : value,
-  );
+  return JSON.stringify(options, (name, value: unknown) => {
+    if (Object(value) !== value) return value;
+    // What the platform's classes hold is in no property.
+    if ((value as Record<symbol, unknown>)[Symbol.toStringTag])
+      throw new EverstreamError("INVALID_OPTION", `${name} must be plain data.`);
+    return Object.fromEntries(Object.entries(value as object).sort());
+  });
 }
 
 /**
@@ -76,13 +83,13 @@ export function leaseStream(
   latest: () => StreamRequestOptions,
   terms: LeaseTerms,
 ): StreamLease {
-  const { url, baseUrl, ...options } = latest();
+  const { url, baseUrl, headers, ...options } = latest();
   const open = (users: ReadonlySet<unknown>) => {
     const ask = () => ([...users].at(-1) as typeof latest)();
     return openEventStream(baseUrl ? () => new URL(url, baseUrl) : url, {
       ...options,
       // Values are among what tells streams apart, here and, where they are given as such, between tabs that share.
-      headers: typeof options.headers === "function" ? () => askForHeaders(ask().headers) : options.headers,
+      headers: typeof headers === "function" ? () => askForHeaders(ask().headers) : headers,
       shouldRetry: (failure) => ask().shouldRetry?.(failure),
       initialLastEventId: terms.lastEventId || options.initialLastEventId,
     });

@@ -1,4 +1,5 @@
 import { createListeners, type Unsubscribe } from "./listeners.ts";
+import { setTimer, type Timer } from "./timer.ts";
 
 /** Who wants to hear of a store's changes. */
 export interface Subscribers {
@@ -27,7 +28,7 @@ export function createSubscribers(onFirst: () => () => void, lingerMs?: number):
   const listeners = createListeners<undefined>();
   let count = 0;
   let onLast: () => void;
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let timer: Timer | undefined;
   return {
     subscribe(listener) {
       clearTimeout(timer);
@@ -40,7 +41,7 @@ export function createSubscribers(onFirst: () => () => void, lingerMs?: number):
         remove();
         if (--count > 0) return;
         if (lingerMs === undefined) onLast();
-        else timer = setTimeout(onLast, lingerMs);
+        else timer = setTimer(onLast, lingerMs);
       };
     },
     emit: () => listeners.emit(undefined),

@@ -27,8 +27,10 @@ export interface ParserOptions {
   /** A comment line's text, without the colon and one space after it. */
   onComment?: ((comment: string) => void) | undefined;
   /**
-   * The most that one block may take, from one blank line to the next with all that stands between: fields, comments,
-   * line ends. Counted in bytes, or in UTF-16 units for what is pushed as strings. 1 MiB by default; Infinity lifts it.
+   * The most that one block may take, from its first `event`, `data` or `id` to its blank line with all that stands
+   * between: fields, comments, line ends. Before that any number of lines may come that leave nothing behind, as comments
+   * do, though none may be longer. Counted in bytes, or in UTF-16 units for what is pushed as strings. 1 MiB by default;
+   * Infinity lifts it.
    */
   maxEventBytes?: number | undefined;
   /** The last event ID to start with: that of the connection which this one continues. None by default. */
@@ -62,13 +64,9 @@ const LF = 10;
 const CR = 13;
 const SPACE = 32;
 const COLON = 58;
-const A = 97;
 const D = 100;
 const E = 101;
 const I = 105;
-const N = 110;
-const T = 116;
-const V = 118;
 const BOM = 0xfeff;
 
 const OPEN = 0;
@@ -95,7 +93,7 @@ class Parser implements EventParser {
   #skip = BOM;
   /** The line that is not complete yet: a rope, which engines extend without copying. */
   #rest = "";
-  /** Bytes since the last blank line. */
+  /** Bytes since the last line after which nothing was kept: a blank one, or a comment between blocks. */
   #size = 0;
 
   /** Keeps what has come of a character that a chunk's end has cut. */
@@ -152,29 +150,23 @@ class Parser implements EventParser {
       text = narrow ? whole.decode(piece) : this.#streaming.decode(piece, STREAM);
       this.#wide = endsWide || text.length !== piece.length;
     }
-    const blockStart = this.#readText(text);
-    if (blockStart < 0) this.#size += piece.length;
-    // Equal lengths: each byte, or each of a string's units, is one of the text's.
-    else if (narrow && text.length === piece.length) this.#size = text.length - blockStart;
-    else this.#size = bytesAfterBlankLine(piece as Uint8Array);
-  }
-
-  /**
-   * Joins the unfinished line with its end, if that has come, and nothing else: what follows is not copied.
-   *
-   * @returns Where in `text` the last blank line ends, or -1.
-   */
-  #readText(text: string): number {
+    this.#size += piece.length;
     let start = 0;
+    let blockStart = -1;
     if (this.#rest !== "") {
+      // The unfinished line is joined with its end, if that has come, and nothing else: what follows is not copied.
       start = Math.min(find(text, "\n", 0), find(text, "\r", 0)) + 1;
       const line = this.#rest + text.slice(0, start);
       this.#rest = line;
-      if (start > text.length) return -1;
+      if (start > text.length) return;
       this.#rest = "";
-      this.#scan(line, 0);
+      if (this.#scan(line, 0) > 0) blockStart = start;
     }
-    return this.#scan(text, start);
+    blockStart = Math.max(this.#scan(text, start), blockStart);
+    if (blockStart < 0) return;
+    // Equal lengths: each byte, or each of a string's units, is one of the text's.
+    const isAlike = narrow && text.length === piece.length;
+    this.#size = isAlike ? text.length - blockStart : bytesOf(text.slice(blockStart), piece as Uint8Array);
   }
 
   /**
@@ -183,7 +175,7 @@ class Parser implements EventParser {
    * The buffers live in local variables meanwhile: that is a third of the speed. A search's result is kept until it is
    * passed, so that a stream with one kind of line end is not searched for the other again and again.
    *
-   * @returns Where the last blank line ends, or -1.
+   * @returns Where the last line ends after which nothing was kept, or -1.
    */
   #scan(text: string, from: number): number {
     const on = this.#on;
@@ -200,7 +192,6 @@ class Parser implements EventParser {
       if (cr < start) cr = find(text, "\r", start);
       let end = start;
       if (first === LF || start === cr) {
-        blockStart = start + 1;
         // The block's id counts from here on, also where the block fires no event.
         const id = this.#id;
         this.#id = undefined;
@@ -213,13 +204,13 @@ class Parser implements EventParser {
         if (lf < start) lf = find(text, "\n", start);
         end = Math.min(lf, cr);
         if (end === length) break;
-        if (first === D && isData(text, start, end)) {
+        if (first === D && isField("data", text, start, end)) {
           const value = fieldValue(text, start + 4, end);
           data = data === undefined ? value : `${data}\n${value}`;
-        } else if (first === I && isId(text, start, end)) {
+        } else if (first === I && isField("id", text, start, end)) {
           if (nul < start) nul = find(text, "\0", start);
           if (nul > end) this.#id = fieldValue(text, start + 2, end);
-        } else if (first === E && isEvent(text, start, end)) {
+        } else if (first === E && isField("event", text, start, end)) {
           type = fieldValue(text, start + 5, end) || "message";
         } else if (first === COLON) on.onComment?.(fieldValue(text, start, end));
         else {
@@ -228,6 +219,7 @@ class Parser implements EventParser {
         }
       }
       start = end + 1;
+      if (data === undefined && type === "message" && this.#id === undefined) blockStart = start;
       if (end === cr && text.charCodeAt(start) === LF) start++;
     }
     this.#data = data;
@@ -250,42 +242,18 @@ function fieldValue(text: string, colon: number, end: number): string {
   return text.slice(colon + (text.charCodeAt(colon + 1) === SPACE ? 2 : 1), end);
 }
 
-// Three names make up a stream. Their first letter told them apart; `startsWith` would take three times as long here.
-
-function isData(text: string, at: number, end: number): boolean {
-  return (
-    (text.charCodeAt(at + 4) === COLON || at + 4 === end) &&
-    text.charCodeAt(at + 1) === A &&
-    text.charCodeAt(at + 2) === T &&
-    text.charCodeAt(at + 3) === A
-  );
+/** Whether the line's field has this name, whose first letter it has. */
+function isField(name: string, text: string, at: number, end: number): boolean {
+  const colon = at + name.length;
+  return (text.charCodeAt(colon) === COLON || colon === end) && text.startsWith(name, at);
 }
 
-function isEvent(text: string, at: number, end: number): boolean {
-  return (
-    (text.charCodeAt(at + 5) === COLON || at + 5 === end) &&
-    text.charCodeAt(at + 1) === V &&
-    text.charCodeAt(at + 2) === E &&
-    text.charCodeAt(at + 3) === N &&
-    text.charCodeAt(at + 4) === T
-  );
-}
-
-function isId(text: string, at: number, end: number): boolean {
-  return (text.charCodeAt(at + 2) === COLON || at + 2 === end) && text.charCodeAt(at + 1) === D;
-}
-
-/**
- * How many bytes follow the last blank line of `bytes`. Where none shows, it is the first byte, whose line began in an
- * earlier chunk. (Or the one that a BOM begins: that counts three bytes too many, once.)
- */
-function bytesAfterBlankLine(bytes: Uint8Array): number {
-  let at = bytes.length - 1;
-  for (; at > 0; at--) {
-    const byte = bytes[at];
-    const before = bytes[at - 1];
-    // All pairs of line ends but CR and LF, which are one.
-    if ((byte === LF || byte === CR) && (before === LF || before === byte)) break;
+/** How many of `bytes` make up the `tail` of their text, which follows a line's end. Only line ends are alike in both. */
+function bytesOf(tail: string, bytes: Uint8Array): number {
+  let at = bytes.length;
+  for (let ends = tail.split(/[\r\n]/).length; ends > 0; ) {
+    const byte = bytes[--at];
+    if (byte === LF || byte === CR) ends--;
   }
   return bytes.length - 1 - at;
 }

@@ -219,6 +219,69 @@ describe("the connection", () => {
     random.mockRestore();
   });
 
+  test("headers that are none are refused at once; those of a function are reported, and end it", async () => {
+    const headers = { "bad header": "x" };
+    expect(() => new EventSource("http://127.0.0.1:1/", { headers })).toThrow(TypeError);
+    const report = vi.spyOn(console, "error").mockImplementation(() => undefined);
+    const fetch = vi.fn(globalThis.fetch);
+    const source = new EventSource("http://127.0.0.1:1/", { fetch, headers: () => headers });
+    await next(source, "error");
+    expect(source.readyState).toBe(EventSource.CLOSED);
+    expect(fetch).not.toHaveBeenCalled();
+    expect(report).toHaveBeenCalledWith(expect.any(TypeError));
+    report.mockRestore();
+  });
+
+  test("a function for headers that fails is asked again", async () => {
+    const server = await startServer((exchange) => exchange.open("data: a\n\n"));
+    const random = vi.spyOn(Math, "random").mockReturnValue(0);
+    let asked = 0;
+    const source = new EventSource(server.url, {
+      headers() {
+        if (asked++ === 0) throw new Error("no token yet");
+        return {};
+      },
+    });
+    expect(await messages(closing(source)).count(1)).toEqual(["a"]);
+    random.mockRestore();
+  });
+
+  test("keeps nothing of a connection that is over", async () => {
+    const signals: AbortSignal[] = [];
+    const server = await startServer((exchange, index) => {
+      exchange.open(`retry: 1\ndata: ${index}\n\n`);
+      if (index < 3) exchange.response.end();
+    });
+    const fetch: typeof globalThis.fetch = (input, init) => {
+      signals.push(init?.signal as AbortSignal);
+      return globalThis.fetch(input, init);
+    };
+    const source = closing(new EventSource(server.url, { fetch }));
+    await messages(source).count(4);
+    expect(new Set(signals).size).toBe(4);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, true, true, false]);
+    source.close();
+    expect(signals[3]?.aborted).toBe(true);
+  });
+
+  test.each(["before the answer", "as it opens", "by another status"])(
+    "lets go of the body of a fetch that knows nothing of signals, closed %s",
+    async (when) => {
+      let answer: (response: Response) => void = () => undefined;
+      const fetch = vi.fn((): Promise<Response> => new Promise((resolve) => (answer = resolve)));
+      const source = new EventSource("http://127.0.0.1:1/", { fetch });
+      source.onopen = () => source.close();
+      await expect.poll(() => fetch.mock.calls).toHaveLength(1);
+      if (when === "before the answer") source.close();
+      await new Promise<void>((resolve) => {
+        const body = new ReadableStream<Uint8Array>({ cancel: resolve });
+        const status = when === "by another status" ? 500 : 200;
+        answer(new Response(body, { status, headers: { "content-type": "text/event-stream" } }));
+      });
+      expect(source.readyState).toBe(EventSource.CLOSED);
+    },
+  );
+
   test("an id that no header can carry is not sent, nor is an older one", async () => {
     const server = await startServer((exchange, index) => {
       exchange.open(["retry: 1\nid: 1\ndata: 0\n\n", "id:  x\ndata: 1\n\n", "data: 2\n\n"][index]);

@@ -11,7 +11,7 @@ const states: Record<StreamState, StreamStatus> = {
   open: { state: "open", reason: "opened", attempt: 3, openedAt: 1000 },
   stalled: { state: "stalled", reason: "silent", attempt: 3, openedAt: 1000 },
   waiting: { state: "waiting", reason: "lost", attempt: 3, failure, nextTryAt: 9000 },
-  paused: { state: "paused", reason: "pause", attempt: 0 },
+  paused: { state: "paused", reason: "pause", attempt: 3, failure, nextTryAt: 9000 },
   closed: { state: "closed", reason: "close", attempt: 3 },
   failed: { state: "failed", reason: "lost", attempt: 3, failure },
 };
@@ -52,7 +52,7 @@ const table: Record<StreamState, Partial<Record<keyof typeof inputs, StreamStatu
     opened: { state: "open", reason: "opened", attempt: 3, openedAt: 5000 },
     "lost, to be retried": waiting,
     "lost for good": failed,
-    pause: paused,
+    pause: { ...paused, attempt: 2, failure },
     ended,
     close: closed,
   },
@@ -75,11 +75,11 @@ const table: Record<StreamState, Partial<Record<keyof typeof inputs, StreamStatu
   waiting: {
     elapsed: { state: "connecting", reason: "elapsed", attempt: 4, failure },
     wake: { state: "connecting", reason: "wake", attempt: 4, failure },
-    pause: paused,
+    pause: { ...paused, attempt: 3, failure, nextTryAt: 9000 },
     close: closed,
   },
   paused: {
-    wake: { state: "connecting", reason: "wake", attempt: 1 },
+    wake: { state: "connecting", reason: "wake", attempt: 4, failure },
     close: closed,
   },
   closed: {},
@@ -116,6 +116,26 @@ test("progress of a first attempt changes nothing, so that events cost no notifi
 test("waking does not cut short what the server asked for by Retry-After", () => {
   expect(transition(waiting, { type: "wake" }, 74_999)).toBe(waiting);
   expect(transition(waiting, { type: "wake" }, 75_000).state).toBe("connecting");
+});
+
+test("nor does being away: the wait goes on where it is not over yet, and its count of attempts with it", () => {
+  const away = transition(waiting, { type: "pause" }, 20_000);
+  expect(away).toEqual({ ...waiting, state: "paused", reason: "pause" });
+  expect(transition(away, { type: "wake" }, 74_999)).toEqual({ ...waiting, reason: "wake" });
+  expect(transition(away, { type: "wake" }, 75_000)).toEqual({
+    state: "connecting",
+    reason: "wake",
+    attempt: 5,
+    failure: busy,
+  });
+});
+
+test("an attempt that the page gives up is made again, and counts once", () => {
+  let status = states.connecting;
+  for (let times = 0; times < 5; times++) {
+    status = transition(transition(status, { type: "pause" }, 5000), { type: "wake" }, 5000);
+  }
+  expect(status).toEqual({ ...states.connecting, reason: "wake" });
 });
 
 test("only closed and failed are final", () => {

@@ -60,6 +60,46 @@ describe("a stream that waits is woken", () => {
   });
 });
 
+test.each([
+  ["hidden", () => show("hidden"), () => show("visible")],
+  [
+    "in the back/forward cache",
+    () => window.dispatchEvent(transition("pagehide", true)),
+    () => window.dispatchEvent(transition("pageshow", true)),
+  ],
+])("a Retry-After, and the count of attempts, outlast a page that is %s", async (_, leave, comeBack) => {
+  const server = await startServer(({ response }) => response.writeHead(503, { "retry-after": "900" }).end());
+  const stream = closing(openEventStream(server.url, { ...LONG, pauseWhenHidden: true }));
+  recordData(stream);
+  const { nextTryAt } = await reached(stream, "waiting");
+  for (let times = 0; times < 3; times++) {
+    leave();
+    expect(stream.status).toMatchObject({ state: "paused", attempt: 1, nextTryAt });
+    comeBack();
+    expect(stream.status).toMatchObject({ state: "waiting", attempt: 1, nextTryAt });
+  }
+  expect(server.exchanges).toHaveLength(1);
+  leave();
+  const now = vi.spyOn(Date, "now").mockReturnValue(nextTryAt as number);
+  comeBack();
+  now.mockRestore();
+  expect(stream.status).toMatchObject({ state: "connecting", attempt: 2 });
+  await server.exchange(1);
+});
+
+test("a page that comes back ends a wait of our own, which counts as an attempt all the same", async () => {
+  const server = await startServer((exchange) => exchange.cut());
+  const stream = closing(openEventStream(server.url, { ...LONG, pauseWhenHidden: true, maxRetries: 2 }));
+  recordData(stream);
+  for (let attempt = 1; attempt <= 2; attempt++) {
+    expect(await reached(stream, "waiting")).toMatchObject({ attempt });
+    show("hidden");
+    show("visible");
+    expect(stream.status).toMatchObject({ state: "connecting", attempt: attempt + 1 });
+  }
+  expect(await reached(stream, "failed")).toMatchObject({ attempt: 3 });
+});
+
 test("a stream that is open is looked after: timers stood still while the machine slept", async () => {
   const server = await startServer((exchange) =>
     exchange.open(": everstream heartbeat=60000\n\ndata: x\n\n"),

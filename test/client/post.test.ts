@@ -1,5 +1,5 @@
 import { openEventStream } from "everstream/client";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { closing, reached, recordData, startServer } from "./server.ts";
 
 const POST = { method: "POST", body: '{"prompt":"hi"}', minDelay: 1, maxDelay: 20 };
@@ -105,6 +105,22 @@ describe("a POST", () => {
     await recordData(closing(openEventStream(server.url, POST))).count(1);
     expect(server.exchanges[1]?.request.url).toBe("/runs/7?x=1");
     expect(server.exchanges[1]?.request.method).toBe("GET");
+  });
+
+  test("whose answer has a `Location` that is no URL is as one that has none", async () => {
+    const report = vi.spyOn(console, "error").mockImplementation(() => undefined);
+    const server = await startServer();
+    const stream = openEventStream(server.url, POST);
+    const loop = stream[Symbol.asyncIterator]();
+    const exchange = await server.exchange(0);
+    exchange.response.setHeader("location", "http://[");
+    exchange.open("id: 1\ndata: a\n\n");
+    await loop.next();
+    exchange.cut();
+    await expect(loop.next()).rejects.toMatchObject({ code: "NOT_RESUMABLE" });
+    expect(server.exchanges).toHaveLength(1);
+    expect(report).toHaveBeenCalledWith(expect.objectContaining({ code: "ERR_INVALID_URL" }));
+    report.mockRestore();
   });
 
   test("is not resumed without a cursor once events came, since they would come again", async () => {

@@ -61,6 +61,21 @@ test("other URLs, methods, headers, bodies and registries are other streams", as
   expect(server.exchanges).toHaveLength(6);
 });
 
+test("what can't be compared is refused, in place of joining other users' streams", () => {
+  for (const [name, value] of [
+    ["headers", new Headers({ authorization: "Bearer ada" })],
+    ["body", new Uint8Array([1])],
+    ["body", new URLSearchParams("q=1")],
+    ["body", new Blob(["1"])],
+  ] as const) {
+    const request = { url: "/feed", [name]: value } as unknown as StreamRequest;
+    const store = createRequestStore(request, { initial: "", reduce: append, registry: ownStreams() });
+    expect(() => store.subscribe(() => undefined)).toThrow(
+      expect.objectContaining({ code: "INVALID_OPTION", message: `${name} must be plain data.` }),
+    );
+  }
+});
+
 test("asks its newest user for headers, and when that has left the one before", async () => {
   const server = await startServer(({ open }) => open("retry: 1\nid: 1\ndata: a\n\n"));
   const registry = ownStreams();

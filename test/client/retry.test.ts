@@ -1,7 +1,7 @@
 import type { ConnectionFailure, StreamStatus } from "everstream/client";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { isTransient, judgeLoss, type Loss, type RetryOptions } from "../../src/client/retry.ts";
+import { isTransient, judgeLoss, type RetryOptions } from "../../src/client/retry.ts";
 import { parseRetryAfter } from "../../src/client/retry-after.ts";
 
 const network: ConnectionFailure = { code: "NETWORK", message: "gone" };
@@ -12,16 +12,19 @@ const connecting: StreamStatus = { state: "connecting", attempt: 1 };
 const open: StreamStatus = { state: "open", attempt: 1, openedAt: 0 };
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
+interface Loss {
+  readonly failure: ConnectionFailure;
+  readonly status: StreamStatus;
+  readonly at: number;
+  readonly resumable: boolean;
+  readonly retryMs: number | undefined;
+  readonly random: number;
+}
+
 function judge(loss: Partial<Loss>, options: RetryOptions = {}): ReturnType<typeof judgeLoss> {
-  const usual = {
-    failure: network,
-    status: open,
-    at: 10_000,
-    resumable: true,
-    retryMs: undefined,
-    random: 0,
-  };
-  return judgeLoss({ ...usual, ...loss }, options);
+  const usual = { failure: network, status: open, at: 10_000, resumable: true, random: 0 };
+  const { failure, status, resumable, retryMs, at, random } = { ...usual, ...loss };
+  return judgeLoss(failure, status, resumable, retryMs, options, at, random);
 }
 
 /** The wait that follows, in milliseconds. */
@@ -82,14 +85,31 @@ describe("the wait", () => {
     expect(judge({ status, at: 30_000, random: 1 })).toMatchObject({ attempt: 1, nextTryAt: 32_000 });
   });
 
-  test("is none after Node's body timeout, unless that came faster than the floor", () => {
-    const cause = new TypeError("terminated", {
-      cause: Object.assign(new Error("Body Timeout Error"), { code: "UND_ERR_BODY_TIMEOUT" }),
-    });
-    const failure = { ...network, cause };
-    expect(waitOf({ failure, at: 1000 })).toBe(0);
-    expect(waitOf({ failure, at: 999 })).toBe(1000);
-    expect(waitOf({ failure, at: 4000, retryMs: 5000 })).toBe(5000);
+  test("fits a timer for options without end, too, at any throw of the dice", () => {
+    for (const options of [
+      { minDelay: Number.POSITIVE_INFINITY },
+      { maxDelay: Number.POSITIVE_INFINITY },
+      { minDelay: 1e300, maxDelay: Number.POSITIVE_INFINITY },
+    ]) {
+      for (const attempt of [1, 60, 2000]) {
+        for (const random of [0, 0.5, 1]) {
+          const wait = waitOf({ status: { ...connecting, attempt }, random }, options);
+          expect(wait).toBeGreaterThanOrEqual(1000);
+          expect(wait).toBeLessThanOrEqual(86_400_000);
+        }
+      }
+    }
+  });
+
+  test("may be none where that was asked for, and is still counted", () => {
+    const options = { minDelay: 0, maxDelay: 0, maxRetries: 3 };
+    expect(waitOf({ status: { ...connecting, attempt: 3 } }, options)).toBe(0);
+    expect(judge({ status: { ...connecting, attempt: 3 } }, options)).toMatchObject({ attempt: 3 });
+    expect(waitOf({ status: { ...connecting, attempt: 4 } }, options)).toBeUndefined();
+    // A connection that was opened and lost in a moment is none that stayed.
+    const status = { ...open, attempt: 4 };
+    expect(waitOf({ status, at: 999 }, options)).toBeUndefined();
+    expect(judge({ status, at: 1000 }, options)).toMatchObject({ attempt: 1, nextTryAt: 1000 });
   });
 });
 

@@ -251,7 +251,7 @@ describe("createStreamRegistry", () => {
 
 describe("createLeasedStore", () => {
   /** A leased store over fake streams, with what it asked for. */
-  function leased(): {
+  function leased(linger?: number): {
     readonly store: ReturnType<typeof createLeasedStore<string>>;
     readonly opened: FakeStream[];
     readonly cursors: string[];
@@ -266,6 +266,7 @@ describe("createLeasedStore", () => {
         return { stream: asStream(fake), release: () => fake.close() };
       },
       createStore: (stream, initial) => createStreamStore(stream, { ...join, initial }),
+      linger,
     });
     return { store, opened, cursors };
   }
@@ -289,6 +290,13 @@ describe("createLeasedStore", () => {
     expect(store.getSnapshot().data).toBe("ab");
     expect(listener).toHaveBeenCalled();
     expect(opened).toHaveLength(1);
+  });
+
+  test.each([Number.POSITIVE_INFINITY, 2 ** 31])("keeps it for good with a `linger` of %d", (linger) => {
+    const { store, opened } = leased(linger);
+    store.subscribe(() => undefined)();
+    vi.advanceTimersByTime(1e9);
+    expect(opened[0]?.closed).not.toHaveBeenCalled();
   });
 
   test("gives it back after that, and later goes on from its value and its cursor", () => {

@@ -1,6 +1,6 @@
 import { openEventStream } from "everstream/client";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { createWatchdog } from "../../src/client/watchdog.ts";
+import { createWatchdog, type Watchdog } from "../../src/client/watchdog.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -50,22 +50,107 @@ describe("a watchdog", () => {
   });
 });
 
-describe("a server that announces nothing", () => {
-  test("is held to the time between its first two heartbeats, until that proves wrong", () => {
+describe("a silence that no timer holds", () => {
+  test.each([Number.POSITIVE_INFINITY, 900_000_000])("%d is waited for as long as that is", (promisedMs) => {
     const onSilent = vi.fn();
     const watchdog = createWatchdog(onSilent, () => true);
+    watchdog.beat(promisedMs);
+    watchdog.touch();
+    vi.advanceTimersByTime(1e9);
+    watchdog.check();
+    expect(onSilent).not.toHaveBeenCalled();
+    vi.setSystemTime(Date.now() + 2.5 * promisedMs);
+    watchdog.check();
+    expect(onSilent).toHaveBeenCalledTimes(Number.isFinite(promisedMs) ? 1 : 0);
+  });
+});
+
+describe("a server that announces nothing", () => {
+  /** Heartbeats at these seconds of a connection that is opened now. */
+  function beatAt(watchdog: Watchdog, ...seconds: number[]): void {
     watchdog.open();
-    for (const gap of [500, 10_000, 30_000]) {
+    const openedAt = Date.now();
+    for (const second of seconds) {
+      vi.advanceTimersByTime(openedAt + second * 1000 - Date.now());
       watchdog.beat();
       watchdog.touch();
-      vi.advanceTimersByTime(gap === 30_000 ? 25_999 : gap);
     }
+  }
+
+  test("is held to the time between its first two heartbeats, but for those that come at once", () => {
+    const onSilent = vi.fn();
+    const watchdog = createWatchdog(onSilent, () => true);
+    beatAt(watchdog, 0, 0.5, 10.5);
+    vi.advanceTimersByTime(25_999);
     expect(onSilent).not.toHaveBeenCalled();
     vi.advanceTimersByTime(1);
     expect(onSilent).toHaveBeenCalledTimes(1);
-    watchdog.open();
+  });
+
+  test("is given more time where later heartbeats come more slowly", () => {
+    const onSilent = vi.fn();
+    const watchdog = createWatchdog(onSilent, () => true);
+    // An opening comment, and a beat of the whole server's, every 30 seconds.
+    beatAt(watchdog, 0, 12, 42, 73.1, 103.1);
+    vi.advanceTimersByTime(31_100 * 2.5 + 999);
+    expect(onSilent).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(1);
+    expect(onSilent).toHaveBeenCalledTimes(1);
+  });
+
+  test("is not given it for a sleep of the machine, or a reader of ours that was slow", () => {
+    const onSilent = vi.fn();
+    const watchdog = createWatchdog(onSilent, () => true);
+    beatAt(watchdog, 0, 10);
+    watchdog.rest();
+    vi.advanceTimersByTime(3_600_000);
+    watchdog.beat();
+    watchdog.touch();
+    vi.advanceTimersByTime(26_000);
+    expect(onSilent).toHaveBeenCalledTimes(1);
+  });
+
+  test.each([
+    ["an opening comment and the server's one clock", [0, 2], [0, 11, 41, 71, 101]],
+    ["a few lines of progress, then quiet", [0, 2, 4, 6, 8], [0, 2, 4, 6, 8]],
+    ["a comment now and then", [5, 9], [3, 40, 44, 120, 121.5]],
+  ])("loses one connection to a wrong guess, and no other: %s", (_, first, later) => {
+    const onSilent = vi.fn();
+    const watchdog = createWatchdog(onSilent, () => true);
+    beatAt(watchdog, ...first);
     vi.advanceTimersByTime(1e6);
     expect(onSilent).toHaveBeenCalledTimes(1);
+    for (let connection = 0; connection < 5; connection++) {
+      watchdog.rest();
+      beatAt(watchdog, ...later);
+      vi.advanceTimersByTime(1e6);
+    }
+    expect(onSilent).toHaveBeenCalledTimes(1);
+  });
+
+  test("is not held to a guess that was wrong, not even after long, by events alone", () => {
+    const onSilent = vi.fn();
+    const watchdog = createWatchdog(onSilent, () => true);
+    beatAt(watchdog, 0, 2);
+    vi.advanceTimersByTime(6000);
+    watchdog.open();
+    vi.advanceTimersByTime(1e6);
+    watchdog.touch();
+    vi.advanceTimersByTime(1e6);
+    expect(onSilent).toHaveBeenCalledTimes(1);
+  });
+
+  test("is held to its heartbeats again after a guess was wrong, once they have come for five minutes", () => {
+    const onSilent = vi.fn();
+    const watchdog = createWatchdog(onSilent, () => true);
+    beatAt(watchdog, 0, 2);
+    vi.advanceTimersByTime(6000);
+    expect(onSilent).toHaveBeenCalledTimes(1);
+    beatAt(watchdog, ...Array.from({ length: 12 }, (_, index) => 3 + 30 * index));
+    vi.advanceTimersByTime(75_999);
+    expect(onSilent).toHaveBeenCalledTimes(1);
+    vi.advanceTimersByTime(1);
+    expect(onSilent).toHaveBeenCalledTimes(2);
   });
 
   test("is not measured from one connection to the next, nor where a wrong guess would end the work", () => {
@@ -117,6 +202,25 @@ describe("a stream with a watchdog", () => {
     expect(stream.status).toMatchObject({ state: "waiting", failure: { code: "STALLED" } });
     stream.close();
   });
+
+  test.each([Number.POSITIVE_INFINITY, 2 ** 31])(
+    "a connectTimeout and a heartbeat of %d are none that a timer holds",
+    async (ms) => {
+      const { fetch } = manualFetch();
+      let answer: (response: Response | Promise<Response>) => void = () => undefined;
+      const answered = new Promise<Response>((resolve) => {
+        answer = resolve;
+      });
+      const stream = openEventStream("/", { fetch: () => answered, connectTimeout: ms, heartbeat: ms });
+      stream.onEvent(() => undefined);
+      await vi.advanceTimersByTimeAsync(1e9);
+      expect(stream.status).toMatchObject({ state: "connecting", attempt: 1 });
+      answer(fetch("/"));
+      await vi.advanceTimersByTimeAsync(1e9);
+      expect(stream.status).toMatchObject({ state: "open", attempt: 1 });
+      stream.close();
+    },
+  );
 
   test("goes by the `heartbeat` option where the server announces nothing", async () => {
     const { fetch } = manualFetch();

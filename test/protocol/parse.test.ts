@@ -1,7 +1,7 @@
 import { createParser, type EventParser } from "everstream/protocol";
 import { describe, expect, it } from "vitest";
 import { isEverstreamError } from "../../src/errors.ts";
-import { cutAt, everyCut, everyTwoCuts, parse, recorder } from "./harness.ts";
+import { cutAt, eventsOf, everyCut, everyTwoCuts, parse, recorder } from "./harness.ts";
 
 const encoder = new TextEncoder();
 const code = (expected: string) => expect.objectContaining({ name: "EverstreamError", code: expected });
@@ -99,8 +99,8 @@ describe("the bound", () => {
     ["a line that never gets a name", "", "x"],
     ["one endless comment", ":", "x"],
     ["lines of data without end", "", "data:x\n"],
-    ["comments without end", "", ":x\n"],
-    ["unknown fields without end", "", "foo:x\r\n"],
+    ["comments without end inside of a block", "data:\n", ":x\n"],
+    ["unknown fields without end inside of a block", "id:\n", "foo:x\r\n"],
     ["ids and types without end", "", "id:1\revent:x\r"],
   ] as const) {
     it(`stops ${name}`, () => {
@@ -114,12 +114,25 @@ describe("the bound", () => {
     });
   }
 
+  it("is not for what comes between blocks and is not kept, as a foreign server's comments without blank lines", () => {
+    for (const line of [":ping\n", ":пинг\r\n", "foo: x\r", "retry: 7\n", "event\n", "event: message\n"]) {
+      const stream = `data:\n\n${line.repeat(1000)}data: 8\n\n`;
+      for (const input of [stream, encoder.encode(stream)]) {
+        for (const size of [1, 7, 64, input.length]) {
+          const places = Array.from({ length: Math.ceil(input.length / size) }, (_, index) => index * size);
+          const reports = parse(cutAt<string | Uint8Array>(input, places), { maxEventBytes: 16 });
+          expect(eventsOf(reports).map(([, data]) => data)).toEqual(["", "8"]);
+        }
+      }
+    }
+  });
+
   it("is 1 MiB by default", () => {
     const { parser, reports } = recorder();
     const stream = `data:${"x".repeat(1_048_576 - 7)}\n\n`;
     parser.push(encoder.encode(stream));
     expect(reports.length).toBe(1);
-    expect(() => parser.push(encoder.encode(`x${stream}`))).toThrow(code("EVENT_TOO_LARGE"));
+    expect(() => parser.push(encoder.encode(stream.replace(":", ": ")))).toThrow(code("EVENT_TOO_LARGE"));
   });
 
   it("is for one block: any number of smaller ones may come", () => {
@@ -136,7 +149,7 @@ describe("the bound", () => {
     const blocks = [
       "😀\n\n",
       "data:é\n\n",
-      ":c\ndata:世界\r\r",
+      "data:世界\n:c\r\r",
       "id:éé\r\ndata:b\r\n\r",
       "\ndata:😀😀😀\n\n",
     ];
