@@ -64,9 +64,13 @@ const LF = 10;
 const CR = 13;
 const SPACE = 32;
 const COLON = 58;
+const A = 97;
 const D = 100;
 const E = 101;
 const I = 105;
+const N = 110;
+const T = 116;
+const V = 118;
 const BOM = 0xfeff;
 
 const OPEN = 0;
@@ -166,7 +170,7 @@ class Parser implements EventParser {
     if (blockStart < 0) return;
     // Equal lengths: each byte, or each of a string's units, is one of the text's.
     const isAlike = narrow && text.length === piece.length;
-    this.#size = isAlike ? text.length - blockStart : bytesOf(text.slice(blockStart), piece as Uint8Array);
+    this.#size = isAlike ? text.length - blockStart : bytesFrom(blockStart, text, piece as Uint8Array);
   }
 
   /**
@@ -204,13 +208,13 @@ class Parser implements EventParser {
         if (lf < start) lf = find(text, "\n", start);
         end = Math.min(lf, cr);
         if (end === length) break;
-        if (first === D && isField("data", text, start, end)) {
+        if (first === D && isData(text, start, end)) {
           const value = fieldValue(text, start + 4, end);
           data = data === undefined ? value : `${data}\n${value}`;
-        } else if (first === I && isField("id", text, start, end)) {
+        } else if (first === I && isId(text, start, end)) {
           if (nul < start) nul = find(text, "\0", start);
           if (nul > end) this.#id = fieldValue(text, start + 2, end);
-        } else if (first === E && isField("event", text, start, end)) {
+        } else if (first === E && isEvent(text, start, end)) {
           type = fieldValue(text, start + 5, end) || "message";
         } else if (first === COLON) on.onComment?.(fieldValue(text, start, end));
         else {
@@ -242,18 +246,40 @@ function fieldValue(text: string, colon: number, end: number): string {
   return text.slice(colon + (text.charCodeAt(colon + 1) === SPACE ? 2 : 1), end);
 }
 
-/** Whether the line's field has this name, whose first letter it has. */
-function isField(name: string, text: string, at: number, end: number): boolean {
-  const colon = at + name.length;
-  return (text.charCodeAt(colon) === COLON || colon === end) && text.startsWith(name, at);
+// Three names make up a stream. Their first letter told them apart; `startsWith` would take three times as long here.
+
+function isData(text: string, at: number, end: number): boolean {
+  return (
+    (text.charCodeAt(at + 4) === COLON || at + 4 === end) &&
+    text.charCodeAt(at + 1) === A &&
+    text.charCodeAt(at + 2) === T &&
+    text.charCodeAt(at + 3) === A
+  );
 }
 
-/** How many of `bytes` make up the `tail` of their text, which follows a line's end. Only line ends are alike in both. */
-function bytesOf(tail: string, bytes: Uint8Array): number {
-  let at = bytes.length;
-  for (let ends = tail.split(/[\r\n]/).length; ends > 0; ) {
-    const byte = bytes[--at];
-    if (byte === LF || byte === CR) ends--;
-  }
-  return bytes.length - 1 - at;
+function isEvent(text: string, at: number, end: number): boolean {
+  return (
+    (text.charCodeAt(at + 5) === COLON || at + 5 === end) &&
+    text.charCodeAt(at + 1) === V &&
+    text.charCodeAt(at + 2) === E &&
+    text.charCodeAt(at + 3) === N &&
+    text.charCodeAt(at + 4) === T
+  );
+}
+
+function isId(text: string, at: number, end: number): boolean {
+  return (text.charCodeAt(at + 2) === COLON || at + 2 === end) && text.charCodeAt(at + 1) === D;
+}
+
+/** How many of `bytes` make up their text from `start` on, which is behind a line's end. Only line ends are alike in both. */
+function bytesFrom(start: number, text: string, bytes: Uint8Array): number {
+  let ends = 1;
+  for (let at = start; at < text.length; at++) if (isLineEnd(text.charCodeAt(at))) ends++;
+  let from = bytes.length;
+  while (ends > 0) if (isLineEnd(bytes[--from])) ends--;
+  return bytes.length - 1 - from;
+}
+
+function isLineEnd(unit: number | undefined): boolean {
+  return unit === LF || unit === CR;
 }
