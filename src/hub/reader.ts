@@ -1,6 +1,7 @@
 import type { GapData } from "../protocol/index.ts";
 import { report } from "../session/report.ts";
 import { type Audience, RETRY_READ_MS } from "./audience.ts";
+import { type Floors, NO_FLOORS } from "./floors.ts";
 import type { Frame } from "./frame.ts";
 import type { Page, TopicState } from "./log.ts";
 import type { Outlet } from "./outlet.ts";
@@ -16,8 +17,8 @@ const PASSED = -2;
 export interface ReaderStart {
   /** It gets what comes after this sequence. */
   readonly cursor: number;
-  /** Topics that miss events after the cursor, with the sequence through which the client knows of it. */
-  readonly told?: Map<string, number> | undefined;
+  /** What it does not get after the cursor. */
+  readonly floors?: Floors;
 }
 
 /**
@@ -39,15 +40,16 @@ export class Reader implements Work {
 
   /** The sequence through which the other side knows that it has everything: its last event or checkpoint. */
   #known: number;
-  #told: Map<string, number> | undefined;
+  /** What is not handed over to the other side: it may not see it, or was told that it misses it and goes by that. */
+  #floors: Floors;
   #reading = false;
 
-  constructor(audience: Audience, outlet: Outlet, { cursor, told }: ReaderStart) {
+  constructor(audience: Audience, outlet: Outlet, { cursor, floors = NO_FLOORS }: ReaderStart) {
     this.audience = audience;
     this.outlet = outlet;
     this.cursor = cursor;
     this.#known = cursor;
-    this.#told = told;
+    this.#floors = floors;
     audience.add(this);
   }
 
@@ -94,9 +96,17 @@ export class Reader implements Work {
     return true;
   }
 
-  /** Hands over what the ring holds for it, as long as there is room. */
+  /** Hands over what the ring holds for it, as long as there is room. An outlet that fails is nobody else's matter. */
   advance(slice: Slice): void {
     if (this.left) return;
+    try {
+      this.#advance(slice);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #advance(slice: Slice): void {
     const { audience, outlet } = this;
     if (this.fromLog) {
       if (audience.slow !== undefined) this.#onFull(audience.slow);
@@ -115,18 +125,23 @@ export class Reader implements Work {
         if (this.fromLog || this.left) return;
         continue;
       }
-      // The log may have been ahead of the feed.
-      if ((ring.at(this.index) as Frame).sequence <= this.cursor) {
+      const frame = ring.at(this.index) as Frame;
+      if (frame.sequence <= this.cursor) {
+        // The log may have been ahead of the feed.
         this.index = ring.indexAfter(this.cursor);
         continue;
       }
-      const { to, last, events, gaps } = outlet.take(ring, this.index);
+      if (frame.sequence <= this.#floors.highest) {
+        this.#takeOne(frame);
+      } else {
+        const { to, last, events, gaps } = outlet.take(ring, this.index);
+        audience.meter.delivered += events;
+        if (gaps !== undefined) for (const gap of gaps) audience.meter.gap(gap);
+        this.index = to;
+        this.cursor = last;
+        this.#known = last;
+      }
       slice.count();
-      audience.meter.delivered += events;
-      if (gaps !== undefined) for (const gap of gaps) audience.meter.gap(gap);
-      this.index = to;
-      this.cursor = last;
-      this.#known = last;
       // What it was given may have ended it.
       if (this.left) return;
     }
@@ -134,17 +149,23 @@ export class Reader implements Work {
     if (audience.isFinished) this.#finishAt(this.position);
   }
 
-  /** The feed has a hole: what comes after the position has to be read from the log, once the ring has jumped. */
+  /** Not all that comes after the position is in the ring any more: it has to be read from the log, once this is over. */
   onHole(): void {
     this.cursor = this.position;
     this.index = PAST;
+  }
+
+  /** The log's data is not what it was, but for what is `kept`, and that is all that it has seen. */
+  onKept(kept: number): void {
+    this.#floors = this.#floors.within(kept);
+    this.wake();
   }
 
   /** The log's data is not what it was: what comes is as at a first opening. */
   onEpoch(gap: GapData, head: number): void {
     this.cursor = head;
     this.#known = head;
-    this.#told = undefined;
+    this.#floors = NO_FLOORS;
     this.index = this.audience.ring.end;
     this.#tellGap(gap);
     this.outlet.checkpoint(gap.next);
@@ -153,6 +174,7 @@ export class Reader implements Work {
   /** Tells the other side its position, where that has moved without an event for it. */
   checkpoint(): void {
     const { position } = this;
+    if (position >= this.#floors.highest) this.#floors = NO_FLOORS;
     if (position <= this.#known || this.outlet.full) return;
     this.cursor = position;
     this.#known = position;
@@ -193,16 +215,29 @@ export class Reader implements Work {
     if (epochs !== this.audience.epochs) this.wake();
   }
 
+  /** As long as there are floors before it, what is in the ring comes one by one: not all may be for this reader. */
+  #takeOne(frame: Frame): void {
+    const { meter } = this.audience;
+    this.index++;
+    this.cursor = frame.sequence;
+    if (this.#floors.hides(frame.entry)) return;
+    this.outlet.takeOne(frame);
+    if (frame.gap === undefined) meter.delivered++;
+    else meter.gap(frame.gap);
+    this.#known = frame.sequence;
+  }
+
   #takePage(shared: SharedPage): void {
     const { page } = shared;
     this.#notePage(page, () => false);
-    this.#handOver(this.#withoutDropped(shared));
+    this.#handOver(this.#visible(shared));
     this.cursor = page.through;
   }
 
   #notePage(page: Page, isLossy: (topic: string) => boolean): void {
-    this.audience.note(page.topics);
-    page.topics.forEach((state, index) => {
+    const states = this.audience.statesIn(page);
+    this.audience.note(states);
+    states.forEach((state, index) => {
       const topic = this.audience.topics[index] as string;
       if (!isLossy(topic)) this.#tellIfTrimmed(topic, state, page.head);
     });
@@ -211,7 +246,11 @@ export class Reader implements Work {
   #handOver(shared: SharedPage): void {
     const last = shared.page.entries.at(-1);
     if (last === undefined) return;
-    this.audience.meter.delivered += this.outlet.takePage(shared);
+    try {
+      this.audience.meter.delivered += this.outlet.takePage(shared);
+    } catch (error) {
+      this.#fail(error);
+    }
     this.#known = last.sequence;
   }
 
@@ -224,10 +263,14 @@ export class Reader implements Work {
     if (this.#lostTopics().some((topic) => slow.of(topic) === "disconnect")) this.outlet.cut();
   }
 
-  /** The policies that hold for it now, if any. Who wants the past in fewer words gets all of it in fewer words. */
+  /**
+   * The policies that hold for it now, if any. Only of who was passed by the ring does the ring know what it has lost. Who
+   * wants the past in fewer words gets all of it in fewer words.
+   */
   #slowPolicies(): SlowPolicies | undefined {
     const { slow } = this.audience;
-    return slow?.isSlow(this) === true && this.outlet.compaction === undefined ? slow : undefined;
+    if (slow === undefined || this.index === PAST || this.outlet.compaction !== undefined) return undefined;
+    return slow.isSlow(this) ? slow : undefined;
   }
 
   /** The topics of which events have left the ring that were neither handed over nor told to be missing. */
@@ -260,8 +303,7 @@ export class Reader implements Work {
     const { audience } = this;
     this.#tellGap(audience.overflowOf(topic, this.#knownOf(topic)));
     audience.meter.dropped(topic, "dropOldest");
-    this.#told ??= new Map();
-    this.#told.set(topic, audience.ring.base);
+    this.#floors = this.#floors.raised(topic, audience.ring.base);
   }
 
   /** Reads what it fell behind by, and hands over the newest of each key. */
@@ -275,7 +317,7 @@ export class Reader implements Work {
       shared = await audience.readPage(after);
       if (this.left || epochs !== audience.epochs) return;
       this.#notePage(shared.page, (topic) => slow.of(topic) === "latestByKey");
-      for (const entry of this.#withoutDropped(shared).page.entries) latest.add(entry);
+      for (const entry of this.#visible(shared).page.entries) latest.add(entry);
       after = shared.page.through;
     } while (after < audience.ring.base && !latest.isFull);
     for (const topic of latest.thinned) audience.meter.dropped(topic, "latestByKey");
@@ -284,21 +326,17 @@ export class Reader implements Work {
     if (!this.left && after >= audience.ring.base) this.#goOver();
   }
 
-  /** The page without what the reader was told to be dropped. */
-  #withoutDropped(shared: SharedPage): SharedPage {
-    const { slow } = this.audience;
-    const told = this.#told;
-    if (slow === undefined || told === undefined) return shared;
-    return shared.without(
-      ({ topic, sequence }) => slow.of(topic) === "dropOldest" && sequence <= (told.get(topic) ?? 0),
-    );
+  /** What the reader gets of a page. */
+  #visible(shared: SharedPage): SharedPage {
+    const floors = this.#floors;
+    const first = shared.page.entries[0];
+    if (first === undefined || first.sequence > floors.highest) return shared;
+    return shared.without((entry) => floors.hides(entry));
   }
 
   /** From the log to the ring, which holds everything after the cursor. */
   #goOver(): void {
     const { audience } = this;
-    // Where a policy may hold, what was passed over is asked for again.
-    if (audience.slow === undefined) this.#told = undefined;
     this.index = audience.ring.indexAfter(this.cursor);
     if (!audience.isFinished) this.checkpoint();
     this.wake();
@@ -307,14 +345,13 @@ export class Reader implements Work {
   #tellIfTrimmed(topic: string, state: TopicState, head: number): void {
     const knownTo = this.#knownOf(topic);
     if (state.trimmedThrough <= knownTo) return;
-    this.#told ??= new Map();
-    this.#told.set(topic, state.trimmedThrough);
+    this.#floors = this.#floors.raised(topic, state.trimmedThrough);
     this.#tellGap(this.audience.gapOf(topic, state, knownTo, head));
   }
 
   /** The sequence through which the other side has a topic's events, or knows that it has not. */
   #knownOf(topic: string): number {
-    return Math.max(this.cursor, this.#told?.get(topic) ?? 0);
+    return Math.max(this.cursor, this.#floors.of(topic));
   }
 
   #tellGap(gap: GapData): void {
@@ -326,6 +363,13 @@ export class Reader implements Work {
     if (position < this.audience.finishedAt) return;
     this.leave();
     this.outlet.finish(this.audience.format(position));
+  }
+
+  #fail(error: unknown): void {
+    report("A reader could not take what it was given, and is ended", error);
+    if (this.left) return;
+    this.leave();
+    this.outlet.fail(error);
   }
 
   #onReadError(error: unknown): void {
