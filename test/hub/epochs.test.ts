@@ -12,6 +12,7 @@ import {
 } from "everstream";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { connect, numbered, numbers } from "./client.ts";
+import { Barrier, HandLog } from "./hand-log.ts";
 
 const hubs: Hub[] = [];
 afterEach(() => Promise.all(hubs.splice(0).map((hub) => hub.close())));
@@ -198,6 +199,62 @@ describe("a log whose data changes hands", () => {
     await hub.publish("t", { data: 1 });
     await client.until(({ data }) => data.length === 1);
     expect(client.lastEventId).toBe("2r-1");
+  });
+
+  it("what a reader is not shown ends where the copy does: of what is written then it gets everything", async () => {
+    const log = new HandLog();
+    for (let pair = 0; pair < 50; pair++) for (const topic of ["a", "b"]) log.add(topic);
+    const hub = createHub({ log: log.log });
+    hubs.push(hub);
+    const page = new Barrier();
+    log.onRead = ({ maxEntries }) => (maxEntries > 0 ? page.pass() : Promise.resolve());
+    const client = await connect(hub, {
+      topics: [{ topic: "a", notBefore: "1-2s" }, "b"],
+      lastEventId: "1-14",
+    });
+    await page.reached;
+    log.failOver(2, 50);
+    for (let pair = 0; pair < 3; pair++) for (const topic of ["a", "b"]) log.add(topic);
+    log.tell(50);
+    page.open();
+    await client.until(({ data }) => data.at(-1) === "b56");
+    expect(client.data).toEqual([
+      "b42",
+      "b44",
+      "b46",
+      "b48",
+      "b50",
+      "a51",
+      "b52",
+      "a53",
+      "b54",
+      "a55",
+      "b56",
+    ]);
+    expect(client.gaps).toEqual([]);
+  });
+
+  it("what was closed to a reader of a part that the copy has stays so, where a later part is gone", async () => {
+    const log = new HandLog();
+    log.epochs = [
+      { epoch: 1, first: 1 },
+      { epoch: 2, first: 31 },
+    ];
+    log.add("a", 40);
+    const hub = createHub({ log: log.log });
+    hubs.push(hub);
+    const page = new Barrier();
+    log.onRead = ({ maxEntries }) => (maxEntries > 0 ? page.pass() : Promise.resolve());
+    const client = await connect(hub, {
+      topics: [{ topic: "a", notBefore: "1-k" }, "b"],
+      lastEventId: "1-a",
+    });
+    await page.reached;
+    log.epochs = log.epochs.slice(0, 1);
+    log.failOver(3, 25);
+    page.open();
+    await client.until(({ data }) => data.at(-1) === "a25");
+    expect(client.data).toEqual(["a21", "a22", "a23", "a24", "a25"]);
   });
 
   it("a topic's end that came with the copy ends its readers", async () => {

@@ -27,6 +27,30 @@ export function remoteLog(log: EventLog, distance: Distance = {}): EventLog {
   };
 }
 
+/** A log whose feed can be held up, while everything else goes on. */
+export function withFeedHeld(log: EventLog): { log: EventLog; hold: () => void; release: () => void } {
+  let held: (() => void)[] | undefined;
+  return {
+    log: {
+      open: (feed) => {
+        const onEntries = (delivery: Delivery): void => {
+          if (held === undefined) feed.onEntries(delivery);
+          else held.push(() => feed.onEntries(delivery));
+        };
+        return log.open({ onEntries, onEpoch: (epochs, head) => feed.onEpoch(epochs, head) });
+      },
+    },
+    hold: () => {
+      held ??= [];
+    },
+    release: () => {
+      const deliveries = held ?? [];
+      held = undefined;
+      for (const deliver of deliveries) deliver();
+    },
+  };
+}
+
 function remoteFeed(feed: LogFeed, followed: Map<string, number>, distance: Distance): LogFeed {
   let last = Promise.resolve();
   return {

@@ -1,6 +1,7 @@
 import { createHub, type Hub, type HubEvent, type SlowConsumerOption } from "everstream";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type ConnectOptions, connect, numbered, numbers, type TestClient } from "./client.ts";
+import { HandLog } from "./hand-log.ts";
 
 const hubs: Hub[] = [];
 
@@ -137,6 +138,32 @@ describe("dropOldest", () => {
       Number.parseInt(lastEventId.split("-")[1] ?? "", 36),
     );
     expect(order).toEqual([...order].sort((a, b) => a - b));
+  });
+});
+
+describe("dropOldest, where the feed had a hole", () => {
+  it("drops nothing that was not in memory: who was behind reads it from the log, of all topics", async () => {
+    const log = new HandLog();
+    const hub = createHub({ log: log.log, slowConsumer: { policy: "dropOldest", maxBytes: 3000 } });
+    hubs.push(hub);
+    const loop = hub.events(["a", "b"]);
+    await vi.waitUntil(() => hub.stats().topics === 2, { interval: 1 });
+    await hub.position();
+    const tellNext = (topic: string): void => {
+      log.add(topic);
+      log.tell(log.head - 1);
+    };
+    for (let index = 0; index < 70; index++) tellNext("a");
+    await new Promise((resolve) => setImmediate(resolve));
+    vi.advanceTimersByTime(LONG_MS);
+    log.add("b");
+    for (let index = 0; index < 30; index++) tellNext("a");
+    const read: unknown[] = [];
+    for await (const { type, data } of loop) {
+      read.push(type === "sse:gap" ? type : data);
+      if (data === "a101") break;
+    }
+    expect(read).toEqual(log.entries.map(({ event }) => event.data));
   });
 });
 
