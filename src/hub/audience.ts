@@ -1,12 +1,13 @@
 import type { GapData } from "../protocol/index.ts";
 import { report } from "../session/report.ts";
+import type { AudienceHost } from "./audience-host.ts";
 import { Ends } from "./ends.ts";
 import type { Epochs } from "./epochs.ts";
 import type { Frame } from "./frame.ts";
 import type { Page, TopicState } from "./log.ts";
 import type { Meter } from "./meter.ts";
 import type { Compaction } from "./options.ts";
-import type { Pages, SharedPage } from "./pages.ts";
+import type { SharedPage } from "./pages.ts";
 import type { Pump, Slice, Work } from "./pump.ts";
 import type { Reader } from "./reader.ts";
 import type { Ring } from "./ring.ts";
@@ -20,20 +21,6 @@ export const RETRY_READ_MS = 1000;
  * caches: what it has to fetch for several at once, it does not wait for one by one. Measured: 0.5 µs of 11 for each.
  */
 const LOOK_AHEAD = 8;
-
-/** What an audience needs of the hub's live side. */
-export interface AudienceHost {
-  /** The sequence through which the feed has handed over everything. */
-  readonly through: number;
-  readonly epochs: Epochs;
-  readonly pump: Pump;
-  readonly pages: Pages;
-  readonly meter: Meter;
-  readonly closed: boolean;
-  readStates(topics: readonly string[]): Promise<readonly TopicState[]>;
-  /** Nobody holds the audience any more. */
-  letGo(audience: Audience): void;
-}
 
 /** All readers of one set of topics. They share one ring of frames, and what is made of it for writing. */
 export class Audience implements Work {

@@ -1,5 +1,6 @@
 import { EverstreamError } from "../errors.ts";
-import { Audience, type AudienceHost } from "./audience.ts";
+import { Audience } from "./audience.ts";
+import type { AudienceHost } from "./audience-host.ts";
 import { Epochs } from "./epochs.ts";
 import { Frame } from "./frame.ts";
 import type { Delivery, Epoch, EventLog, LogConnection, LogEntry, TopicState } from "./log.ts";

@@ -1,25 +1,17 @@
 import type { GapData } from "../protocol/index.ts";
 import { report } from "../session/report.ts";
 import { type Audience, RETRY_READ_MS } from "./audience.ts";
-import { type Floors, NO_FLOORS } from "./floors.ts";
+import { NO_FLOORS } from "./floors.ts";
 import type { Frame } from "./frame.ts";
-import type { Page, TopicState } from "./log.ts";
 import type { Outlet } from "./outlet.ts";
 import type { SharedPage } from "./pages.ts";
 import type { Slice, Work } from "./pump.ts";
+import { type ReaderStart, Recipient } from "./recipient.ts";
 import { LatestByKey, type SlowPolicies } from "./slow.ts";
 
 /** In place of an index, for who reads the log: it is its past that is read, or it was live, and the ring has passed it. */
 const PAST = -1;
 const PASSED = -2;
-
-/** What a reader needs to begin. */
-export interface ReaderStart {
-  /** It gets what comes after this sequence. */
-  readonly cursor: number;
-  /** What it does not get after the cursor. */
-  readonly floors?: Floors;
-}
 
 /**
  * A cursor on an audience's topics. It never has a queue: what it has not handed over yet is in the audience's ring, or,
@@ -27,29 +19,17 @@ export interface ReaderStart {
  * the log until it has reached the ring, and goes over in one synchronous step; so there is no window between the two,
  * and nothing to drop but frames that the cursor has passed.
  */
-export class Reader implements Work {
-  readonly audience: Audience;
-  readonly outlet: Outlet;
+export class Reader extends Recipient implements Work {
   /** Its place among the audience's readers, theirs to set; none when it has left. */
   slot = -1;
   /** The next frame of the ring; {@link PAST} or {@link PASSED} while reading the log. */
   index = PAST;
-  /** The sequence through which everything was handed over, at least. */
-  cursor: number;
   queued = false;
 
-  /** The sequence through which the other side knows that it has everything: its last event or checkpoint. */
-  #known: number;
-  /** What is not handed over to the other side: it may not see it, or was told that it misses it and goes by that. */
-  #floors: Floors;
   #reading = false;
 
-  constructor(audience: Audience, outlet: Outlet, { cursor, floors = NO_FLOORS }: ReaderStart) {
-    this.audience = audience;
-    this.outlet = outlet;
-    this.cursor = cursor;
-    this.#known = cursor;
-    this.#floors = floors;
+  constructor(audience: Audience, outlet: Outlet, start: ReaderStart) {
+    super(audience, outlet, start);
     audience.add(this);
   }
 
@@ -96,13 +76,13 @@ export class Reader implements Work {
     return true;
   }
 
-  /** Hands over what the ring holds for it, as long as there is room. An outlet that fails is nobody else's matter. */
+  /** Hands over what the ring holds for it, as long as there is room. */
   advance(slice: Slice): void {
     if (this.left) return;
     try {
       this.#advance(slice);
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
     }
   }
 
@@ -131,15 +111,16 @@ export class Reader implements Work {
         this.index = ring.indexAfter(this.cursor);
         continue;
       }
-      if (frame.sequence <= this.#floors.highest) {
-        this.#takeOne(frame);
+      if (frame.sequence <= this.floors.highest) {
+        this.index++;
+        this.takeOne(frame);
       } else {
         const { to, last, events, gaps } = outlet.take(ring, this.index);
         audience.meter.delivered += events;
         if (gaps !== undefined) for (const gap of gaps) audience.meter.gap(gap);
         this.index = to;
         this.cursor = last;
-        this.#known = last;
+        this.known = last;
       }
       slice.count();
       // What it was given may have ended it.
@@ -157,27 +138,27 @@ export class Reader implements Work {
 
   /** The log's data is not what it was, but for what is `kept`, and that is all that it has seen. */
   onKept(kept: number): void {
-    this.#floors = this.#floors.within(kept);
+    this.floors = this.floors.within(kept);
     this.wake();
   }
 
   /** The log's data is not what it was: what comes is as at a first opening. */
   onEpoch(gap: GapData, head: number): void {
     this.cursor = head;
-    this.#known = head;
-    this.#floors = NO_FLOORS;
+    this.known = head;
+    this.floors = NO_FLOORS;
     this.index = this.audience.ring.end;
-    this.#tellGap(gap);
+    this.tellGap(gap);
     this.outlet.checkpoint(gap.next);
   }
 
   /** Tells the other side its position, where that has moved without an event for it. */
   checkpoint(): void {
     const { position } = this;
-    if (position >= this.#floors.highest) this.#floors = NO_FLOORS;
-    if (position <= this.#known || this.outlet.full) return;
+    if (position >= this.floors.highest) this.floors = NO_FLOORS;
+    if (position <= this.known || this.outlet.full) return;
     this.cursor = position;
-    this.#known = position;
+    this.known = position;
     this.outlet.checkpoint(this.audience.format(position));
   }
 
@@ -215,43 +196,10 @@ export class Reader implements Work {
     if (epochs !== this.audience.epochs) this.wake();
   }
 
-  /** As long as there are floors before it, what is in the ring comes one by one: not all may be for this reader. */
-  #takeOne(frame: Frame): void {
-    const { meter } = this.audience;
-    this.index++;
-    this.cursor = frame.sequence;
-    if (this.#floors.hides(frame.entry)) return;
-    this.outlet.takeOne(frame);
-    if (frame.gap === undefined) meter.delivered++;
-    else meter.gap(frame.gap);
-    this.#known = frame.sequence;
-  }
-
   #takePage(shared: SharedPage): void {
-    const { page } = shared;
-    this.#notePage(page, () => false);
-    this.#handOver(this.#visible(shared));
-    this.cursor = page.through;
-  }
-
-  #notePage(page: Page, isLossy: (topic: string) => boolean): void {
-    const states = this.audience.statesIn(page);
-    this.audience.note(states);
-    states.forEach((state, index) => {
-      const topic = this.audience.topics[index] as string;
-      if (!isLossy(topic)) this.#tellIfTrimmed(topic, state, page.head);
-    });
-  }
-
-  #handOver(shared: SharedPage): void {
-    const last = shared.page.entries.at(-1);
-    if (last === undefined) return;
-    try {
-      this.audience.meter.delivered += this.outlet.takePage(shared);
-    } catch (error) {
-      this.#fail(error);
-    }
-    this.#known = last.sequence;
+    this.notePage(shared.page);
+    this.handOver(shared);
+    this.cursor = shared.page.through;
   }
 
   /** Events wait: where there is no room for them, and it is not the past that is read, it is behind from now on. */
@@ -276,7 +224,7 @@ export class Reader implements Work {
   /** The topics of which events have left the ring that were neither handed over nor told to be missing. */
   #lostTopics(): string[] {
     const { topics, ring } = this.audience;
-    return topics.filter((topic) => (ring.lost?.get(topic) ?? 0) > this.#knownOf(topic));
+    return topics.filter((topic) => (ring.lost?.get(topic) ?? 0) > this.knownOf(topic));
   }
 
   /** Does what the policies say. Returns whether that was all, so that no page has to be read for now. */
@@ -288,7 +236,7 @@ export class Reader implements Work {
       return true;
     }
     const dropped = lost.filter((topic) => slow.of(topic) === "dropOldest");
-    for (const topic of dropped) this.#drop(topic);
+    for (const topic of dropped) this.drop(topic);
     if (dropped.length > 0 && dropped.length === lost.length) {
       this.cursor = audience.ring.base;
       this.#goOver();
@@ -297,13 +245,6 @@ export class Reader implements Work {
     if (!lost.some((topic) => slow.of(topic) === "latestByKey")) return false;
     await this.#takeLatest(slow);
     return true;
-  }
-
-  #drop(topic: string): void {
-    const { audience } = this;
-    this.#tellGap(audience.overflowOf(topic, this.#knownOf(topic)));
-    audience.meter.dropped(topic, "dropOldest");
-    this.#floors = this.#floors.raised(topic, audience.ring.base);
   }
 
   /** Reads what it fell behind by, and hands over the newest of each key. */
@@ -316,22 +257,14 @@ export class Reader implements Work {
     do {
       shared = await audience.readPage(after);
       if (this.left || epochs !== audience.epochs) return;
-      this.#notePage(shared.page, (topic) => slow.of(topic) === "latestByKey");
-      for (const entry of this.#visible(shared).page.entries) latest.add(entry);
+      this.notePage(shared.page, (topic) => slow.of(topic) === "latestByKey");
+      for (const entry of this.visible(shared).page.entries) latest.add(entry);
       after = shared.page.through;
     } while (after < audience.ring.base && !latest.isFull);
     for (const topic of latest.thinned) audience.meter.dropped(topic, "latestByKey");
-    this.#handOver(shared.with(latest.entries));
+    this.handOver(shared.with(latest.entries));
     this.cursor = after;
     if (!this.left && after >= audience.ring.base) this.#goOver();
-  }
-
-  /** What the reader gets of a page. */
-  #visible(shared: SharedPage): SharedPage {
-    const floors = this.#floors;
-    const first = shared.page.entries[0];
-    if (first === undefined || first.sequence > floors.highest) return shared;
-    return shared.without((entry) => floors.hides(entry));
   }
 
   /** From the log to the ring, which holds everything after the cursor. */
@@ -342,34 +275,10 @@ export class Reader implements Work {
     this.wake();
   }
 
-  #tellIfTrimmed(topic: string, state: TopicState, head: number): void {
-    const knownTo = this.#knownOf(topic);
-    if (state.trimmedThrough <= knownTo) return;
-    this.#floors = this.#floors.raised(topic, state.trimmedThrough);
-    this.#tellGap(this.audience.gapOf(topic, state, knownTo, head));
-  }
-
-  /** The sequence through which the other side has a topic's events, or knows that it has not. */
-  #knownOf(topic: string): number {
-    return Math.max(this.cursor, this.#floors.of(topic));
-  }
-
-  #tellGap(gap: GapData): void {
-    this.audience.meter.gap(gap);
-    this.outlet.tellGap(gap);
-  }
-
   #finishAt(position: number): void {
     if (position < this.audience.finishedAt) return;
     this.leave();
     this.outlet.finish(this.audience.format(position));
-  }
-
-  #fail(error: unknown): void {
-    report("A reader could not take what it was given, and is ended", error);
-    if (this.left) return;
-    this.leave();
-    this.outlet.fail(error);
   }
 
   #onReadError(error: unknown): void {

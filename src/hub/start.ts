@@ -4,7 +4,7 @@ import { Floors, NO_FLOORS } from "./floors.ts";
 import type { Live } from "./live.ts";
 import type { Page, TopicState } from "./log.ts";
 import type { From } from "./options.ts";
-import type { ReaderStart } from "./reader.ts";
+import type { ReaderStart } from "./recipient.ts";
 import type { NotBefore } from "./rights.ts";
 
 /** Where a reader begins, and what it has to be told first. */

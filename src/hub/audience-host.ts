@@ -1,0 +1,20 @@
+import type { Audience } from "./audience.ts";
+import type { Epochs } from "./epochs.ts";
+import type { TopicState } from "./log.ts";
+import type { Meter } from "./meter.ts";
+import type { Pages } from "./pages.ts";
+import type { Pump } from "./pump.ts";
+
+/** What an audience needs of the hub's live side. */
+export interface AudienceHost {
+  /** The sequence through which the feed has handed over everything. */
+  readonly through: number;
+  readonly epochs: Epochs;
+  readonly pump: Pump;
+  readonly pages: Pages;
+  readonly meter: Meter;
+  readonly closed: boolean;
+  readStates(topics: readonly string[]): Promise<readonly TopicState[]>;
+  /** Nobody holds the audience any more. */
+  letGo(audience: Audience): void;
+}
