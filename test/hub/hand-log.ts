@@ -11,6 +11,7 @@ export class HandLog {
   /** What a read waits for when it has been made and is about to be answered. */
   onRead: (query: ReadQuery) => Promise<void> = () => Promise.resolve();
   #feed: LogFeed | undefined;
+  #copies = 0;
   /** The sequence after which the feed brings a topic's entries. */
   readonly #followed = new Map<string, number>();
 
@@ -35,11 +36,18 @@ export class HandLog {
     };
   }
 
-  /** Stores events of a topic, whose data are the topic and the sequence. Its feed says nothing of them. */
+  /**
+   * Stores events of a topic, whose data are the topic, the sequence and a mark for each copy that has taken its place. Its feed says nothing of
+   * them.
+   */
   add(topic: string, count = 1): LogEntry[] {
     return Array.from({ length: count }, () => {
       const sequence = ++this.head;
-      const event = { ...NO_EVENT, type: "message", data: `${topic}${sequence}` };
+      const event = {
+        ...NO_EVENT,
+        type: "message",
+        data: `${topic}${sequence}${"'".repeat(this.#copies)}`,
+      };
       const entry = { sequence, topic, kind: "event" as const, event };
       this.entries.push(entry);
       return entry;
@@ -59,6 +67,7 @@ export class HandLog {
   failOver(epoch: number, head: number): void {
     this.entries = this.entries.filter(({ sequence }) => sequence <= head);
     this.head = head;
+    this.#copies++;
     for (const topic of this.#followed.keys()) this.#followed.set(topic, head);
     this.epochs = [...this.epochs, { epoch, first: head + 1 }];
     this.#feed?.onEpoch(this.epochs, head);
