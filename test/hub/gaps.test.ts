@@ -333,6 +333,23 @@ describe("deleted, while memory still holds what was erased", () => {
     expect(stalled.gaps).toEqual([{ topic: "a", reason: "deleted", after, next: stalled.lastEventId }]);
   });
 
+  it("who hears of both at once hears of the erasure alone", async () => {
+    const { log, hold, release } = withFeedHeld(memoryLog());
+    const hub = hubOf({ log });
+    const after = await hub.publish("b", { data: "b0" });
+    const client = await connect(hub, { topics: both });
+    const seen = await seenBy(hub, {});
+    hold();
+    await hub.publish("a", numbered(3));
+    await hub.publish("b", { data: "b1" });
+    await hub.delete("a");
+    release();
+    await client.until(({ data, gaps }) => data.length === 1 && gaps.length === 1);
+    await vi.waitUntil(() => seen.length === 2, { interval: 1 });
+    expect(client.gaps).toEqual([expect.objectContaining({ topic: "a", reason: "deleted", after })]);
+    expect([client.data, seen]).toEqual([['"b1"'], ["sse:gap", "b1"]]);
+  });
+
   it("a page that was read before, and comes after, is not handed out, nor kept for others", async () => {
     const page = new Barrier();
     let pages = 0;

@@ -6,7 +6,7 @@ import { randomFrom, seed } from "../resume/seed.ts";
 import { connect, type TestClient } from "./client.ts";
 import { remoteLog } from "./remote-log.ts";
 
-const TOPICS = ["a", "b", "c"];
+const TOPICS = ["a", "b", "c", "d", "e", "f"];
 const WORLDS = 60;
 const STEPS = 200;
 
@@ -32,6 +32,7 @@ class World {
   readonly #hub: Hub;
   readonly #random: () => number;
   readonly #clients: TestClient[] = [];
+  readonly #opening: Promise<void>[] = [];
   #loss: number;
 
   constructor(random: () => number) {
@@ -45,9 +46,10 @@ class World {
   }
 
   async run(): Promise<void> {
-    await this.#hub.position();
-    for (let step = 0; step < STEPS; step++) await this.#step();
+    const epoch = (await this.#hub.position()).split("-")[0] as string;
+    for (let step = 0; step < STEPS; step++) await this.#step(epoch);
     this.#loss = 0;
+    await Promise.all(this.#opening);
     for (const client of this.#clients) goOn(client);
     // What was lost last shows in the next delivery that gets through.
     for (let round = 0; round < 2; round++) for (const topic of TOPICS) await this.#publish(topic);
@@ -58,7 +60,7 @@ class World {
     await this.#hub.close();
   }
 
-  async #step(): Promise<void> {
+  async #step(epoch: string): Promise<void> {
     const dice = this.#random();
     const topic = this.#pick(TOPICS);
     if (dice < 0.7) {
@@ -67,7 +69,7 @@ class World {
     } else if (dice < 0.74) {
       await this.#hub.delete(topic);
     } else if (dice < 0.84 && this.written.length > 5) {
-      await this.#join();
+      this.#join(epoch);
     } else if (this.#clients.length > 0) {
       const client = this.#pick(this.#clients);
       if (this.#random() < 0.5) client.sink.stalled = true;
@@ -80,11 +82,9 @@ class World {
     return this.#hub.publish(topic, { text: "x".repeat(this.#random() < 0.2 ? 9000 : 10) });
   }
 
-  async #join(): Promise<void> {
+  #join(epoch: string): void {
     const { sequence } = this.#pick(this.written);
-    const topics = this.#random() < 0.4 ? [this.#pick(TOPICS)] : TOPICS.filter(() => this.#random() < 0.7);
-    if (topics.length === 0) return;
-    const [epoch] = (await this.#hub.position()).split("-");
+    const topics = [...new Set([this.#pick(TOPICS), this.#pick(TOPICS)])];
     const after = `${epoch}-${sequence.toString(36)}`;
     if (this.#random() < 0.5) {
       const items: Item[] = [];
@@ -96,6 +96,10 @@ class World {
       this.readers.push({ topics, after: sequence, items: () => items });
       return;
     }
+    this.#opening.push(this.#connect(topics, sequence, after));
+  }
+
+  async #connect(topics: readonly string[], sequence: number, after: string): Promise<void> {
     const client = await connect(this.#hub, { topics, lastEventId: after });
     this.#clients.push(client);
     const items = () =>

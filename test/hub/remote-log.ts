@@ -27,26 +27,30 @@ export function remoteLog(log: EventLog, distance: Distance = {}): EventLog {
   };
 }
 
-/** A log whose feed can be held up, while everything else goes on. */
+/** A log whose feed can be held up, while everything else goes on; what it has to tell then comes as one. */
 export function withFeedHeld(log: EventLog): { log: EventLog; hold: () => void; release: () => void } {
-  let held: (() => void)[] | undefined;
+  let held: Delivery | undefined;
+  let isHeld = false;
+  let tell: LogFeed["onEntries"] = () => undefined;
   return {
     log: {
       open: (feed) => {
+        tell = (delivery) => feed.onEntries(delivery);
         const onEntries = (delivery: Delivery): void => {
-          if (held === undefined) feed.onEntries(delivery);
-          else held.push(() => feed.onEntries(delivery));
+          if (!isHeld) feed.onEntries(delivery);
+          else if (held === undefined) held = delivery;
+          else held = { ...delivery, after: held.after, entries: [...held.entries, ...delivery.entries] };
         };
         return log.open({ onEntries, onEpoch: (epochs, head) => feed.onEpoch(epochs, head) });
       },
     },
     hold: () => {
-      held ??= [];
+      isHeld = true;
     },
     release: () => {
-      const deliveries = held ?? [];
+      isHeld = false;
+      if (held !== undefined) tell(held);
       held = undefined;
-      for (const deliver of deliveries) deliver();
     },
   };
 }
