@@ -5,6 +5,9 @@ import type { Meter } from "./meter.ts";
 import type { Pages } from "./pages.ts";
 import type { Pump } from "./pump.ts";
 
+/** After how long a read of the log that failed is tried again. */
+export const RETRY_READ_MS = 1000;
+
 /** What an audience needs of the hub's live side. */
 export interface AudienceHost {
   /** The sequence through which the feed has handed over everything. */

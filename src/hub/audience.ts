@@ -1,6 +1,6 @@
 import type { GapData } from "../protocol/index.ts";
 import { report } from "../session/report.ts";
-import type { AudienceHost } from "./audience-host.ts";
+import { type AudienceHost, RETRY_READ_MS } from "./audience-host.ts";
 import { Ends } from "./ends.ts";
 import type { Epochs } from "./epochs.ts";
 import type { Frame } from "./frame.ts";
@@ -12,9 +12,6 @@ import type { Pump, Slice, Work } from "./pump.ts";
 import type { Reader } from "./reader.ts";
 import type { Ring } from "./ring.ts";
 import type { SlowPolicies } from "./slow.ts";
-
-/** After how long a read of the log that failed is tried again. */
-export const RETRY_READ_MS = 1000;
 
 /**
  * So many readers are looked at before the first of them is written to. Ten thousand sessions do not fit into a processor's

@@ -1,6 +1,7 @@
 import type { GapData } from "../protocol/index.ts";
 import { report } from "../session/report.ts";
-import { type Audience, RETRY_READ_MS } from "./audience.ts";
+import type { Audience } from "./audience.ts";
+import { RETRY_READ_MS } from "./audience-host.ts";
 import { NO_FLOORS } from "./floors.ts";
 import type { Frame } from "./frame.ts";
 import type { Outlet } from "./outlet.ts";
