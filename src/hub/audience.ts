@@ -1,44 +1,23 @@
 import type { GapData } from "../protocol/index.ts";
 import { report } from "../session/report.ts";
+import { type AudienceHost, RETRY_READ_MS } from "./audience-host.ts";
+import { Ends } from "./ends.ts";
 import type { Epochs } from "./epochs.ts";
 import type { Frame } from "./frame.ts";
-import type { TopicState } from "./log.ts";
+import type { Page, TopicState } from "./log.ts";
 import type { Meter } from "./meter.ts";
 import type { Compaction } from "./options.ts";
-import type { Pages, SharedPage } from "./pages.ts";
+import type { SharedPage } from "./pages.ts";
 import type { Pump, Slice, Work } from "./pump.ts";
 import type { Reader } from "./reader.ts";
 import type { Ring } from "./ring.ts";
 import type { SlowPolicies } from "./slow.ts";
-
-/** After how long a read of the log that failed is tried again. */
-export const RETRY_READ_MS = 1000;
 
 /**
  * So many readers are looked at before the first of them is written to. Ten thousand sessions do not fit into a processor's
  * caches: what it has to fetch for several at once, it does not wait for one by one. Measured: 0.5 µs of 11 for each.
  */
 const LOOK_AHEAD = 8;
-
-/** What an audience needs of the hub's live side. */
-export interface AudienceHost {
-  /** The sequence through which the feed has handed over everything. */
-  readonly through: number;
-  readonly epochs: Epochs;
-  readonly pump: Pump;
-  readonly pages: Pages;
-  readonly meter: Meter;
-  readonly closed: boolean;
-  readStates(topics: readonly string[]): Promise<readonly TopicState[]>;
-  /** Nobody holds the audience any more. */
-  letGo(audience: Audience): void;
-}
-
-/** When a topic was finished or erased, as sequences, or 0. */
-interface TopicEnd {
-  finished: number;
-  erased: number;
-}
 
 /** All readers of one set of topics. They share one ring of frames, and what is made of it for writing. */
 export class Audience implements Work {
@@ -50,8 +29,6 @@ export class Audience implements Work {
   /** How slow readers are treated; none where all of them resume. */
   readonly slow: SlowPolicies | undefined;
   queued = false;
-  /** The sequence of the last mark by which all topics are finished, or 0. */
-  finishedAt = 0;
   /** How many of the readers that come next have no room. A look whose outcome nobody could see would be left out. */
   fullAhead = 0;
 
@@ -59,7 +36,8 @@ export class Audience implements Work {
   readonly #readers: Reader[] = [];
   /** How many need it: its readers, and openings that will become one. */
   #holders = 0;
-  #ends: Map<string, TopicEnd> | undefined;
+  /** Made with the first news of a topic's end. */
+  #ends: Ends | undefined;
   /** Whose turn it is in the pass that is under way. */
   #at = 0;
   /** The ring's end and weight when the pass began, and the lowest index that it has seen. */
@@ -103,6 +81,11 @@ export class Audience implements Work {
 
   get closed(): boolean {
     return this.#host.closed;
+  }
+
+  /** The sequence of the last mark by which all topics are finished, or 0. */
+  get finishedAt(): number {
+    return this.#ends?.finishedAt ?? 0;
   }
 
   get isFinished(): boolean {
@@ -195,7 +178,7 @@ export class Audience implements Work {
       topic,
       reason: state.deleted ? "deleted" : "trimmed",
       after: this.format(knownTo),
-      next: this.format(state.first > 0 ? state.first : head),
+      next: this.format(state.first > 0 ? state.first : Math.max(head, state.trimmedThrough)),
     };
   }
 
@@ -221,32 +204,39 @@ export class Audience implements Work {
     }
   }
 
-  /** Learns from the log which topics are finished. What it says may be older than what the feed has told. */
-  note(states: readonly TopicState[]): void {
-    states.forEach(({ finishedAt }, index) => {
-      if (finishedAt > 0) this.finish(this.topics[index] as string, finishedAt);
-    });
+  /** The states that a page tells of its topics, as far as the feed has not told of something newer. */
+  statesIn(page: Page): readonly TopicState[] {
+    return this.#ends?.statesIn(page) ?? page.topics;
   }
 
+  /** Learns from the log which topics are finished. */
+  note(states: readonly TopicState[]): void {
+    let isNews = false;
+    states.forEach(({ finishedAt }, index) => {
+      if (finishedAt > 0 && this.#withEnds().finish(this.topics[index] as string, finishedAt)) isNews = true;
+    });
+    if (isNews && this.isFinished) this.pump.add(this);
+  }
+
+  /** The feed has come to a topic's finish mark. */
   finish(topic: string, sequence: number): void {
-    const end = this.#endOf(topic);
-    if (sequence <= Math.max(end.finished, end.erased)) return;
-    end.finished = sequence;
-    this.#countEnds();
+    this.#withEnds().finish(topic, sequence);
+    // The log may have told of it before; but only now is everybody there.
     if (this.isFinished) this.pump.add(this);
   }
 
-  /** A topic's events are gone, its finish mark among them; `frame` tells readers so. */
+  /** A topic's events are gone; `frame` tells readers so. */
   erase(topic: string, frame: Frame): void {
-    const end = this.#endOf(topic);
-    end.erased = frame.sequence;
-    end.finished = 0;
-    this.#countEnds();
+    this.#withEnds().erase(topic, frame.sequence);
+    const behind = this.#withdraw(topic);
     this.push(frame);
+    for (const reader of behind) reader.wake();
   }
 
   /** The feed goes on after `base`, and what lies between has to be read from the log. */
   jump(base: number): void {
+    // Where it is only from later on that the feed has all of the topics, the ring is still empty, and misses nothing.
+    if (base <= this.ring.base) return;
     const readers = [...this.#readers];
     for (const reader of readers) reader.onHole();
     this.ring.jump(base);
@@ -263,17 +253,16 @@ export class Audience implements Work {
 
   /**
    * Goes over to a new epoch, all readers having left the ring at these positions of the old one. Who had come no further
-   * than what the new epoch kept of the old one has lost nothing, and goes on from there.
+   * than what the new epoch has `kept` of the old one has lost nothing, and goes on from there.
    */
-  changeEpoch(head: number, positions: readonly string[]): void {
+  changeEpoch(head: number, kept: number, positions: readonly string[]): void {
     const { epochs } = this.#host;
     const next = this.format(head);
     this.#ends = undefined;
-    this.finishedAt = 0;
     this.ring.jump(head);
     [...this.#readers].forEach((reader, index) => {
       const after = positions[index] as string;
-      if (typeof epochs.resolve(after) === "number") reader.wake();
+      if (typeof epochs.resolve(after) === "number") reader.onKept(kept);
       else reader.onEpoch({ reason: "epoch", after, next }, head);
     });
     void this.learnEnds();
@@ -291,23 +280,18 @@ export class Audience implements Work {
     reader.slot = to;
   }
 
-  #endOf(topic: string): TopicEnd {
-    this.#ends ??= new Map();
-    let end = this.#ends.get(topic);
-    if (end === undefined) {
-      end = { finished: 0, erased: 0 };
-      this.#ends.set(topic, end);
-    }
-    return end;
+  /** Takes a topic's events out of the ring. Returns the readers that are sent to the log, not having come past them. */
+  #withdraw(topic: string): readonly Reader[] {
+    const end = this.ring.endOf(topic);
+    if (end === this.ring.start) return [];
+    const behind = this.#readers.filter((reader) => !reader.fromLog && reader.index < end);
+    for (const reader of behind) reader.onHole();
+    this.ring.discard(end);
+    return behind;
   }
 
-  #countEnds(): void {
-    let last = 0;
-    let finished = 0;
-    for (const end of this.#ends?.values() ?? []) {
-      if (end.finished > 0) finished++;
-      last = Math.max(last, end.finished);
-    }
-    this.finishedAt = finished === this.topics.length ? last : 0;
+  #withEnds(): Ends {
+    this.#ends ??= new Ends(this.topics);
+    return this.#ends;
   }
 }

@@ -34,6 +34,18 @@ export class Epochs {
     return parsePosition(text)?.epoch === this.#epochs.at(-1)?.epoch;
   }
 
+  /** Through where sequences mean what they did when these other epochs were all there was; 0 where none do. */
+  keptOf(before: Epochs): number {
+    const shared = before.#epochs.findLast(({ epoch }) => this.#endOf(epoch) > 0)?.epoch;
+    return shared === undefined ? 0 : Math.min(this.#endOf(shared), before.#endOf(shared));
+  }
+
+  /** The last sequence that an epoch may come to; 0 where it is not known. */
+  #endOf(wanted: number): number {
+    const index = this.#epochs.findLastIndex(({ epoch }) => epoch === wanted);
+    return index === -1 ? 0 : (this.#epochs[index + 1]?.first ?? Number.POSITIVE_INFINITY) - 1;
+  }
+
   /** The epoch that a sequence is of. The oldest one known stands for those that are forgotten. */
   #indexOf(sequence: number): number {
     let index = this.#epochs.length - 1;

@@ -3,9 +3,8 @@ import type { GapData } from "../protocol/index.ts";
 import { Deque } from "./deque.ts";
 import { gapEvent, type HubEvent, hubEvent } from "./event.ts";
 import type { Frame } from "./frame.ts";
-import { type Outlet, skipped, type Taken, taken } from "./outlet.ts";
+import { type Outlet, type Taken, taken } from "./outlet.ts";
 import type { SharedPage } from "./pages.ts";
-import { floorsAfter, NO_FLOORS } from "./rights.ts";
 import type { Ring } from "./ring.ts";
 
 /** How many events wait for the loop before its reader pauses. */
@@ -30,8 +29,6 @@ export class EventLoop implements Outlet, AsyncIterableIterator<HubEvent, undefi
 
   readonly #events = new Deque<HubEvent>();
   readonly #waiting = new Deque<Waiting>();
-  /** What it was told to be missing is not handed over after all. */
-  #floors = NO_FLOORS;
   #ended = false;
   #error: { readonly error: unknown } | undefined;
 
@@ -41,19 +38,21 @@ export class EventLoop implements Outlet, AsyncIterableIterator<HubEvent, undefi
 
   take(ring: Ring, from: number): Taken {
     const frame = ring.at(from) as Frame;
-    if (this.#floors.hides(frame.entry)) return skipped(frame, from);
-    this.#add(frame.gap === undefined ? hubEvent(frame.entry, frame.id) : gapEvent(frame.gap));
+    this.takeOne(frame);
     return taken(frame, from);
   }
 
+  takeOne({ entry, id, gap }: Frame): void {
+    this.#add(gap === undefined ? hubEvent(entry, id) : gapEvent(gap));
+  }
+
   takePage(shared: SharedPage): number {
-    const { entries } = shared.without((entry) => this.#floors.hides(entry)).page;
+    const { entries } = shared.page;
     for (const entry of entries) this.#add(hubEvent(entry, shared.idOf(entry)));
     return entries.length;
   }
 
   tellGap(gap: GapData): void {
-    this.#floors = floorsAfter(gap, this.#floors);
     this.#add(gapEvent(gap));
   }
 

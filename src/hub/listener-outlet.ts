@@ -3,9 +3,8 @@ import { report } from "../session/report.ts";
 import { gapEvent, type HubEvent, hubEvent } from "./event.ts";
 import type { Frame } from "./frame.ts";
 import type { LogEntry } from "./log.ts";
-import { type Outlet, skipped, type Taken, taken } from "./outlet.ts";
+import { type Outlet, type Taken, taken } from "./outlet.ts";
 import type { SharedPage } from "./pages.ts";
-import { floorsAfter, NO_FLOORS } from "./rights.ts";
 import type { Ring } from "./ring.ts";
 
 /** A listener in this process. What it returns is not waited for. */
@@ -16,8 +15,6 @@ export class ListenerOutlet implements Outlet {
   readonly full = false;
   readonly #listener: Listener;
   readonly #onFinish: () => void;
-  /** What it was told to be missing is not handed over after all. */
-  #floors = NO_FLOORS;
   #ended = false;
 
   constructor(listener: Listener, onFinish: () => void) {
@@ -32,17 +29,19 @@ export class ListenerOutlet implements Outlet {
 
   take(ring: Ring, from: number): Taken {
     const frame = ring.at(from) as Frame;
-    if (this.#floors.hides(frame.entry)) return skipped(frame, from);
-    if (frame.gap === undefined) this.#call(() => hubEvent(frame.entry, frame.id));
-    else this.tellGap(frame.gap);
+    this.takeOne(frame);
     return taken(frame, from);
+  }
+
+  takeOne({ entry, id, gap }: Frame): void {
+    if (gap === undefined) this.#call(() => hubEvent(entry, id));
+    else this.tellGap(gap);
   }
 
   takePage(shared: SharedPage): number {
     let called = 0;
     for (const entry of shared.page.entries) {
       if (this.#ended) break;
-      if (this.#floors.hides(entry)) continue;
       this.#callFor(entry, shared);
       called++;
     }
@@ -50,7 +49,6 @@ export class ListenerOutlet implements Outlet {
   }
 
   tellGap(gap: GapData): void {
-    this.#floors = floorsAfter(gap, this.#floors);
     this.#call(() => gapEvent(gap));
   }
 
@@ -60,6 +58,10 @@ export class ListenerOutlet implements Outlet {
 
   cut(): void {
     // A listener takes everything at once: it is never slow.
+  }
+
+  fail(): void {
+    this.#onFinish();
   }
 
   finish(): void {

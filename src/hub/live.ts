@@ -1,4 +1,6 @@
-import { Audience, type AudienceHost } from "./audience.ts";
+import { EverstreamError } from "../errors.ts";
+import { Audience } from "./audience.ts";
+import type { AudienceHost } from "./audience-host.ts";
 import { Epochs } from "./epochs.ts";
 import { Frame } from "./frame.ts";
 import type { Delivery, Epoch, EventLog, LogConnection, LogEntry, TopicState } from "./log.ts";
@@ -71,7 +73,9 @@ export class Live implements AudienceHost {
     // While `through` is still the old epoch's: what was not delivered of it has not been seen.
     const audiences = [...this.#audiences.values()];
     const positions = audiences.map((audience) => audience.leaveRing());
+    const before = this.epochs;
     this.epochs = new Epochs(epochs);
+    const kept = this.epochs.keptOf(before);
     this.pages = new Pages(this.connection, this.epochs);
     this.through = head;
     // A sequence of the epoch before says nothing here. Where the log is still being asked, its answer will.
@@ -79,7 +83,7 @@ export class Live implements AudienceHost {
       if (typeof topic.completeAfter === "number") topic.completeAfter = head;
     }
     audiences.forEach((audience, index) => {
-      audience.changeEpoch(head, positions[index] as readonly string[]);
+      audience.changeEpoch(head, kept, positions[index] as readonly string[]);
     });
     this.pump.kick();
   }
@@ -105,14 +109,16 @@ export class Live implements AudienceHost {
   }
 
   /**
-   * Does what asks the log several things, and does it anew where another epoch has begun meanwhile: the log then rejects
-   * what is under way, since what it answered before means something else.
+   * Does what asks the log several things, and does it anew where another epoch has begun meanwhile: what the log answered
+   * before means something else then. What was under way it has rejected.
    */
   async inOneEpoch<Result>(work: () => Result | Promise<Result>): Promise<Result> {
     for (let left = MAX_EPOCHS_MET; ; left--) {
       const { epochs } = this;
       try {
-        return await work();
+        const result = await work();
+        if (this.epochs === epochs) return result;
+        if (left === 0) throw restlessError();
       } catch (error) {
         if (this.epochs === epochs || this.closed || left === 0) throw error;
       }
@@ -251,6 +257,13 @@ export async function openLive(
   live = new Live(connection, slowPolicies, meter);
   for (const news of early) news(live);
   return live;
+}
+
+function restlessError(): EverstreamError {
+  return new EverstreamError(
+    "LOG_FAILED",
+    "The log has begun one epoch after the other while it was read; see that what it stands on keeps its data.",
+  );
 }
 
 /** One text for a set of topics, whatever their names hold. */

@@ -10,7 +10,7 @@ export interface Taken {
   readonly to: number;
   /** That frame's sequence. */
   readonly last: number;
-  /** How many events were handed over: marks, and what its client may not see, are none. */
+  /** How many events were handed over: marks are none. */
   readonly events: number;
   /** The gaps that were told with them, if any. */
   readonly gaps: readonly GapData[] | undefined;
@@ -24,6 +24,8 @@ export interface Outlet {
   readonly compaction?: Compaction | undefined;
   /** Takes frames from the ring, from index `from` on, at least one. */
   take(ring: Ring, from: number): Taken;
+  /** Takes one frame. */
+  takeOne(frame: Frame): void;
   /** Takes all of a page. Returns how many of its events were handed over. */
   takePage(page: SharedPage): number;
   /** Events are missing here. */
@@ -32,6 +34,8 @@ export interface Outlet {
   checkpoint(position: string): void;
   /** It is too slow for its topics: it gets no more. */
   cut(): void;
+  /** It could not take what it was given: it gets no more. The reader has left already. */
+  fail(error: unknown): void;
   /** All topics are finished and everything was handed over. The reader has left already. */
   finish(position: string): void;
 }
@@ -39,9 +43,4 @@ export interface Outlet {
 /** What taking one frame comes to. */
 export function taken({ sequence, gap }: Frame, index: number): Taken {
   return { to: index + 1, last: sequence, events: gap === undefined ? 1 : 0, gaps: gap && [gap] };
-}
-
-/** What passing over one frame comes to. */
-export function skipped({ sequence }: Frame, index: number): Taken {
-  return { to: index + 1, last: sequence, events: 0, gaps: undefined };
 }

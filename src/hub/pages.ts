@@ -92,12 +92,15 @@ export class Pages implements TurnMember {
   read(readers: PageReaders, after: number, compaction?: Compaction): SharedPage | Promise<SharedPage> {
     this.#used = true;
     const key = `${readers.id}:${after}:${compaction?.key ?? ""}`;
-    let page = this.#kept.get(key);
-    if (page === undefined) {
-      page = this.#read(key, readers.topics, after, compaction);
-      this.#kept.set(key, page);
-    }
-    return page;
+    const kept = this.#kept.get(key);
+    if (kept !== undefined) return kept;
+    const reading = this.#read(readers.topics, after, compaction);
+    this.#kept.set(key, reading);
+    reading.then(
+      (page) => this.#keep(key, reading, page),
+      () => this.#keep(key, reading),
+    );
+    return reading;
   }
 
   /**
@@ -142,26 +145,20 @@ export class Pages implements TurnMember {
   }
 
   async #read(
-    key: string,
     topics: readonly string[],
     after: number,
     compaction: Compaction | undefined,
   ): Promise<SharedPage> {
-    try {
-      const maxBytes = compaction === undefined ? PAGE_BYTES : COMPACTED_PAGE_BYTES;
-      const query = { topics, after, maxEntries: PAGE_ENTRIES, maxBytes };
-      const page = new SharedPage(await this.#connection.read(query), this.#epochs, compaction);
-      this.#keep(key, page);
-      return page;
-    } catch (error) {
-      this.#kept.delete(key);
-      throw error;
-    }
+    const maxBytes = compaction === undefined ? PAGE_BYTES : COMPACTED_PAGE_BYTES;
+    const query = { topics, after, maxEntries: PAGE_ENTRIES, maxBytes };
+    return new SharedPage(await this.#connection.read(query), this.#epochs, compaction);
   }
 
-  #keep(key: string, page: SharedPage): void {
+  #keep(key: string, reading: Promise<SharedPage>, page?: SharedPage): void {
+    // All pages may have been forgotten since, and the same one be read anew.
+    if (this.#kept.get(key) !== reading) return;
     // A page that leads nowhere would do so for ever.
-    if (page.size === 0 || !this.#kept.has(key)) {
+    if (page === undefined || page.size === 0) {
       this.#kept.delete(key);
       return;
     }

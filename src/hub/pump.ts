@@ -124,19 +124,26 @@ export class Pump implements TurnMember {
   #run(endsAt: number): void {
     this.#running = true;
     this.#slice.start(endsAt);
-    while (!this.#slice.spent) {
-      const work = this.#round.shift() ?? this.#nextRound();
-      if (work === undefined) break;
-      if (!work.run(this.#slice)) {
-        this.#round.push(work);
-      } else if (work.hasMore) {
-        this.#next.push(work);
-      } else {
-        work.queued = false;
+    try {
+      while (!this.#slice.spent) {
+        const work = this.#round.shift() ?? this.#nextRound();
+        if (work === undefined) break;
+        this.#do(work);
+        if (this.#round.length === 0) this.#endRound();
       }
-      if (this.#round.length === 0) this.#endRound();
+    } finally {
+      this.#running = false;
     }
-    this.#running = false;
+  }
+
+  #do(work: Work): void {
+    if (!work.run(this.#slice)) {
+      this.#round.push(work);
+    } else if (work.hasMore) {
+      this.#next.push(work);
+    } else {
+      work.queued = false;
+    }
   }
 
   #nextRound(): Work | undefined {

@@ -1,24 +1,18 @@
 import type { GapData } from "../protocol/index.ts";
 import { report } from "../session/report.ts";
-import { type Audience, RETRY_READ_MS } from "./audience.ts";
+import type { Audience } from "./audience.ts";
+import { RETRY_READ_MS } from "./audience-host.ts";
+import { NO_FLOORS } from "./floors.ts";
 import type { Frame } from "./frame.ts";
-import type { Page, TopicState } from "./log.ts";
 import type { Outlet } from "./outlet.ts";
 import type { SharedPage } from "./pages.ts";
 import type { Slice, Work } from "./pump.ts";
+import { type ReaderStart, Recipient } from "./recipient.ts";
 import { LatestByKey, type SlowPolicies } from "./slow.ts";
 
 /** In place of an index, for who reads the log: it is its past that is read, or it was live, and the ring has passed it. */
 const PAST = -1;
 const PASSED = -2;
-
-/** What a reader needs to begin. */
-export interface ReaderStart {
-  /** It gets what comes after this sequence. */
-  readonly cursor: number;
-  /** Topics that miss events after the cursor, with the sequence through which the client knows of it. */
-  readonly told?: Map<string, number> | undefined;
-}
 
 /**
  * A cursor on an audience's topics. It never has a queue: what it has not handed over yet is in the audience's ring, or,
@@ -26,28 +20,17 @@ export interface ReaderStart {
  * the log until it has reached the ring, and goes over in one synchronous step; so there is no window between the two,
  * and nothing to drop but frames that the cursor has passed.
  */
-export class Reader implements Work {
-  readonly audience: Audience;
-  readonly outlet: Outlet;
+export class Reader extends Recipient implements Work {
   /** Its place among the audience's readers, theirs to set; none when it has left. */
   slot = -1;
   /** The next frame of the ring; {@link PAST} or {@link PASSED} while reading the log. */
   index = PAST;
-  /** The sequence through which everything was handed over, at least. */
-  cursor: number;
   queued = false;
 
-  /** The sequence through which the other side knows that it has everything: its last event or checkpoint. */
-  #known: number;
-  #told: Map<string, number> | undefined;
   #reading = false;
 
-  constructor(audience: Audience, outlet: Outlet, { cursor, told }: ReaderStart) {
-    this.audience = audience;
-    this.outlet = outlet;
-    this.cursor = cursor;
-    this.#known = cursor;
-    this.#told = told;
+  constructor(audience: Audience, outlet: Outlet, start: ReaderStart) {
+    super(audience, outlet, start);
     audience.add(this);
   }
 
@@ -97,6 +80,14 @@ export class Reader implements Work {
   /** Hands over what the ring holds for it, as long as there is room. */
   advance(slice: Slice): void {
     if (this.left) return;
+    try {
+      this.#advance(slice);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  #advance(slice: Slice): void {
     const { audience, outlet } = this;
     if (this.fromLog) {
       if (audience.slow !== undefined) this.#onFull(audience.slow);
@@ -115,18 +106,24 @@ export class Reader implements Work {
         if (this.fromLog || this.left) return;
         continue;
       }
-      // The log may have been ahead of the feed.
-      if ((ring.at(this.index) as Frame).sequence <= this.cursor) {
+      const frame = ring.at(this.index) as Frame;
+      if (frame.sequence <= this.cursor) {
+        // The log may have been ahead of the feed.
         this.index = ring.indexAfter(this.cursor);
         continue;
       }
-      const { to, last, events, gaps } = outlet.take(ring, this.index);
+      if (frame.sequence <= this.floors.highest) {
+        this.index++;
+        this.takeOne(frame);
+      } else {
+        const { to, last, events, gaps } = outlet.take(ring, this.index);
+        audience.meter.delivered += events;
+        if (gaps !== undefined) for (const gap of gaps) audience.meter.gap(gap);
+        this.index = to;
+        this.cursor = last;
+        this.known = last;
+      }
       slice.count();
-      audience.meter.delivered += events;
-      if (gaps !== undefined) for (const gap of gaps) audience.meter.gap(gap);
-      this.index = to;
-      this.cursor = last;
-      this.#known = last;
       // What it was given may have ended it.
       if (this.left) return;
     }
@@ -134,28 +131,35 @@ export class Reader implements Work {
     if (audience.isFinished) this.#finishAt(this.position);
   }
 
-  /** The feed has a hole: what comes after the position has to be read from the log, once the ring has jumped. */
+  /** Not all that comes after the position is in the ring any more: it has to be read from the log, once this is over. */
   onHole(): void {
     this.cursor = this.position;
     this.index = PAST;
   }
 
+  /** The log's data is not what it was, but for what is `kept`, and that is all that it has seen. */
+  onKept(kept: number): void {
+    this.floors = this.floors.within(kept);
+    this.wake();
+  }
+
   /** The log's data is not what it was: what comes is as at a first opening. */
   onEpoch(gap: GapData, head: number): void {
     this.cursor = head;
-    this.#known = head;
-    this.#told = undefined;
+    this.known = head;
+    this.floors = NO_FLOORS;
     this.index = this.audience.ring.end;
-    this.#tellGap(gap);
+    this.tellGap(gap);
     this.outlet.checkpoint(gap.next);
   }
 
   /** Tells the other side its position, where that has moved without an event for it. */
   checkpoint(): void {
     const { position } = this;
-    if (position <= this.#known || this.outlet.full) return;
+    if (position >= this.floors.highest) this.floors = NO_FLOORS;
+    if (position <= this.known || this.outlet.full) return;
     this.cursor = position;
-    this.#known = position;
+    this.known = position;
     this.outlet.checkpoint(this.audience.format(position));
   }
 
@@ -194,25 +198,9 @@ export class Reader implements Work {
   }
 
   #takePage(shared: SharedPage): void {
-    const { page } = shared;
-    this.#notePage(page, () => false);
-    this.#handOver(this.#withoutDropped(shared));
-    this.cursor = page.through;
-  }
-
-  #notePage(page: Page, isLossy: (topic: string) => boolean): void {
-    this.audience.note(page.topics);
-    page.topics.forEach((state, index) => {
-      const topic = this.audience.topics[index] as string;
-      if (!isLossy(topic)) this.#tellIfTrimmed(topic, state, page.head);
-    });
-  }
-
-  #handOver(shared: SharedPage): void {
-    const last = shared.page.entries.at(-1);
-    if (last === undefined) return;
-    this.audience.meter.delivered += this.outlet.takePage(shared);
-    this.#known = last.sequence;
+    this.notePage(shared.page);
+    this.handOver(shared);
+    this.cursor = shared.page.through;
   }
 
   /** Events wait: where there is no room for them, and it is not the past that is read, it is behind from now on. */
@@ -224,16 +212,20 @@ export class Reader implements Work {
     if (this.#lostTopics().some((topic) => slow.of(topic) === "disconnect")) this.outlet.cut();
   }
 
-  /** The policies that hold for it now, if any. Who wants the past in fewer words gets all of it in fewer words. */
+  /**
+   * The policies that hold for it now, if any. Only of who was passed by the ring does the ring know what it has lost. Who
+   * wants the past in fewer words gets all of it in fewer words.
+   */
   #slowPolicies(): SlowPolicies | undefined {
     const { slow } = this.audience;
-    return slow?.isSlow(this) === true && this.outlet.compaction === undefined ? slow : undefined;
+    if (slow === undefined || this.index === PAST || this.outlet.compaction !== undefined) return undefined;
+    return slow.isSlow(this) ? slow : undefined;
   }
 
   /** The topics of which events have left the ring that were neither handed over nor told to be missing. */
   #lostTopics(): string[] {
     const { topics, ring } = this.audience;
-    return topics.filter((topic) => (ring.lost?.get(topic) ?? 0) > this.#knownOf(topic));
+    return topics.filter((topic) => (ring.lost?.get(topic) ?? 0) > this.knownOf(topic));
   }
 
   /** Does what the policies say. Returns whether that was all, so that no page has to be read for now. */
@@ -245,7 +237,7 @@ export class Reader implements Work {
       return true;
     }
     const dropped = lost.filter((topic) => slow.of(topic) === "dropOldest");
-    for (const topic of dropped) this.#drop(topic);
+    for (const topic of dropped) this.drop(topic);
     if (dropped.length > 0 && dropped.length === lost.length) {
       this.cursor = audience.ring.base;
       this.#goOver();
@@ -254,14 +246,6 @@ export class Reader implements Work {
     if (!lost.some((topic) => slow.of(topic) === "latestByKey")) return false;
     await this.#takeLatest(slow);
     return true;
-  }
-
-  #drop(topic: string): void {
-    const { audience } = this;
-    this.#tellGap(audience.overflowOf(topic, this.#knownOf(topic)));
-    audience.meter.dropped(topic, "dropOldest");
-    this.#told ??= new Map();
-    this.#told.set(topic, audience.ring.base);
   }
 
   /** Reads what it fell behind by, and hands over the newest of each key. */
@@ -274,52 +258,22 @@ export class Reader implements Work {
     do {
       shared = await audience.readPage(after);
       if (this.left || epochs !== audience.epochs) return;
-      this.#notePage(shared.page, (topic) => slow.of(topic) === "latestByKey");
-      for (const entry of this.#withoutDropped(shared).page.entries) latest.add(entry);
+      this.notePage(shared.page, (topic) => slow.of(topic) === "latestByKey");
+      for (const entry of this.visible(shared).page.entries) latest.add(entry);
       after = shared.page.through;
     } while (after < audience.ring.base && !latest.isFull);
     for (const topic of latest.thinned) audience.meter.dropped(topic, "latestByKey");
-    this.#handOver(shared.with(latest.entries));
+    this.handOver(shared.with(latest.entries));
     this.cursor = after;
     if (!this.left && after >= audience.ring.base) this.#goOver();
-  }
-
-  /** The page without what the reader was told to be dropped. */
-  #withoutDropped(shared: SharedPage): SharedPage {
-    const { slow } = this.audience;
-    const told = this.#told;
-    if (slow === undefined || told === undefined) return shared;
-    return shared.without(
-      ({ topic, sequence }) => slow.of(topic) === "dropOldest" && sequence <= (told.get(topic) ?? 0),
-    );
   }
 
   /** From the log to the ring, which holds everything after the cursor. */
   #goOver(): void {
     const { audience } = this;
-    // Where a policy may hold, what was passed over is asked for again.
-    if (audience.slow === undefined) this.#told = undefined;
     this.index = audience.ring.indexAfter(this.cursor);
     if (!audience.isFinished) this.checkpoint();
     this.wake();
-  }
-
-  #tellIfTrimmed(topic: string, state: TopicState, head: number): void {
-    const knownTo = this.#knownOf(topic);
-    if (state.trimmedThrough <= knownTo) return;
-    this.#told ??= new Map();
-    this.#told.set(topic, state.trimmedThrough);
-    this.#tellGap(this.audience.gapOf(topic, state, knownTo, head));
-  }
-
-  /** The sequence through which the other side has a topic's events, or knows that it has not. */
-  #knownOf(topic: string): number {
-    return Math.max(this.cursor, this.#told?.get(topic) ?? 0);
-  }
-
-  #tellGap(gap: GapData): void {
-    this.audience.meter.gap(gap);
-    this.outlet.tellGap(gap);
   }
 
   #finishAt(position: number): void {

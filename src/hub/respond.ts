@@ -102,9 +102,8 @@ async function decide(
     if (host.sessions.isFullFor(options.key)) return fullForKey(head, headers);
     const session = new Session(settings);
     begin(session, audience, start, retry);
-    const floors = start.gaps.reduce((raised, gap) => raised.raisedBy(gap), start.floors);
     const { key, compaction } = options;
-    const opened = { key, compaction, floors, endsAt: endOf(leave, maxAgeMs) };
+    const opened = { key, compaction, endsAt: endOf(leave, maxAgeMs) };
     host.sessions.add(new SessionOutlet(host.sessions, session, opened, readerOf(audience, start)));
     return { kind: "stream", headers, session };
   } catch (error) {

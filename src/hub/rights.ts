@@ -1,5 +1,5 @@
 import { EverstreamError } from "../errors.ts";
-import { type GapData, parsePosition } from "../protocol/index.ts";
+import { parsePosition } from "../protocol/index.ts";
 import type { RequestHead } from "./respond.ts";
 import { topicSet } from "./topics.ts";
 
@@ -94,39 +94,3 @@ function checkedPosition(position: string): string {
     `\`notBefore\` is ${JSON.stringify(position)}, which is no position; give an event's id, or what hub.position() gave.`,
   );
 }
-
-/** The sequences through which topics are closed to one reader. */
-export class Floors {
-  /** After this sequence everything may be seen. */
-  readonly highest: number;
-  readonly #byTopic: ReadonlyMap<string, number>;
-
-  constructor(byTopic: ReadonlyMap<string, number>) {
-    this.#byTopic = byTopic;
-    this.highest = Math.max(0, ...byTopic.values());
-  }
-
-  /** The topic's floor; 0 where there is none. */
-  of(topic: string): number {
-    return this.#byTopic.get(topic) ?? 0;
-  }
-
-  /** These, and what a gap has said to be missing: the ring or a page read by others may still hold it. */
-  raisedBy({ topic, reason, next }: GapData): Floors {
-    const first = parsePosition(next)?.sequence;
-    if (topic === undefined || first === undefined || reason !== "trimmed") return this;
-    return new Floors(new Map(this.#byTopic).set(topic, Math.max(this.of(topic), first - 1)));
-  }
-
-  hides({ topic, sequence }: { readonly topic: string; readonly sequence: number }): boolean {
-    return sequence <= this.of(topic);
-  }
-}
-
-/** The floors of a reader that is live and is told of a gap: in a new epoch, sequences begin anew. */
-export function floorsAfter(gap: GapData, floors: Floors): Floors {
-  return gap.reason === "epoch" ? NO_FLOORS : floors.raisedBy(gap);
-}
-
-/** Everything may be seen. */
-export const NO_FLOORS: Floors = /* @__PURE__ */ new Floors(/* @__PURE__ */ new Map());

@@ -6,6 +6,8 @@ import type { Taken } from "./outlet.ts";
 
 /** A write holds no more frames once it has so many bytes: joining pays until here, then it only costs memory. */
 const MAX_BLOCK_BYTES = 64 * 1024;
+/** So much of what was joined is kept for the next that stand there. Where everybody stands elsewhere, little of it is of use. */
+const MAX_KEPT_BYTES = 4 * 1024 * 1024;
 
 /** Several frames as one write. */
 export interface Block extends Taken {
@@ -30,6 +32,7 @@ export class Ring {
   #bytes = 0;
   /** Joined writes by the index where they begin, good until the next push. */
   #blocks: Map<number, Block> | undefined;
+  #blockBytes = 0;
 
   constructor(base: number, maxBytes: number, keepsLost = false) {
     this.base = base;
@@ -69,15 +72,16 @@ export class Ring {
     return undefined;
   }
 
+  /** The index after the last frame of a topic that is held; where there is none, the ring's start. */
+  endOf(topic: string): number {
+    let index = this.end;
+    while (index > this.start && this.at(index - 1)?.entry.topic !== topic) index--;
+    return index;
+  }
+
   /** The frames from `from` on as one write: made once for all readers that stand there. */
   block(from: number): Block {
-    this.#blocks ??= new Map();
-    let block = this.#blocks.get(from);
-    if (block === undefined) {
-      block = this.#join(from);
-      this.#blocks.set(from, block);
-    }
-    return block;
+    return this.#blocks?.get(from) ?? this.#newBlock(from);
   }
 
   /** Lets go of the frames before `index`. */
@@ -102,6 +106,18 @@ export class Ring {
     this.base = frame.sequence;
     this.lost?.set(frame.entry.topic, frame.sequence);
     this.#bytes -= frame.size;
+  }
+
+  #newBlock(from: number): Block {
+    const block = this.#join(from);
+    this.#blockBytes += block.bytes.length;
+    if (this.#blockBytes > MAX_KEPT_BYTES) this.#blocks = undefined;
+    if (this.#blocks === undefined) {
+      this.#blocks = new Map();
+      this.#blockBytes = block.bytes.length;
+    }
+    this.#blocks.set(from, block);
+    return block;
   }
 
   #join(from: number): Block {

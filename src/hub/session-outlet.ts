@@ -5,10 +5,9 @@ import type { Session, SessionOwner } from "../session/session.ts";
 import { Deadline } from "./deadline.ts";
 import { type Frame, gapBlock } from "./frame.ts";
 import type { Compaction } from "./options.ts";
-import { type Outlet, skipped, type Taken, taken } from "./outlet.ts";
+import type { Outlet, Taken } from "./outlet.ts";
 import type { SharedPage } from "./pages.ts";
 import type { Reader } from "./reader.ts";
-import { type Floors, floorsAfter } from "./rights.ts";
 import type { Ring } from "./ring.ts";
 
 /** Times are kept as whole milliseconds after this one: V8 holds small integers in the object itself. */
@@ -38,15 +37,12 @@ export interface SessionHolder {
 export interface SessionStart {
   readonly key: string | undefined;
   readonly compaction: Compaction | undefined;
-  /** What its client may not see. */
-  readonly floors: Floors;
   /** When it has to end, in milliseconds as `Date.now()` gives them; infinite for never. */
   readonly endsAt: number;
 }
 
 /**
- * Writes a reader's events to an open response, but for those that its client may not see. They all lie before some
- * position; up to there bytes are not shared with others.
+ * Writes a reader's events to an open response.
  *
  * One object is all that a hub has of a session beside its reader: the end of the one is the end of the other.
  */
@@ -59,20 +55,18 @@ export class SessionOutlet implements Outlet, SessionOwner {
   readonly #holder: SessionHolder;
   // What a subtraction gives is kept beside the object, however small and whole; what `floor` gives is not.
   readonly #openedAt = Math.floor(Date.now() - CLOCK_ZERO);
-  #floors: Floors;
   #extras: Extras | undefined;
 
   /** @param read Makes the session's reader. */
   constructor(
     holder: SessionHolder,
     session: Session,
-    { key, compaction, floors, endsAt }: SessionStart,
+    { key, compaction, endsAt }: SessionStart,
     read: (outlet: Outlet) => Reader,
   ) {
     this.#holder = holder;
     this.session = session;
     this.key = key;
-    this.#floors = floors;
     this.#reader = read(this);
     session.owner = this;
     if (compaction === undefined && endsAt === Number.POSITIVE_INFINITY) return;
@@ -114,23 +108,21 @@ export class SessionOutlet implements Outlet, SessionOwner {
   }
 
   take(ring: Ring, from: number): Taken {
-    const frame = ring.at(from) as Frame;
-    if (frame.sequence <= this.#floors.highest) return this.#takeOne(frame, from);
     const block = ring.block(from);
     this.session.deliver(block.bytes);
     return block;
   }
 
+  takeOne(frame: Frame): void {
+    this.session.deliver(frame.alone);
+  }
+
   takePage(page: SharedPage): number {
-    const first = page.page.entries[0];
-    const isOpen = first === undefined || first.sequence > this.#floors.highest;
-    const visible = isOpen ? page : page.without((entry) => this.#floors.hides(entry));
-    this.session.deliver(visible.bytes);
-    return visible.page.entries.length;
+    this.session.deliver(page.bytes);
+    return page.page.entries.length;
   }
 
   tellGap(gap: GapData): void {
-    this.#floors = floorsAfter(gap, this.#floors);
     this.session.write(gapBlock(gap));
   }
 
@@ -143,6 +135,10 @@ export class SessionOutlet implements Outlet, SessionOwner {
     this.session.end("slow", { destroy: true });
   }
 
+  fail(): void {
+    this.session.end("write-failed", { destroy: true });
+  }
+
   finish(position: string): void {
     this.session.write(encodeEvent({ event: END_EVENT, data: "{}", id: position }));
     this.session.end("finished");
@@ -152,12 +148,6 @@ export class SessionOutlet implements Outlet, SessionOwner {
   #expire(): void {
     this.session.write(this.place);
     this.session.end("expired");
-  }
-
-  #takeOne(frame: Frame, index: number): Taken {
-    const isHidden = this.#floors.hides(frame.entry);
-    if (!isHidden) this.session.deliver(frame.alone);
-    return isHidden ? skipped(frame, index) : taken(frame, index);
   }
 }
 

@@ -1,21 +1,20 @@
 import type { GapData } from "../protocol/index.ts";
 import type { Audience } from "./audience.ts";
+import { Floors, NO_FLOORS } from "./floors.ts";
 import type { Live } from "./live.ts";
 import type { Page, TopicState } from "./log.ts";
 import type { From } from "./options.ts";
-import type { ReaderStart } from "./reader.ts";
-import { Floors, NO_FLOORS, type NotBefore } from "./rights.ts";
+import type { ReaderStart } from "./recipient.ts";
+import type { NotBefore } from "./rights.ts";
 
 /** Where a reader begins, and what it has to be told first. */
 export interface Start extends ReaderStart {
   readonly gaps: readonly GapData[];
   /** All topics are finished, and the cursor is at their end. */
   readonly isOver: boolean;
-  /** What it may not see. */
-  readonly floors: Floors;
 }
 
-/** Floors as sequences. */
+/** What may not be seen. */
 interface Closed {
   readonly floors: Floors;
   /** Topics whose floor is of a log that is gone, and where that leaves them. */
@@ -47,11 +46,8 @@ async function startWithRights(
   from: From,
   notBefore: readonly NotBefore[],
 ): Promise<Start> {
-  const { epochs } = live;
   const closed = await closedThrough(live, audience, notBefore);
-  const start = await startWithin(live, audience, after, from, closed);
-  // In a new epoch all of these sequences mean something else.
-  return live.epochs === epochs ? start : startWithRights(live, audience, after, from, notBefore);
+  return startWithin(live, audience, after, from, closed);
 }
 
 /** Where a reader begins that wants no past: at once, so that nothing published from now on is missed. */
@@ -105,17 +101,16 @@ function startAfter(audience: Audience, cursor: number, page: Page, closed: Clos
   return {
     // Where every topic has lost something, what was lost of all of them is behind the client.
     cursor: Math.min(...topics.map(({ state, seen }) => Math.max(state.trimmedThrough, seen))),
-    told: passedAfter(audience, page.topics, cursor, floors),
+    floors: passedAfter(audience, page.topics, cursor, floors),
     gaps: [...unknownGaps(audience, closed, cursor), ...gaps],
     isOver: topics.every(({ state: { finishedAt }, seen }) => finishedAt > 0 && finishedAt <= seen),
-    floors,
   };
 }
 
 function firstStart(live: Live, audience: Audience, from: From, floors: Floors): Start | Promise<Start> {
   if (from !== "now") return startInPast(live, audience, from, floors);
   const { cursor } = startNow(audience);
-  return { cursor, told: passedAfter(audience, [], cursor, floors), gaps: [], isOver: false, floors };
+  return { cursor, floors: passedAfter(audience, [], cursor, floors), gaps: [], isOver: false };
 }
 
 async function startInPast(
@@ -128,7 +123,7 @@ async function startInPast(
   const { after, topics } = await readStates(live, audience, { last });
   // What is closed of all topics need not be read.
   const cursor = Math.max(after, Math.min(...audience.topics.map((topic) => floors.of(topic))));
-  return { cursor, told: passedAfter(audience, topics, cursor, floors), gaps: [], isOver: false, floors };
+  return { cursor, floors: passedAfter(audience, topics, cursor, floors), gaps: [], isOver: false };
 }
 
 /** A cursor that means nothing here: says so, and begins as one without. */
@@ -148,15 +143,11 @@ function passedAfter(
   states: readonly TopicState[],
   cursor: number,
   floors: Floors,
-): Map<string, number> | undefined {
-  let told: Map<string, number> | undefined;
-  topics.forEach((topic, index) => {
-    const passed = Math.max(states[index]?.trimmedThrough ?? 0, floors.of(topic));
-    if (passed <= cursor) return;
-    told ??= new Map();
-    told.set(topic, passed);
-  });
-  return told;
+): Floors {
+  const passed = topics
+    .map((topic, index) => [topic, Math.max(states[index]?.trimmedThrough ?? 0, floors.of(topic))] as const)
+    .filter(([, through]) => through > cursor);
+  return passed.length > 0 ? new Floors(new Map(passed)) : NO_FLOORS;
 }
 
 /**

@@ -2,7 +2,8 @@ import type { Audience } from "./audience.ts";
 import type { Live } from "./live.ts";
 import type { SubscribeOptions } from "./options.ts";
 import type { Outlet } from "./outlet.ts";
-import { Reader, type ReaderStart } from "./reader.ts";
+import { Reader } from "./reader.ts";
+import type { ReaderStart } from "./recipient.ts";
 import { findStart, startNow } from "./start.ts";
 
 /** A reader inside this process, from the moment it is asked for until it is no longer wanted. */

@@ -1,7 +1,8 @@
 // Readers that come and go in the middle of a pass, when the time for writing was spent before all had their turn.
 import * as fc from "fast-check";
 import { expect, it } from "vitest";
-import { Audience, type AudienceHost } from "../../src/hub/audience.ts";
+import { Audience } from "../../src/hub/audience.ts";
+import type { AudienceHost } from "../../src/hub/audience-host.ts";
 import type { Slice } from "../../src/hub/pump.ts";
 import type { Reader } from "../../src/hub/reader.ts";
 import { Ring } from "../../src/hub/ring.ts";

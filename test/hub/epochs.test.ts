@@ -11,7 +11,9 @@ import {
   memoryLog,
 } from "everstream";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { connect, numbered, numbers } from "./client.ts";
+import { randomFrom, seed } from "../resume/seed.ts";
+import { connect, numbered, numbers, type TestClient } from "./client.ts";
+import { Barrier, HandLog } from "./hand-log.ts";
 
 const hubs: Hub[] = [];
 afterEach(() => Promise.all(hubs.splice(0).map((hub) => hub.close())));
@@ -100,7 +102,17 @@ const REQUEST = {
   now: Date.now(),
 };
 
-function hubOn(broker: Broker): Hub {
+/** What a {@link HandLog} stores once a copy has taken its place. */
+function marked(list: string): string[] {
+  return list.split(" ").map((data) => `${data}'`);
+}
+
+/** A position of a {@link HandLog}'s first epoch. */
+function positionOf(sequence: number): string {
+  return `1-${sequence.toString(36)}`;
+}
+
+function hubOn(broker: { readonly log: EventLog }): Hub {
   const hub = createHub({ log: broker.log });
   hubs.push(hub);
   return hub;
@@ -198,6 +210,87 @@ describe("a log whose data changes hands", () => {
     await hub.publish("t", { data: 1 });
     await client.until(({ data }) => data.length === 1);
     expect(client.lastEventId).toBe("2r-1");
+  });
+
+  it("what a reader is not shown ends where the copy does: of what is written then it gets everything", async () => {
+    const log = new HandLog();
+    for (let pair = 0; pair < 50; pair++) for (const topic of ["a", "b"]) log.add(topic);
+    const hub = hubOn(log);
+    const page = new Barrier();
+    log.onRead = ({ maxEntries }) => (maxEntries > 0 ? page.pass() : Promise.resolve());
+    const client = await connect(hub, {
+      topics: [{ topic: "a", notBefore: "1-2s" }, "b"],
+      lastEventId: "1-14",
+    });
+    await page.reached;
+    log.failOver(2, 50);
+    for (let pair = 0; pair < 3; pair++) for (const topic of ["a", "b"]) log.add(topic);
+    log.tell(50);
+    page.open();
+    await client.until(({ data }) => data.at(-1) === "b56'");
+    expect(client.data).toEqual(["b42", "b44", "b46", "b48", "b50", ...marked("a51 b52 a53 b54 a55 b56")]);
+    expect(client.gaps).toEqual([]);
+  });
+
+  it(`readers anywhere, with floors or without, get what is kept and what is new, or are told (seed ${seed})`, async () => {
+    const random = randomFrom(seed);
+    const below = (limit: number): number => Math.floor(random() * limit);
+    for (let round = 0; round < 40; round++) {
+      const log = new HandLog();
+      for (let count = 0; count < 60; count++) log.add(random() < 0.5 ? "a" : "b");
+      const old = log.entries;
+      log.maxEntries = 1 + below(8);
+      const hub = hubOn(log);
+      const readers: { client: TestClient; after: number; floor: number }[] = [];
+      for (let count = 0; count < 5; count++) {
+        const [after, floor] = [1 + below(50), below(60)];
+        const notBefore = floor === 0 ? undefined : positionOf(floor);
+        const topics = [{ topic: "a", notBefore }, "b"];
+        const client = await connect(hub, { topics, lastEventId: positionOf(after) });
+        readers.push({ client, after, floor });
+      }
+      for (let turns = below(20); turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve));
+      const kept = 20 + below(41);
+      log.failOver(2, kept);
+      for (let count = 0; count < 20; count++) log.add(random() < 0.5 ? "a" : "b");
+      const written = log.entries.slice(-20).map(({ event }) => event.data);
+      log.tell(kept);
+      for (const { client, after, floor } of readers) {
+        await client.until(({ data }) => data.at(-1) === written.at(-1));
+        const before = old.filter(
+          ({ topic, sequence }) => sequence > after && !(topic === "a" && sequence <= floor),
+        );
+        const stays = before.filter(({ sequence }) => sequence <= kept);
+        const count = client.data.length - written.length;
+        expect(client.data).toEqual([...before.slice(0, count).map(({ event }) => event.data), ...written]);
+        // Who had come further than what is kept has seen what is gone, and is told so.
+        if (client.gaps.length === 0) expect(count).toBe(stays.length);
+        else
+          expect(client.gaps).toEqual([expect.objectContaining({ reason: "epoch", next: positionOf(kept) })]);
+      }
+    }
+  });
+
+  it("what was closed to a reader of a part that the copy has stays so, where a later part is gone", async () => {
+    const log = new HandLog();
+    log.epochs = [
+      { epoch: 1, first: 1 },
+      { epoch: 2, first: 31 },
+    ];
+    log.add("a", 40);
+    const hub = hubOn(log);
+    const page = new Barrier();
+    log.onRead = ({ maxEntries }) => (maxEntries > 0 ? page.pass() : Promise.resolve());
+    const client = await connect(hub, {
+      topics: [{ topic: "a", notBefore: "1-k" }, "b"],
+      lastEventId: "1-a",
+    });
+    await page.reached;
+    log.epochs = log.epochs.slice(0, 1);
+    log.failOver(3, 25);
+    page.open();
+    await client.until(({ data }) => data.at(-1) === "a25");
+    expect(client.data).toEqual(["a21", "a22", "a23", "a24", "a25"]);
   });
 
   it("a topic's end that came with the copy ends its readers", async () => {

@@ -1,7 +1,7 @@
 import { createHub, type Hub, memoryLog } from "everstream";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { pulseSize } from "../../src/session/pulse.ts";
-import { connect, numbered, numbers, type TestClient } from "./client.ts";
+import { connect, numbered, numbers, openClient, type TestClient } from "./client.ts";
 import { remoteLog } from "./remote-log.ts";
 
 let hub: Hub;
@@ -190,6 +190,31 @@ describe("slow readers", () => {
     expect(reported).toHaveBeenCalledOnce();
     reported.mockRestore();
     await far.close();
+  });
+});
+
+describe("a transport that throws", () => {
+  it.each([
+    ["live", false],
+    ["with a page of the past", true],
+  ])("ends its own session, and all others go on: %s", async (_, inPast) => {
+    const reported = vi.spyOn(console, "error").mockImplementation(() => undefined);
+    const first = await hub.publish("t", { data: 0 });
+    await hub.publish("t", { data: 1 });
+    const clients = await connectAll(3, () => ["t"]);
+    const broken = await openClient(hub, { topics: "t", ...(inPast && { lastEventId: first }) });
+    broken.sink.writeShared = () => {
+      throw new Error("not mine to throw");
+    };
+    broken.attach();
+    clients.push(...(await connectAll(3, () => ["t"])));
+    for (const index of [2, 3]) await hub.publish("t", { data: index });
+    for (const client of clients) await client.until(({ data }) => data.length === 2);
+    await broken.until(({ session }) => session.closed);
+    expect(broken.session.closeReason).toBe("write-failed");
+    expect(hub.stats()).toMatchObject({ sessions: 6, closed: { "write-failed": 1 } });
+    expect(reported).toHaveBeenCalledOnce();
+    reported.mockRestore();
   });
 });
 

@@ -1,7 +1,16 @@
-import { createHub, type Epoch, type EventLog, type Hub, type LogFeed, memoryLog } from "everstream";
+import {
+  createHub,
+  type Epoch,
+  type EventLog,
+  type Hub,
+  type LogFeed,
+  memoryLog,
+  type SubscribeOptions,
+} from "everstream";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { connect, numbered, numbers, openClient } from "./client.ts";
-import { remoteLog } from "./remote-log.ts";
+import { connect, numbered, numbers, openClient, type TestClient } from "./client.ts";
+import { Barrier } from "./hand-log.ts";
+import { remoteLog, withFeedHeld } from "./remote-log.ts";
 
 const hubs: Hub[] = [];
 afterEach(() => Promise.all(hubs.splice(0).map((hub) => hub.close())));
@@ -255,6 +264,113 @@ describe("deleted", () => {
     // What was on its way to it arrives, but nothing more.
     expect(slow.data.length).toBeLessThan(5);
     expect(slow.gaps).toEqual([expect.objectContaining({ topic: "t", reason: "deleted" })]);
+  });
+});
+
+describe("deleted, while memory still holds what was erased", () => {
+  const both = ["a", "b"];
+
+  /** A hub whose memory holds events of `a`, for a client that takes nothing. */
+  async function hubWithEvents(log: EventLog): Promise<{ hub: Hub; after: string; stalled: TestClient }> {
+    const hub = hubOf({ log });
+    const after = await hub.publish("b", { data: "b0" });
+    const stalled = await openClient(hub, { topics: both });
+    stalled.sink.stalled = true;
+    stalled.attach();
+    await vi.waitUntil(() => stalled.sink.full, { interval: 1 });
+    await hub.publish("a", numbered(3));
+    return { hub, after, stalled };
+  }
+
+  const seenBy = async (hub: Hub, options: SubscribeOptions): Promise<unknown[]> => {
+    const seen: unknown[] = [];
+    await hub.subscribe(both, ({ type, data }) => seen.push(type === "sse:gap" ? type : data), options).ready;
+    return seen;
+  };
+
+  it.each([
+    ["where the feed has told of it", false],
+    ["where the log says so before the feed does", true],
+  ])("nobody who comes later gets it, and who is told is told once: %s", async (_, isHeld) => {
+    const { log, hold, release } = withFeedHeld(memoryLog());
+    const { hub, after } = await hubWithEvents(log);
+    if (isHeld) hold();
+    await hub.delete("a");
+    const client = await connect(hub, { topics: both, lastEventId: after });
+    const [back, first] = [await seenBy(hub, { after }), await seenBy(hub, { from: "start" })];
+    const looped: unknown[] = [];
+    const looping = (async () => {
+      for await (const { type, data } of hub.events(both, { after })) {
+        looped.push(type === "sse:gap" ? type : data);
+        if (data === "b1") break;
+      }
+    })();
+    await new Promise((resolve) => setImmediate(resolve));
+    release();
+    const id = await hub.publish("b", { data: "b1" });
+    await client.until(({ data }) => data.at(-1) === '"b1"');
+    await looping;
+    await vi.waitUntil(() => back.includes("b1") && first.includes("b1"), { interval: 1 });
+    expect(client.data).toEqual(['"b1"']);
+    expect(client.gaps).toEqual([expect.objectContaining({ topic: "a", reason: "deleted", after })]);
+    expect(client.lastEventId).toBe(id);
+    expect([back, looped, first]).toEqual([
+      ["sse:gap", "b1"],
+      ["sse:gap", "b1"],
+      ["b0", "b1"],
+    ]);
+  });
+
+  it("who had not got to it yet is told of all that it misses, and loses nothing of another topic", async () => {
+    const { hub, after, stalled } = await hubWithEvents(memoryLog());
+    await hub.publish("b", { data: "b1" });
+    await hub.delete("a");
+    await hub.publish("a", { data: "anew" });
+    stalled.sink.stalled = false;
+    stalled.sink.drain();
+    await stalled.until(({ data }) => data.length === 2);
+    expect(stalled.data).toEqual(['"b1"', '"anew"']);
+    expect(stalled.gaps).toEqual([{ topic: "a", reason: "deleted", after, next: stalled.lastEventId }]);
+  });
+
+  it("who hears of both at once hears of the erasure alone", async () => {
+    const { log, hold, release } = withFeedHeld(memoryLog());
+    const hub = hubOf({ log });
+    const after = await hub.publish("b", { data: "b0" });
+    const client = await connect(hub, { topics: both });
+    const seen = await seenBy(hub, {});
+    hold();
+    await hub.publish("a", numbered(3));
+    await hub.publish("b", { data: "b1" });
+    await hub.delete("a");
+    release();
+    await client.until(({ data, gaps }) => data.length === 1 && gaps.length === 1);
+    await vi.waitUntil(() => seen.length === 2, { interval: 1 });
+    expect(client.gaps).toEqual([expect.objectContaining({ topic: "a", reason: "deleted", after })]);
+    expect([client.data, seen]).toEqual([['"b1"'], ["sse:gap", "b1"]]);
+  });
+
+  it("a page that was read before, and comes after, is not handed out, nor kept for others", async () => {
+    const page = new Barrier();
+    let pages = 0;
+    const onCall = async (call: string, moment: string): Promise<void> => {
+      if (call === "read" && moment === "after" && ++pages === 1) await page.pass();
+    };
+    const hub = hubOf({ log: remoteLog(memoryLog(), { onCall }) });
+    const after = await hub.publish("b", { data: "b0" });
+    await hub.publish("a", numbered(3));
+    await hub.publish("b", { data: "b1" });
+    const early = await seenBy(hub, { after });
+    await page.reached;
+    await hub.delete("a");
+    await hub.publish("b", { data: "b2" });
+    const second = await seenBy(hub, { after });
+    page.open();
+    await vi.waitUntil(() => early.includes("b2"), { interval: 1 });
+    const third = await seenBy(hub, { after });
+    await vi.waitUntil(() => second.includes("b2") && third.includes("b2"), { interval: 1 });
+    const expected = ["sse:gap", "b1", "b2"];
+    expect([early, second, third]).toEqual([expected, expected, expected]);
   });
 });
 

@@ -9,9 +9,13 @@ class EndlessLog {
   reads = 0;
   fails = false;
 
+  /** What reads wait for. */
+  answered: Promise<void> = Promise.resolve();
+
   async read({ after }: ReadQuery): Promise<Page> {
     this.reads++;
     if (this.fails) throw new Error("away");
+    await this.answered;
     const start = after as number;
     const event = { ...NO_EVENT, type: "message", data: "x".repeat(10_000) };
     const entries =
@@ -66,6 +70,25 @@ describe("pages", () => {
     log.fails = false;
     await pages.read(readers, 5);
     expect(log.reads).toBe(4);
+  });
+
+  it("that were forgotten while they were read are not kept for who has asked since", async () => {
+    const answers: (() => void)[] = [];
+    const wait = (): void => {
+      log.answered = new Promise((resolve) => answers.push(resolve));
+    };
+    wait();
+    const stale = pages.read(readers, 5);
+    pages.clear();
+    wait();
+    const fresh = pages.read(readers, 5);
+    answers[0]?.();
+    await stale;
+    expect(pages.read(readers, 5)).toBe(fresh);
+    answers[1]?.();
+    const page = await fresh;
+    expect(pages.read(readers, 5)).toBe(page);
+    expect(log.reads).toBe(2);
   });
 
   it("and topics' states are asked for once a turn, and again where something new has come", async () => {

@@ -27,6 +27,34 @@ export function remoteLog(log: EventLog, distance: Distance = {}): EventLog {
   };
 }
 
+/** A log whose feed can be held up, while everything else goes on; what it has to tell then comes as one. */
+export function withFeedHeld(log: EventLog): { log: EventLog; hold: () => void; release: () => void } {
+  let held: Delivery | undefined;
+  let isHeld = false;
+  let tell: LogFeed["onEntries"] = () => undefined;
+  return {
+    log: {
+      open: (feed) => {
+        tell = (delivery) => feed.onEntries(delivery);
+        const onEntries = (delivery: Delivery): void => {
+          if (!isHeld) feed.onEntries(delivery);
+          else if (held === undefined) held = delivery;
+          else held = { ...delivery, after: held.after, entries: [...held.entries, ...delivery.entries] };
+        };
+        return log.open({ onEntries, onEpoch: (epochs, head) => feed.onEpoch(epochs, head) });
+      },
+    },
+    hold: () => {
+      isHeld = true;
+    },
+    release: () => {
+      isHeld = false;
+      if (held !== undefined) tell(held);
+      held = undefined;
+    },
+  };
+}
+
 function remoteFeed(feed: LogFeed, followed: Map<string, number>, distance: Distance): LogFeed {
   let last = Promise.resolve();
   return {

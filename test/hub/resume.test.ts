@@ -1,6 +1,7 @@
 import { createHub, type Hub, memoryLog } from "everstream";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { connect, numbered, numbers, openClient, type TestClient } from "./client.ts";
+import { Barrier, HandLog } from "./hand-log.ts";
 import { remoteLog } from "./remote-log.ts";
 
 let hub: Hub;
@@ -148,6 +149,31 @@ describe("a feed with holes", () => {
     await far.publish("a", { data: "a3" });
     await client.until(({ data }) => data.length === 3);
     expect(client.data).toEqual(['"b1"', '"b2"', '"a3"']);
+    await far.close();
+  });
+
+  it("a hole that ends before a topic was followed sends nobody to the ring who has to read the log", async () => {
+    const log = new HandLog();
+    log.add("t", 10);
+    const far = createHub({ log: log.log });
+    await far.position();
+    // Nobody reads the topic here yet, and the feed has not come so far. A reader follows it from 20 on.
+    log.add("t", 10);
+    log.maxEntries = 4;
+    const page = new Barrier();
+    let pages = 0;
+    log.onRead = async ({ maxEntries }) => {
+      if (maxEntries > 0 && ++pages === 2) await page.pass();
+    };
+    const got: unknown[] = [];
+    far.subscribe("t", ({ data }) => got.push(data), { after: "1-c" });
+    await page.reached;
+    log.tell(15, 20);
+    log.add("t");
+    log.tell(20);
+    page.open();
+    await vi.waitUntil(() => got.length >= 9, { interval: 1 });
+    expect(got).toEqual(Array.from({ length: 9 }, (_, index) => `t${index + 13}`));
     await far.close();
   });
 

@@ -59,6 +59,24 @@ describe("a ring of frames", () => {
     expect(writes.at(-1)).toBeGreaterThan(200_000);
   });
 
+  it("keeps what it has joined for others only within a bound, wherever readers stand", () => {
+    const ring = new Ring(0, 1e9);
+    for (let sequence = 1; sequence <= 1000; sequence++) ring.push(frame(sequence, "x".repeat(2000)));
+    const blocks = Array.from({ length: 900 }, (_, from) => ring.block(from));
+    const kept = blocks.filter((block, from) => ring.block(from) === block);
+    const bytes = kept.reduce((sum, block) => sum + block.bytes.length, 0);
+    expect(bytes).toBeLessThanOrEqual(4 * 1024 * 1024);
+    expect(ring.block(899)).toBe(ring.block(899));
+  });
+
+  it("knows where a topic's frames end", () => {
+    const ring = new Ring(0, 1e6);
+    for (const sequence of [1, 2, 3]) ring.push(frame(sequence));
+    expect([ring.endOf("t"), ring.endOf("other")]).toEqual([3, 0]);
+    ring.discard(1);
+    expect(ring.endOf("other")).toBe(1);
+  });
+
   it("jumping leaves all indexes behind", () => {
     const ring = new Ring(0, 1e6);
     for (const sequence of [1, 2]) ring.push(frame(sequence));

@@ -1,6 +1,8 @@
-import { createHub, type Hub, type HubEvent, type SlowConsumerOption } from "everstream";
+import { createHub, type Hub, type HubEvent, memoryLog, type SlowConsumerOption } from "everstream";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type ConnectOptions, connect, numbered, numbers, type TestClient } from "./client.ts";
+import { Barrier, HandLog } from "./hand-log.ts";
+import { remoteLog } from "./remote-log.ts";
 
 const hubs: Hub[] = [];
 
@@ -140,6 +142,32 @@ describe("dropOldest", () => {
   });
 });
 
+describe("dropOldest, where the feed had a hole", () => {
+  it("drops nothing that was not in memory: who was behind reads it from the log, of all topics", async () => {
+    const log = new HandLog();
+    const hub = createHub({ log: log.log, slowConsumer: { policy: "dropOldest", maxBytes: 3000 } });
+    hubs.push(hub);
+    const loop = hub.events(["a", "b"]);
+    await vi.waitUntil(() => hub.stats().topics === 2, { interval: 1 });
+    await hub.position();
+    const tellNext = (topic: string): void => {
+      log.add(topic);
+      log.tell(log.head - 1);
+    };
+    for (let index = 0; index < 70; index++) tellNext("a");
+    await new Promise((resolve) => setImmediate(resolve));
+    vi.advanceTimersByTime(LONG_MS);
+    log.add("b");
+    for (let index = 0; index < 30; index++) tellNext("a");
+    const read: unknown[] = [];
+    for await (const { type, data } of loop) {
+      read.push(type === "sse:gap" ? type : data);
+      if (data === "a101") break;
+    }
+    expect(read).toEqual(log.entries.map(({ event }) => event.data));
+  });
+});
+
 describe("latestByKey", () => {
   it("gives the newest event of each key in order, and all that have none", async () => {
     const hub = makeHub("latestByKey");
@@ -164,6 +192,28 @@ describe("latestByKey", () => {
     await client.until(({ data }) => data.at(-1) === "301");
     expect(client.data.slice(-2)).toEqual(["300", "301"]);
     expect(hub.stats().dropped).toBeGreaterThan(0);
+  });
+
+  it("tells of an erasure all the same", async () => {
+    let page: Barrier | undefined;
+    const log = remoteLog(memoryLog(), {
+      onCall: (call, moment) => (call === "read" && moment === "before" ? page?.pass() : undefined),
+    });
+    const hub = createHub({ log, slowConsumer: "latestByKey", limits: { maxWaitingBytes: 2000 } });
+    hubs.push(hub);
+    const client = await stalledClient(hub, { topics: "t" });
+    const after = client.lastEventId;
+    for (let index = 0; index < 100; index++) await hub.publish("t", { data: index, key: "k" });
+    page = new Barrier();
+    goOn(client);
+    await page.reached;
+    await hub.delete("t");
+    await hub.publish("t", { data: "new" });
+    page.open();
+    await client.until(({ data }) => data.length === 3);
+    expect(client.data).toEqual(json("first", "held", "new"));
+    expect(client.gaps).toMatchObject([{ topic: "t", reason: "deleted" }]);
+    expect(client.gaps[0]?.after).not.toBe(after);
   });
 
   it("counts nothing as dropped where each event has a key of its own", async () => {

@@ -3,7 +3,7 @@ import { createHub, type EventLog, type Hub } from "everstream";
 import { formatPosition, parsePosition } from "everstream/protocol";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { connect, numbered, numbers } from "../hub/client.ts";
-import { remoteLog } from "../hub/remote-log.ts";
+import { remoteLog, withFeedHeld } from "../hub/remote-log.ts";
 import type { LogFixture } from "./contract.ts";
 
 export function describeHubOver(name: string, create: () => Promise<LogFixture>): void {
@@ -47,6 +47,32 @@ export function describeHubOver(name: string, create: () => Promise<LogFixture>)
       for (const client of clients) await client.until(({ data }) => data.length >= 100);
       expect(clients[0]?.events).toEqual(clients[1]?.events);
       await other.close();
+    });
+
+    it("ends readers by a finish without an event, also where a page tells of it before the feed does", async () => {
+      const { log, hold, release } = withFeedHeld(fixture.log);
+      const far = createHub({ log });
+      await far.publish("t", { data: 0 });
+      const live = await connect(far, { topics: "t" });
+      let isOver = false;
+      await far.subscribe("t", () => undefined).ready;
+      const loop = far.events("t");
+      const looping = loop.next().then(({ done }) => {
+        isOver = done === true;
+      });
+      hold();
+      const end = await far.finish("t");
+      const late = await connect(far, { topics: "t", from: "start" });
+      await late.until(({ data, session }) => data.length === 1 || session.closed);
+      release();
+      for (const client of [live, late]) {
+        await client.until(({ session }) => session.closed);
+        expect(client.events.at(-1)).toEqual({ event: "sse:end", data: "{}", lastEventId: end });
+      }
+      await looping;
+      expect(isOver).toBe(true);
+      expect(far.stats()).toMatchObject({ sessions: 0, subscriptions: 0, topics: 0 });
+      await far.close();
     });
 
     it("says of a cursor over the head, of a foreign one and of a forged one that it means nothing", async () => {
