@@ -1,4 +1,9 @@
-import { connect, type NatsConnection, type NodeConnectionOptions } from "@nats-io/transport-node";
+import {
+  connect,
+  type NatsConnection,
+  type NodeConnectionOptions,
+  type Status,
+} from "@nats-io/transport-node";
 import { EverstreamError } from "../errors.ts";
 import {
   FAULT,
@@ -12,6 +17,7 @@ import {
 import { Link } from "./nats-link.ts";
 import type { NatsSettings } from "./nats-options.ts";
 import { Session } from "./nats-session.ts";
+import { onStatus } from "./nats-status.ts";
 
 const OLDEST = [2, 9] as const;
 /** What a server may take to answer a connection. One that is going down may never do so. */
@@ -83,7 +89,7 @@ export class SharedDialer implements Dialer {
   readonly #settings: NatsSettings;
   #link: Link | undefined;
   #isConnected = true;
-  #watching: Promise<void> | undefined;
+  #leave: (() => void) | undefined;
 
   constructor(connection: NatsConnection, settings: NatsSettings) {
     this.#connection = connection;
@@ -91,8 +97,8 @@ export class SharedDialer implements Dialer {
   }
 
   async session(before: Session | undefined): Promise<Session> {
-    this.#watching ??= this.#watch();
     if (this.#connection.isClosed()) throw logFailed("The connection that natsLog was given is closed.");
+    this.#leave ??= onStatus(this.#connection, (status) => this.#onStatus(status));
     if (!this.#isConnected || this.#connection.info === undefined) {
       throw logFailed("The connection that natsLog was given is not connected at the moment.");
     }
@@ -102,19 +108,18 @@ export class SharedDialer implements Dialer {
   }
 
   async close(): Promise<void> {
+    this.#leave?.();
     this.#link?.end(new Error("the log was closed"));
   }
 
   /** A connection that was lost ends the link, whatever server it finds next. */
-  async #watch(): Promise<void> {
-    for await (const { type } of this.#connection.status()) {
-      if (type === "reconnect") this.#isConnected = true;
-      if (type === "disconnect" || type === "close") {
-        this.#isConnected = false;
-        this.#link?.end(new Error("the connection to the NATS server was lost"));
-      }
+  #onStatus({ type }: Status): void {
+    if (type === "reconnect") this.#isConnected = true;
+    if (type === "disconnect" || type === "close") {
+      this.#isConnected = false;
+      const what = type === "close" ? "closed" : "lost";
+      this.#link?.end(new Error(`the connection to the NATS server was ${what}`));
     }
-    this.#link?.end(new Error("the connection to the NATS server was closed"));
   }
 }
 

@@ -5,10 +5,12 @@ import {
   type Msg,
   type MsgHdrs,
   type NatsConnection,
+  type Status,
   type Subscription,
 } from "@nats-io/transport-node";
 import { type ApiFault, JetStreamFault, NoAnswer, NobodyAnswers } from "./nats-errors.ts";
 import type { NatsSettings } from "./nats-options.ts";
+import { onStatus } from "./nats-status.ts";
 import {
   type ApiMessage,
   apiMessage,
@@ -57,7 +59,7 @@ export class Link {
     const answerMs = timeoutMs / 2;
     const timer = setInterval(() => this.#giveUp(answerMs), Math.min(answerMs, SWEEP_MS));
     this.onEnd(() => clearInterval(timer));
-    void this.#watch();
+    this.onEnd(onStatus(connection, (status) => this.#onStatus(status)));
     this.subscribe(`${this.#inbox}.*`, (message) => this.#onReply(message));
   }
 
@@ -218,13 +220,23 @@ export class Link {
       const subscription = this.subscribe(inbox, (message) => {
         const delivery = deliveryOf(message);
         if (delivery !== undefined) messages.push(delivery.message);
-        if (delivery !== undefined && messages.length < batch && delivery.pending > 0) return;
         this.#waiting.delete(token);
+        if (delivery !== undefined && messages.length < batch && delivery.pending > 0) {
+          waitOn();
+          return;
+        }
         this.unsubscribe(subscription);
         resolve(messages);
       });
-      // Not a request whose one reply is waited for, but ends with the link like one.
-      this.#waiting.set(token, { since: performance.now(), resolve: () => undefined, reject });
+      // Not a request whose one reply is waited for, but ends with the link like one, or when nothing comes any more.
+      const waitOn = (): void => {
+        const giveUp = (error: Error): void => {
+          this.unsubscribe(subscription);
+          reject(error);
+        };
+        this.#waiting.set(token, { since: performance.now(), resolve: () => undefined, reject: giveUp });
+      };
+      waitOn();
       const question = JSON.stringify({ batch, no_wait: true });
       this.connection.publish(this.apiSubject(`CONSUMER.MSG.NEXT.{stream}.${consumer}`), question, {
         reply: inbox,
@@ -233,14 +245,11 @@ export class Link {
   }
 
   /** Nobody answers what the server does not let through. */
-  async #watch(): Promise<void> {
-    for await (const status of this.connection.status()) {
-      if (this.failure !== undefined) return;
-      if (status.type !== "error" || !(status.error instanceof errors.PermissionViolationError)) continue;
-      const { subject } = status.error;
-      if ([this.#api, "$JS.", "es.", "es-live.", this.#inbox].some((ours) => subject.startsWith(ours))) {
-        this.end(status.error);
-      }
+  #onStatus(status: Status): void {
+    if (status.type !== "error" || !(status.error instanceof errors.PermissionViolationError)) return;
+    const { subject } = status.error;
+    if ([this.#api, "$JS.", "es.", "es-live.", this.#inbox].some((ours) => subject.startsWith(ours))) {
+      this.end(status.error);
     }
   }
 

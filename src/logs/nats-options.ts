@@ -100,8 +100,7 @@ export function settingsOf(options: NatsLogOptions): NatsSettings {
     unfollowMs: duration("unfollowDelay", options.unfollowDelay ?? 5000, 0),
     sweepMs: duration("sweepInterval", options.sweepInterval ?? 60_000, 0),
     apiPrefix: prefix("apiPrefix", options.apiPrefix ?? "$JS.API"),
-    inboxPrefix:
-      options.inboxPrefix === undefined ? undefined : prefix("inboxPrefix", options.inboxPrefix),
+    inboxPrefix: options.inboxPrefix === undefined ? undefined : prefix("inboxPrefix", options.inboxPrefix),
   };
 }
 

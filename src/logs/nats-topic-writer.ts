@@ -71,7 +71,7 @@ export class TopicWriter {
       if (this.#open?.pending.every(({ settled }) => settled)) this.#open = undefined;
       if (this.#queue.length === 0 && this.#open === undefined) break;
       try {
-        await this.#writeOne(await this.#host.ready());
+        await this.#writeOne(await this.#host.ready(this.#deadline()));
       } catch (error) {
         if (this.#host.closed) break;
         await this.#onFailure(error);
@@ -79,6 +79,11 @@ export class TopicWriter {
     }
     this.#isRunning = false;
     this.#onIdle();
+  }
+
+  /** Until when anybody waits here. */
+  #deadline(): number {
+    return Math.max(...[...this.#queue, ...(this.#open?.pending ?? [])].map(({ deadline }) => deadline));
   }
 
   /** Waits where another try may do better; gives up for those who wait where it can't. */

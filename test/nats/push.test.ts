@@ -1,44 +1,8 @@
 // What the server pushes can get lost without anybody noticing. Nothing may follow from that but a short wait.
-import { connect as connectNats, type NatsConnection } from "@nats-io/transport-node";
-import { describe, expect, it, onTestFinished } from "vitest";
-import type { NatsServer } from "../brokers/nats-server.ts";
+import { describe, expect, it } from "vitest";
 import { connect, numbered, numbers } from "../hub/client.ts";
+import { lossy } from "./lossy.ts";
 import { startWorld } from "./world.ts";
-
-/** A connection that loses messages on their way in, and counts what is subscribed. */
-interface Lossy {
-  readonly connection: NatsConnection;
-  /** Whether to lose this message. */
-  loses: (subject: string, text: string) => boolean;
-  readonly lost: string[];
-  readonly subscribed: Map<string, number>;
-}
-
-async function lossy({ url }: NatsServer): Promise<Lossy> {
-  const real = await connectNats({ servers: url });
-  onTestFinished(() => real.close());
-  const subscribe: NatsConnection["subscribe"] = (subject, options) => {
-    world.subscribed.set(subject, (world.subscribed.get(subject) ?? 0) + 1);
-    const { callback } = options ?? {};
-    return real.subscribe(subject, {
-      ...options,
-      callback(error, message) {
-        const text = message.string();
-        if (world.loses(message.subject, text)) world.lost.push(text);
-        else void callback?.(error, message);
-      },
-    });
-  };
-  const connection = new Proxy(real, {
-    get(target, name) {
-      if (name === "subscribe") return subscribe;
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-  });
-  const world: Lossy = { connection, loses: () => false, lost: [], subscribed: new Map() };
-  return world;
-}
 
 const isPush = (subject: string): boolean => subject.startsWith("es-live.");
 
