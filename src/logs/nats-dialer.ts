@@ -9,6 +9,8 @@ import {
   FAULT,
   failureOf,
   isFault,
+  isPassing,
+  JetStreamFault,
   logFailed,
   NobodyAnswers,
   noJetStream,
@@ -147,18 +149,25 @@ async function openSession(
   }
 }
 
-/** A server that is only beginning, or a stream that is only being made, answers nobody for a moment. */
+/**
+ * A server that is only beginning answers nobody for a moment, or that it can't yet; a stream may be made anew at this very
+ * moment; and what leads a cluster may have died with the question.
+ */
 async function openServed(link: Link, settings: NatsSettings, before: Session | undefined): Promise<Session> {
+  let refusal: unknown;
   for (;;) {
     try {
       return await Session.open(link, settings, before);
     } catch (error) {
-      // What was found may have been replaced since.
-      const isReplaced = isFault(error, FAULT.filterIsForeign);
-      if (!(error instanceof NobodyAnswers || isReplaced)) throw error;
+      const isRefusal = error instanceof NobodyAnswers || error instanceof JetStreamFault;
+      if (isRefusal) refusal = error;
+      const { filterIsForeign, noPeers } = FAULT;
+      if (!isPassing(error) && !isFault(error, filterIsForeign) && !isFault(error, noPeers)) throw error;
       await new Promise((resolve) => setTimeout(resolve, SERVED_MS));
+      if (link.failure === undefined) continue;
       // The account may have no JetStream, though the server has.
-      if (link.failure !== undefined) throw isReplaced ? error : noJetStream(error);
+      if (refusal instanceof NobodyAnswers) throw noJetStream(refusal);
+      throw refusal === undefined ? error : failureOf(refusal, "open its stream");
     }
   }
 }

@@ -14,6 +14,8 @@ export const FAULT = {
   streamNotFound: 10059,
   streamNameInUse: 10058,
   filterIsForeign: 10093,
+  noPeers: 10005,
+  notClustered: 10074,
   notEnabled: 10076,
   notEnabledForAccount: 10039,
 } as const;
@@ -100,6 +102,13 @@ export function failureOf(error: unknown, what: string): EverstreamError {
 
 function jetStreamFailure(error: JetStreamFault, what: string): EverstreamError {
   if (error.is(FAULT.notEnabled) || error.is(FAULT.notEnabledForAccount)) return noJetStream(error);
+  if (error.is(FAULT.noPeers) || error.is(FAULT.notClustered)) {
+    return unsuitable(
+      "There are fewer NATS servers to keep the stream than its `replicas` asks for: add servers to the cluster, start those " +
+        `that are down, or ask for less (${error.message}).`,
+      error,
+    );
+  }
   if (/maximum (bytes|messages) exceeded/i.test(error.message)) {
     return logFailed(
       "The NATS log's stream is full: it has as many bytes as its `maxBytes` allows, and nothing that was accepted is " +

@@ -39,7 +39,6 @@ export class Session {
   /** What was over its age at this time may have been removed. */
   horizon: number;
   #horizonAt: number;
-  readonly #isCopied: boolean;
   readonly #info: StreamInfo;
   readonly #mark: number;
   readonly #early: StreamMessage[];
@@ -62,7 +61,6 @@ export class Session {
     this.#info = parts.info;
     this.#mark = parts.mark;
     this.#early = early;
-    this.#isCopied = parts.info.config.num_replicas > 1;
     this.isResumed = parts.previous !== undefined;
     this.messages = parts.previous?.messages ?? new Messages(parts.subjects);
     this.topics = parts.previous?.topics ?? new KnownTopics(parts.subjects);
@@ -77,6 +75,7 @@ export class Session {
   static async open(link: Link, settings: NatsSettings, before: Session | undefined): Promise<Session> {
     const stream = await openStream(link, settings);
     const { info, subjects } = stream;
+    link.isCopied = info.config.num_replicas > 1;
     const { epochs, mark, isNew } = await findLineage(link, stream, before?.remembered());
     const floorMessage = await link.getFromLeader({ last_by_subj: subjects.floor });
     const horizon = await link.getFromLeader({ last_by_subj: subjects.horizon });
@@ -140,7 +139,7 @@ export class Session {
 
   /** One message, as the stream is now. */
   get(question: GetQuestion): Promise<StreamMessage | undefined> {
-    return this.#isCopied ? this.link.getFromLeader(question) : this.link.get(question);
+    return this.link.isCopied ? this.link.getFromLeader(question) : this.link.get(question);
   }
 
   /**
@@ -207,6 +206,8 @@ export class Session {
   #whatChanged(info: StreamInfo | undefined, through: number): string | undefined {
     if (info === undefined) return "the stream is gone";
     if (info.created !== this.#info.created) return "the stream was made anew";
+    if (info.config.num_replicas !== this.#info.config.num_replicas)
+      return "the stream has more copies, or less";
     if (info.state.first_seq > this.#mark) return "the stream was purged";
     if (info.state.last_seq < through) return "the stream has lost messages";
     return undefined;
