@@ -20,6 +20,8 @@ export const FAULT = {
   notEnabledForAccount: 10039,
 } as const;
 
+/** Codes of Node's for certificates that can't be verified. */
+const CERTIFICATE = /CERT|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER/;
 const NO_ROOM = /insufficient|resource limits|maximum .* exceeded|no space/i;
 
 /** JetStream's refusal of a request. */
@@ -93,6 +95,13 @@ export function failureOf(error: unknown, what: string): EverstreamError {
     return unsuitable(
       `The NATS user may not ${error.operation === "publish" ? "publish to" : "subscribe to"} ` +
         `"${error.subject}", which the log needs. Allow it in the server's permissions.`,
+      error,
+    );
+  }
+  if (CERTIFICATE.test((error as { code?: unknown } | null)?.code?.toString() ?? "")) {
+    return unsuitable(
+      `The NATS server's certificate is not trusted: ${messageOf(error)}. Give natsLog the authority that has signed it, as ` +
+        "`connect: { tls: { ca } }`, and in `servers` the name that it is made out to.",
       error,
     );
   }

@@ -1,14 +1,13 @@
 import {
   createInbox,
   errors,
-  headers,
   type Msg,
   type MsgHdrs,
   type NatsConnection,
   type Status,
   type Subscription,
 } from "@nats-io/transport-node";
-import { type ApiFault, FAULT, JetStreamFault, NoAnswer, NobodyAnswers } from "./nats-errors.ts";
+import { type ApiFault, JetStreamFault, NoAnswer, NobodyAnswers } from "./nats-errors.ts";
 import type { NatsSettings } from "./nats-options.ts";
 import { onStatus } from "./nats-status.ts";
 import {
@@ -33,12 +32,6 @@ const SWEEP_MS = 200;
 const MAX_ANSWER_MS = 3000;
 const NOT_FOUND = 404;
 const NO_RESPONDERS = 503;
-/** As the server says it where it looks itself. */
-const FOLLOWED: ApiFault = {
-  code: 400,
-  err_code: FAULT.wrongLastSequence,
-  description: "another message follows the one that was expected to be the last",
-};
 
 const decoder = /* @__PURE__ */ new TextDecoder();
 
@@ -52,7 +45,7 @@ export class Link {
   failure: Error | undefined;
   /** Whether the stream is found to have several copies. */
   isCopied = false;
-  readonly #stream: string;
+  readonly stream: string;
   readonly #api: string;
   readonly #inbox: string;
   readonly #waiting = new Map<string, Waiting>();
@@ -62,7 +55,7 @@ export class Link {
 
   constructor(connection: NatsConnection, { name, apiPrefix, inboxPrefix, timeoutMs }: NatsSettings) {
     this.connection = connection;
-    this.#stream = name;
+    this.stream = name;
     this.#api = apiPrefix;
     this.#inbox = createInbox(inboxPrefix);
     // Shorter than what somebody waits for altogether, so that there is time for another try.
@@ -151,38 +144,7 @@ export class Link {
   }
 
   apiSubject(call: string): string {
-    return `${this.#api}.${call.replace("{stream}", this.#stream)}`;
-  }
-
-  /**
-   * Publishes into the stream, if `expected` is the newest message on the subject. Resolves to its sequence.
-   *
-   * The leader of several copies looks at what is stored, and not at what it has under way: of messages that expect the same
-   * one at once it takes them all (seen with nats-server 2.9.10, in 499 of 500 tries with six at once). So there each one also
-   * has an id, by which it is the only one to follow the one that it expects. That nothing is there yet is looked at where
-   * messages are stored, by all copies, and needs no id.
-   */
-  async store(
-    subject: string,
-    payload: Uint8Array | string,
-    expected: number,
-    fields: Readonly<Record<string, string | undefined>>,
-  ): Promise<number> {
-    const hdrs = headers();
-    hdrs.set("Nats-Expected-Stream", this.#stream);
-    hdrs.set("Nats-Expected-Last-Subject-Sequence", String(expected));
-    if (this.isCopied && expected > 0) hdrs.set("Nats-Msg-Id", String(expected));
-    for (const [name, value] of Object.entries(fields)) if (value !== undefined) hdrs.set(name, value);
-    const message = await this.request(subject, payload, hdrs);
-    const answer = JSON.parse(decoder.decode(message.data)) as {
-      readonly seq?: number;
-      readonly duplicate?: boolean;
-      readonly error?: ApiFault;
-    };
-    if (answer.error !== undefined) throw new JetStreamFault(answer.error);
-    if (answer.duplicate === true) throw new JetStreamFault(FOLLOWED);
-    if (answer.seq === undefined || answer.seq === 0) throw new NoAnswer("JetStream named no sequence");
-    return answer.seq;
+    return `${this.#api}.${call.replace("{stream}", this.stream)}`;
   }
 
   /** One message, as the copy says that is asked: with several copies that may be one that is behind. */
@@ -216,7 +178,7 @@ export class Link {
     const { name, num_pending: pending } = await this.ask<{ name: string; num_pending: number }>(
       "CONSUMER.CREATE.{stream}",
       {
-        stream_name: this.#stream,
+        stream_name: this.stream,
         config: {
           ...from,
           filter_subject: subject,

@@ -7,6 +7,7 @@ import { Messages } from "./nats-messages.ts";
 import { lastSequenceOf, type Subjects } from "./nats-names.ts";
 import type { NatsSettings } from "./nats-options.ts";
 import type { Position } from "./nats-record.ts";
+import { store } from "./nats-store.ts";
 import { openStream, type StreamInfo, streamInfo } from "./nats-stream.ts";
 import type { StreamMessage } from "./nats-stream-message.ts";
 import { KnownTopics } from "./nats-topics.ts";
@@ -160,7 +161,12 @@ export class Session {
   /** Has the floor stand for these topics too, before they are removed. */
   async raiseFloor(floor: Position, tokens: readonly string[]): Promise<void> {
     const fields = { [FLOOR_HEADER]: String(floor), [FORGOTTEN_HEADER]: tokens.join(" ") };
-    this.onStored(await this.link.store(this.subjects.floor, "", this.floorAt, fields));
+    const before = this.floorAt;
+    this.onStored(
+      await store(this.link, { subject: this.subjects.floor, payload: "", expected: before, fields }),
+    );
+    // Who has not seen the one before has topics in mind that are forgotten, and finds that out when it writes to one.
+    if (before > 0) await this.remove(before);
   }
 
   /** Removes a message that nobody needs any more. It may be gone already. */
@@ -174,10 +180,10 @@ export class Session {
 
   /** Tells all nodes that what was over its age at `time` is about to be removed. */
   async raiseHorizon(time: number): Promise<void> {
-    const { horizon } = this.subjects;
     const fields = { [HORIZON_HEADER]: String(time) };
     const before = this.#horizonAt;
-    this.#onHorizon(await this.link.store(horizon, "", before, fields), time);
+    const message = { subject: this.subjects.horizon, payload: "", expected: before, fields };
+    this.#onHorizon(await store(this.link, message), time);
     this.onStored(this.#horizonAt);
     if (before > 0) await this.remove(before);
   }

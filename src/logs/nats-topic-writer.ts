@@ -15,6 +15,7 @@ import {
   type TopicRecord,
 } from "./nats-record.ts";
 import type { Session } from "./nats-session.ts";
+import { store } from "./nats-store.ts";
 import { type KnownTopic, recordOf } from "./nats-topics.ts";
 import { nextTurn } from "./nats-turn.ts";
 import { tooLarge, type WriterHost } from "./nats-writer.ts";
@@ -203,7 +204,8 @@ export class TopicWriter {
     for (const pending of decisions.keys()) pending.isOpen = true;
     let message: number;
     try {
-      message = await session.link.store(topic.subject, payload, record.previous, fields);
+      const { subject } = topic;
+      message = await store(session.link, { subject, payload, expected: record.previous, fields });
     } catch (error) {
       if (!isFault(error, FAULT.wrongLastSequence)) throw error;
       // Somebody else was quicker, or it was stored before without an answer.

@@ -91,7 +91,7 @@ describe("a reader of many messages", () => {
   }
 
   it("does not listen any more for what it has given up", async () => {
-    const { wire, link, question } = await linked(1000);
+    const { wire, link, question } = await linked(4000);
     wire.loses = (subject) => subject.startsWith("es.");
     const before = wire.open();
     await expect(link.fetch(question)).rejects.toMatchObject({ name: "NoAnswer" });
@@ -186,7 +186,7 @@ describe("messages that the server does not let go of", () => {
   it("are asked for once, and keep nothing else from being removed", async () => {
     const { nats } = await startWorld();
     const deletes = await tap(nats, "STREAM.MSG.DELETE.>");
-    const node = await openNode(natsLog({ servers: nats.url, timeout: 1000, sweepInterval: 600_000 }));
+    const node = await openNode(natsLog({ servers: nats.url, timeout: 3000, sweepInterval: 600_000 }));
     const admin = await connectNats({ servers: nats.url });
     onTestFinished(() => admin.close());
     const { config } = JSON.parse((await admin.request("$JS.API.STREAM.INFO.everstream")).string());

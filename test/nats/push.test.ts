@@ -11,7 +11,7 @@ describe("a push that is lost", () => {
     const { nats, hub, nearHub } = await startWorld();
     const wire = await lossy(nats);
     // Nothing but the clock tells of the loss.
-    const far = hub({ connection: wire.connection, checkInterval: 600_000, timeout: 2000 });
+    const far = hub({ connection: wire.connection, checkInterval: 600_000, timeout: 20_000 });
     const near = nearHub();
     const client = await connect(far, { topics: ["A", "B"] });
     await near.publish("A", numbered(8, 1));
