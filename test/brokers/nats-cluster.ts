@@ -5,13 +5,15 @@ import { type NatsServer, startNats } from "./nats-server.ts";
 
 export interface NatsCluster {
   readonly servers: readonly NatsServer[];
-  readonly urls: readonly string[];
+  readonly urls: string[];
   /** The server that leads this stream now, by the word of those that run. */
   leaderOf(stream: string): Promise<NatsServer>;
   dispose(): Promise<void>;
 }
 
 const SIZE = 3;
+/** How long a stream may be without a leader, on a machine that has other work. */
+const LEADER_LIMIT_MS = 60_000;
 
 export async function startNatsCluster(): Promise<NatsCluster> {
   const ports = await Promise.all(Array.from({ length: SIZE }, freePort));
@@ -32,16 +34,12 @@ export async function startNatsCluster(): Promise<NatsCluster> {
     servers,
     urls,
     async leaderOf(stream) {
-      const admin = await connect({ servers: urls });
-      try {
-        for (;;) {
-          const info = (await admin.request(`$JS.API.STREAM.INFO.${stream}`)).json<StreamAnswer>();
-          const index = servers.findIndex((_, each) => nameOf(each) === info.cluster?.leader);
-          if (index !== -1) return servers[index] as NatsServer;
-        }
-      } finally {
-        await admin.close();
+      for (const until = performance.now() + LEADER_LIMIT_MS; performance.now() < until; ) {
+        const leader = await leaderOf(stream, urls);
+        const index = servers.findIndex((_, each) => nameOf(each) === leader);
+        if (index !== -1) return servers[index] as NatsServer;
       }
+      throw new Error(`Nobody leads the stream ${stream}.`);
     },
     async dispose() {
       await Promise.all(servers.map((server) => server.dispose()));
@@ -49,6 +47,15 @@ export async function startNatsCluster(): Promise<NatsCluster> {
   };
 }
 
-interface StreamAnswer {
-  readonly cluster?: { readonly leader?: string };
+/** The name of the stream's leader, or nothing where nobody says it at the moment. */
+async function leaderOf(stream: string, servers: string[]): Promise<string | undefined> {
+  const admin = await connect({ servers, reconnect: false, timeout: 2000 });
+  try {
+    const info = await admin.request(`$JS.API.STREAM.INFO.${stream}`, "", { timeout: 1000 });
+    return info.json<{ readonly cluster?: { readonly leader?: string } }>().cluster?.leader;
+  } catch {
+    return undefined;
+  } finally {
+    await admin.close();
+  }
 }

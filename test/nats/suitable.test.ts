@@ -250,6 +250,28 @@ describe("natsLog says of", () => {
   });
 });
 
+describe("natsLog with JetStream in a domain of its own", () => {
+  it("asks where `apiPrefix` says", async () => {
+    const folder = await dataFolder("nats-domain");
+    onTestFinished(folder.remove);
+    const file = join(folder.path, "nats.conf");
+    await writeFile(file, JSON.stringify({ jetstream: { domain: "far", store_dir: folder.path } }));
+    const { url } = await serverWith({ jetstream: false, args: ["--config", file] });
+    const [node, other] = await Promise.all(
+      [1, 2].map(() => openNode(natsLog({ servers: url, apiPrefix: "$JS.far.API" }))),
+    );
+    await other?.follow("t");
+    const sequences = [];
+    for (let index = 0; index < 20; index++) sequences.push(...((await node?.append("t", ["x"])) ?? []));
+    await other?.fed(sequences.at(-1) as number);
+    expect((await other?.read(["t"]))?.entries.map(({ sequence }) => sequence)).toEqual(sequences);
+    for (const each of [node, other]) await each?.connection.close();
+    expect(
+      await failureOf(natsLog({ servers: url, apiPrefix: "$JS.near.API", timeout: 2000 })),
+    ).toMatchObject({ code: "LOG_UNSUITABLE" });
+  });
+});
+
 describe("natsLog over a connection of the user's", () => {
   it("keeps its promises, and leaves it open", async () => {
     const connection = await connectNats({ servers: nats.server.url });
