@@ -25,6 +25,8 @@ const OLDEST = [2, 9] as const;
 /** What a server may take to answer a connection. One that is going down may never do so. */
 const CONNECT_MS = 2000;
 const SERVED_MS = 50;
+/** What it may take until a server can say all about the stream: longer than a cluster's election, for then another one may. */
+const MAX_OPEN_MS = 12_000;
 
 /** How a log gets to its server: by connections of its own, or by one of the user's. */
 export interface Dialer {
@@ -131,8 +133,9 @@ async function openSession(
   settings: NatsSettings,
   before: Session | undefined,
 ): Promise<Session> {
-  const silent = new Error(`the server did not answer within ${settings.timeoutMs} ms`);
-  const timer = setTimeout(() => link.end(silent), settings.timeoutMs);
+  const openMs = Math.min(settings.timeoutMs, MAX_OPEN_MS);
+  const silent = new Error(`the server did not answer within ${openMs} ms`);
+  const timer = setTimeout(() => link.end(silent), openMs);
   try {
     checkServer(link.connection);
     return await openServed(link, settings, before);

@@ -9,7 +9,7 @@ import { tcpProxy } from "../brokers/tcp-proxy.ts";
 
 export interface ClusterWorld extends BrokerWorld {
   readonly cluster: NatsCluster;
-  /** A hub that goes through the proxy, and so to one server. */
+  /** A hub that goes through the proxy, and past it to others where it finds nobody there. */
   hub(options?: NatsLogOptions): Hub;
   /** A hub that goes to any of the servers. */
   nearHub(options?: NatsLogOptions): Hub;
@@ -22,6 +22,11 @@ export const CLUSTER_OPTIONS: NatsLogOptions = {
   heartbeat: 500,
   timeout: 40_000,
 };
+
+/** The proxied server, and the others: one that was just started may be of no use for a while. */
+export function farServers({ proxy, cluster }: Pick<ClusterWorld, "proxy" | "cluster">): string[] {
+  return [`127.0.0.1:${proxy.port}`, ...cluster.urls.slice(1)];
+}
 
 /** For one test, after which all of it is ended. What befalls its `broker` befalls the stream's leader. */
 export async function startClusterWorld(): Promise<ClusterWorld> {
@@ -55,7 +60,7 @@ export async function startClusterWorld(): Promise<ClusterWorld> {
       pause: () => leader.pause(),
       resume: () => leader.resume(),
     },
-    hub: (options) => hubOn([`127.0.0.1:${proxy.port}`], options),
+    hub: (options) => hubOn(farServers({ proxy, cluster }), options),
     nearHub: (options) => hubOn(cluster.urls, options),
   };
 }

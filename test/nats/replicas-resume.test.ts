@@ -1,6 +1,6 @@
 import { natsLog } from "everstream/nats";
 import { describeResume } from "../brokers/resume.ts";
-import { CLUSTER_OPTIONS, type ClusterWorld, startClusterWorld } from "./cluster-world.ts";
+import { CLUSTER_OPTIONS, type ClusterWorld, farServers, startClusterWorld } from "./cluster-world.ts";
 
 let world: ClusterWorld;
 
@@ -11,7 +11,7 @@ describeResume({
     return world;
   },
   log: (port) => {
-    const servers = port === world.proxy.port ? `127.0.0.1:${port}` : world.cluster.urls;
+    const servers = port === world.proxy.port ? farServers(world) : world.cluster.urls;
     return natsLog({ servers, ...CLUSTER_OPTIONS, checkInterval: 100, heartbeat: 100 });
   },
   more: [
