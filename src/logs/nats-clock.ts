@@ -42,12 +42,12 @@ export class Clock {
   /** Starts behind `through`. */
   static async start(
     link: Link,
-    { stream, subject, through, heartbeatMs }: ClockOptions,
+    options: ClockOptions,
     take: (message: StreamMessage) => void,
   ): Promise<Clock> {
-    const clock = new Clock(link, through, heartbeatMs, take);
+    const clock = new Clock(link, options.through, options.heartbeatMs, take);
     const inbox = link.inbox("clock");
-    link.subscribe(inbox, (message) => {
+    const subscription = link.subscribe(inbox, (message) => {
       clock.#signAt = performance.now();
       const delivery = deliveryOf(message);
       if (delivery !== undefined) {
@@ -60,24 +60,13 @@ export class Clock {
         else clock.#onIdle(Number(message.headers.get("Nats-Last-Consumer")));
       }
     });
-    const nanos = heartbeatMs * 1e6;
-    await link.ask("CONSUMER.CREATE.{stream}", {
-      stream_name: stream,
-      config: {
-        deliver_subject: inbox,
-        deliver_policy: "by_start_sequence",
-        opt_start_seq: through + 1,
-        filter_subject: subject,
-        ack_policy: "none",
-        max_deliver: 1,
-        headers_only: true,
-        idle_heartbeat: nanos,
-        flow_control: true,
-        mem_storage: true,
-        num_replicas: 1,
-        inactive_threshold: nanos * KEPT_BEATS,
-      },
-    });
+    try {
+      await link.ask("CONSUMER.CREATE.{stream}", consumerOf(inbox, options));
+    } catch (error) {
+      // It may come into being all the same.
+      link.unsubscribe(subscription);
+      throw error;
+    }
     clock.#watch();
     link.onEnd(() => clock.#stop());
     return clock;
@@ -140,4 +129,25 @@ export interface ClockOptions {
   readonly subject: string;
   readonly through: number;
   readonly heartbeatMs: number;
+}
+
+function consumerOf(inbox: string, { stream, subject, through, heartbeatMs }: ClockOptions): object {
+  const nanos = heartbeatMs * 1e6;
+  return {
+    stream_name: stream,
+    config: {
+      deliver_subject: inbox,
+      deliver_policy: "by_start_sequence",
+      opt_start_seq: through + 1,
+      filter_subject: subject,
+      ack_policy: "none",
+      max_deliver: 1,
+      headers_only: true,
+      idle_heartbeat: nanos,
+      flow_control: true,
+      mem_storage: true,
+      num_replicas: 1,
+      inactive_threshold: nanos * KEPT_BEATS,
+    },
+  };
 }

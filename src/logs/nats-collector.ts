@@ -88,10 +88,13 @@ export class Collector {
  * consumer of the stream, whatever it reads, skip all that it has not been sent yet up to the purged subject's first message.
  */
 async function removeBefore(session: Session, subject: string, before: number): Promise<void> {
-  for (;;) {
-    const messages = await session.link.fetch({ subject, from: 1, max: REMOVED_AT_ONCE, headersOnly: true });
+  for (let from = 1; ; ) {
+    const messages = await session.link.fetch({ subject, from, max: REMOVED_AT_ONCE, headersOnly: true });
     const old = messages.filter(({ sequence }) => sequence < before);
     await Promise.all(old.map(({ sequence }) => session.remove(sequence)));
-    if (old.length < REMOVED_AT_ONCE) return;
+    const last = old.at(-1);
+    if (last === undefined || old.length < REMOVED_AT_ONCE) return;
+    // What the server does not let go of is left to the next walk.
+    from = last.sequence + 1;
   }
 }

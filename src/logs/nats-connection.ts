@@ -10,7 +10,7 @@ import type {
 } from "../hub/log.ts";
 import { Collector, type Trimmed } from "./nats-collector.ts";
 import type { Dialer } from "./nats-dialer.ts";
-import { failureOf, isPassing, lateFailure, logFailed } from "./nats-errors.ts";
+import { failureOf, isPassing, lateFailure, logFailed, NoAnswer } from "./nats-errors.ts";
 import { Feed } from "./nats-feed.ts";
 import { lastSequenceOf } from "./nats-names.ts";
 import type { NatsSettings } from "./nats-options.ts";
@@ -26,6 +26,7 @@ const SWEEP_MS = 1000;
 interface Waiting {
   readonly resolve: (session: Session) => void;
   readonly reject: (error: unknown) => void;
+  readonly timer: ReturnType<typeof setTimeout>;
 }
 
 /** A hub's connection to its stream, over as many links as it takes. */
@@ -42,7 +43,7 @@ export class NatsConnection implements LogConnection, WriterHost {
   readonly #collector: Collector;
   #session: Session | undefined;
   #before: Session;
-  #waiting: Waiting[] = [];
+  readonly #waiting = new Set<Waiting>();
   #closing: Promise<void> | undefined;
   readonly #timers: ReturnType<typeof setInterval>[] = [];
   #wakeUp: () => void = () => undefined;
@@ -102,6 +103,7 @@ export class NatsConnection implements LogConnection, WriterHost {
     this.#horizon = Math.max(this.#horizon, now);
     const session = this.#session;
     if (session === undefined) return;
+    session.topics.expireIds(now);
     try {
       await this.#collector.expire(session, this.#horizon);
     } catch (error) {
@@ -114,11 +116,27 @@ export class NatsConnection implements LogConnection, WriterHost {
     return this.#closing;
   }
 
-  ready(): Promise<Session> {
+  ready(deadline: number): Promise<Session> {
     if (this.closed) return Promise.reject(closedError());
     const session = this.#session;
     if (session !== undefined && session.link.failure === undefined) return Promise.resolve(session);
-    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+    return new Promise((resolve, reject) => {
+      // Who has given up is not to be kept in mind, nor served, however long it takes.
+      const timer = setTimeout(() => {
+        this.#waiting.delete(waiting);
+        reject(new NoAnswer("there was no connection in time"));
+      }, deadline - performance.now());
+      const waiting: Waiting = { resolve, reject, timer };
+      this.#waiting.add(waiting);
+    });
+  }
+
+  #release(settle: (waiting: Waiting) => void): void {
+    for (const waiting of this.#waiting) {
+      clearTimeout(waiting.timer);
+      settle(waiting);
+    }
+    this.#waiting.clear();
   }
 
   onTrimmed(trimmed: Trimmed): void {
@@ -143,7 +161,8 @@ export class NatsConnection implements LogConnection, WriterHost {
         );
       if (left <= 0) throw late();
       try {
-        const answer = await within(left, this.ready().then(work), late);
+        const session = await this.ready(deadline);
+        const answer = await within(deadline - performance.now(), work(session), late);
         if (this.closed) throw closedError();
         if (this.epochs === epochs) {
           this.lastFailure = undefined;
@@ -152,7 +171,8 @@ export class NatsConnection implements LogConnection, WriterHost {
       } catch (error) {
         if (this.closed) throw closedError();
         if (!isPassing(error)) throw failureOf(error, what);
-        await new Promise((resolve) => setTimeout(resolve, FIRST_RETRY_MS));
+        const wait = Math.min(FIRST_RETRY_MS, deadline - performance.now());
+        await new Promise((resolve) => setTimeout(resolve, wait));
       }
       if (this.epochs !== epochs) {
         throw logFailed(`The NATS log's epoch has changed while it was asked to ${what}: ask again.`);
@@ -166,7 +186,7 @@ export class NatsConnection implements LogConnection, WriterHost {
     if (isNewEpoch) this.epochs = session.epochs;
     this.#session = session;
     this.#feed.begin(session, isNewEpoch ? session.epochs : undefined);
-    for (const { resolve } of this.#waiting.splice(0)) resolve(session);
+    this.#release(({ resolve }) => resolve(session));
     link.onEnd(() => {
       this.#session = undefined;
       this.lastFailure = link.failure;
@@ -229,7 +249,7 @@ export class NatsConnection implements LogConnection, WriterHost {
     this.#wakeUp();
     this.#feed.stop();
     this.#writer.close(closedError());
-    for (const { reject } of this.#waiting.splice(0)) reject(closedError());
+    this.#release(({ reject }) => reject(closedError()));
     this.#session?.link.end(closedError());
     await this.#writer.idle();
     await this.#dialer.close();

@@ -1,9 +1,16 @@
-import { connect, type NatsConnection, type NodeConnectionOptions } from "@nats-io/transport-node";
+import {
+  connect,
+  type NatsConnection,
+  type NodeConnectionOptions,
+  type Status,
+} from "@nats-io/transport-node";
 import { EverstreamError } from "../errors.ts";
 import {
   FAULT,
   failureOf,
   isFault,
+  isPassing,
+  JetStreamFault,
   logFailed,
   NobodyAnswers,
   noJetStream,
@@ -12,11 +19,14 @@ import {
 import { Link } from "./nats-link.ts";
 import type { NatsSettings } from "./nats-options.ts";
 import { Session } from "./nats-session.ts";
+import { onStatus } from "./nats-status.ts";
 
 const OLDEST = [2, 9] as const;
 /** What a server may take to answer a connection. One that is going down may never do so. */
 const CONNECT_MS = 2000;
 const SERVED_MS = 50;
+/** What it may take until a server can say all about the stream: longer than a cluster's election, for then another one may. */
+const MAX_OPEN_MS = 12_000;
 
 /** How a log gets to its server: by connections of its own, or by one of the user's. */
 export interface Dialer {
@@ -83,7 +93,7 @@ export class SharedDialer implements Dialer {
   readonly #settings: NatsSettings;
   #link: Link | undefined;
   #isConnected = true;
-  #watching: Promise<void> | undefined;
+  #leave: (() => void) | undefined;
 
   constructor(connection: NatsConnection, settings: NatsSettings) {
     this.#connection = connection;
@@ -91,8 +101,8 @@ export class SharedDialer implements Dialer {
   }
 
   async session(before: Session | undefined): Promise<Session> {
-    this.#watching ??= this.#watch();
     if (this.#connection.isClosed()) throw logFailed("The connection that natsLog was given is closed.");
+    this.#leave ??= onStatus(this.#connection, (status) => this.#onStatus(status));
     if (!this.#isConnected || this.#connection.info === undefined) {
       throw logFailed("The connection that natsLog was given is not connected at the moment.");
     }
@@ -102,19 +112,18 @@ export class SharedDialer implements Dialer {
   }
 
   async close(): Promise<void> {
+    this.#leave?.();
     this.#link?.end(new Error("the log was closed"));
   }
 
   /** A connection that was lost ends the link, whatever server it finds next. */
-  async #watch(): Promise<void> {
-    for await (const { type } of this.#connection.status()) {
-      if (type === "reconnect") this.#isConnected = true;
-      if (type === "disconnect" || type === "close") {
-        this.#isConnected = false;
-        this.#link?.end(new Error("the connection to the NATS server was lost"));
-      }
+  #onStatus({ type }: Status): void {
+    if (type === "reconnect") this.#isConnected = true;
+    if (type === "disconnect" || type === "close") {
+      this.#isConnected = false;
+      const what = type === "close" ? "closed" : "lost";
+      this.#link?.end(new Error(`the connection to the NATS server was ${what}`));
     }
-    this.#link?.end(new Error("the connection to the NATS server was closed"));
   }
 }
 
@@ -124,8 +133,9 @@ async function openSession(
   settings: NatsSettings,
   before: Session | undefined,
 ): Promise<Session> {
-  const silent = new Error(`the server did not answer within ${settings.timeoutMs} ms`);
-  const timer = setTimeout(() => link.end(silent), settings.timeoutMs);
+  const openMs = Math.min(settings.timeoutMs, MAX_OPEN_MS);
+  const silent = new Error(`the server did not answer within ${openMs} ms`);
+  const timer = setTimeout(() => link.end(silent), openMs);
   try {
     checkServer(link.connection);
     return await openServed(link, settings, before);
@@ -142,18 +152,25 @@ async function openSession(
   }
 }
 
-/** A server that is only beginning, or a stream that is only being made, answers nobody for a moment. */
+/**
+ * A server that is only beginning answers nobody for a moment, or that it can't yet; a stream may be made anew at this very
+ * moment; and what leads a cluster may have died with the question.
+ */
 async function openServed(link: Link, settings: NatsSettings, before: Session | undefined): Promise<Session> {
+  let refusal: unknown;
   for (;;) {
     try {
       return await Session.open(link, settings, before);
     } catch (error) {
-      // What was found may have been replaced since.
-      const isReplaced = isFault(error, FAULT.filterIsForeign);
-      if (!(error instanceof NobodyAnswers || isReplaced)) throw error;
+      const isRefusal = error instanceof NobodyAnswers || error instanceof JetStreamFault;
+      if (isRefusal) refusal = error;
+      const { filterIsForeign, noPeers } = FAULT;
+      if (!isPassing(error) && !isFault(error, filterIsForeign) && !isFault(error, noPeers)) throw error;
       await new Promise((resolve) => setTimeout(resolve, SERVED_MS));
+      if (link.failure === undefined) continue;
       // The account may have no JetStream, though the server has.
-      if (link.failure !== undefined) throw isReplaced ? error : noJetStream(error);
+      if (refusal instanceof NobodyAnswers) throw noJetStream(refusal);
+      throw refusal === undefined ? error : failureOf(refusal, "open its stream");
     }
   }
 }

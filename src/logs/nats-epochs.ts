@@ -2,6 +2,7 @@ import type { Epoch } from "../hub/log.ts";
 import { FAULT, isFault, unsuitable } from "./nats-errors.ts";
 import type { Link } from "./nats-link.ts";
 import { PLACES } from "./nats-names.ts";
+import { store } from "./nats-store.ts";
 import type { OpenedStream } from "./nats-stream.ts";
 import type { StreamMessage } from "./nats-stream-message.ts";
 
@@ -67,7 +68,11 @@ export async function findLineage(
       before: before.slice(1 - MAX_EPOCHS).map(({ epoch, first }) => [epoch, first]),
     };
     try {
-      const sequence = await link.store(subjects.epoch, JSON.stringify(made), message?.sequence ?? 0, {});
+      const sequence = await store(link, {
+        subject: subjects.epoch,
+        payload: JSON.stringify(made),
+        expected: message?.sequence ?? 0,
+      });
       return { epochs: epochsOf(made, sequence), mark: sequence, isNew: true };
     } catch (error) {
       // Somebody else was quicker, and has found out the same.

@@ -14,10 +14,14 @@ export const FAULT = {
   streamNotFound: 10059,
   streamNameInUse: 10058,
   filterIsForeign: 10093,
+  noPeers: 10005,
+  notClustered: 10074,
   notEnabled: 10076,
   notEnabledForAccount: 10039,
 } as const;
 
+/** Codes of Node's for certificates that can't be verified. */
+const CERTIFICATE = /CERT|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER/;
 const NO_ROOM = /insufficient|resource limits|maximum .* exceeded|no space/i;
 
 /** JetStream's refusal of a request. */
@@ -94,12 +98,26 @@ export function failureOf(error: unknown, what: string): EverstreamError {
       error,
     );
   }
+  if (CERTIFICATE.test((error as { code?: unknown } | null)?.code?.toString() ?? "")) {
+    return unsuitable(
+      `The NATS server's certificate is not trusted: ${messageOf(error)}. Give natsLog the authority that has signed it, as ` +
+        "`connect: { tls: { ca } }`, and in `servers` the name that it is made out to.",
+      error,
+    );
+  }
   if (error instanceof JetStreamFault) return jetStreamFailure(error, what);
   return logFailed(`The NATS log could not ${what}: ${messageOf(error)}.`, error);
 }
 
 function jetStreamFailure(error: JetStreamFault, what: string): EverstreamError {
   if (error.is(FAULT.notEnabled) || error.is(FAULT.notEnabledForAccount)) return noJetStream(error);
+  if (error.is(FAULT.noPeers) || error.is(FAULT.notClustered)) {
+    return unsuitable(
+      "There are fewer NATS servers to keep the stream than its `replicas` asks for: add servers to the cluster, start those " +
+        `that are down, or ask for less (${error.message}).`,
+      error,
+    );
+  }
   if (/maximum (bytes|messages) exceeded/i.test(error.message)) {
     return logFailed(
       "The NATS log's stream is full: it has as many bytes as its `maxBytes` allows, and nothing that was accepted is " +

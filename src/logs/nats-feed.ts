@@ -9,6 +9,8 @@ import { nextTurn } from "./nats-turn.ts";
 
 /** How long a message that the clock has told of may be on its way before it is asked for. */
 const PUSH_GRACE_MS = 5;
+/** How long it is waited after a question that was in vain: nobody may serve the stream at the moment. */
+const RETRY_MS = 50;
 /** How many of them are asked for at once. */
 const MAX_ASKED = 64;
 /** How much may have been pushed ahead of the clock before it is dropped, to be asked for later. */
@@ -47,6 +49,7 @@ export class Feed {
   #isScheduled = false;
   #graceTimer: ReturnType<typeof setTimeout> | undefined;
   #asking = 0;
+  #wasInVain = false;
 
   constructor(feed: LogFeed, unfollowMs: number) {
     this.#feed = feed;
@@ -158,10 +161,11 @@ export class Feed {
     let through = 0;
     const entries: LogEntry[] = [];
     for (let due = this.#due.at(0); due !== undefined; due = this.#due.at(0)) {
-      if (due.topic !== undefined) {
-        const text = this.#pushed.get(due.message);
-        if (text === undefined) break;
-        this.#drop(due.message, text);
+      const text = this.#pushed.get(due.message);
+      if (text === undefined && due.topic !== undefined) break;
+      // It may have been pushed while its topic was still followed.
+      if (text !== undefined) this.#drop(due.message, text);
+      if (text !== undefined && due.topic !== undefined) {
         entries.push(...decodeEntries(due.topic, due.message, text));
       }
       through = due.message;
@@ -183,15 +187,20 @@ export class Feed {
 
   #awaitPush(): void {
     if (this.#graceTimer !== undefined) return;
-    this.#graceTimer = setTimeout(() => {
-      this.#graceTimer = undefined;
-      this.#askForMissing();
-    }, PUSH_GRACE_MS);
+    this.#graceTimer = setTimeout(
+      () => {
+        this.#graceTimer = undefined;
+        this.#askForMissing();
+      },
+      this.#wasInVain ? RETRY_MS : PUSH_GRACE_MS,
+    );
+    this.#wasInVain = false;
   }
 
   #askForMissing(): void {
     const session = this.#session;
-    if (session === undefined) return;
+    // Over a link that has ended there is nobody to ask; the next one's session begins this anew.
+    if (session === undefined || session.link.failure !== undefined) return;
     for (let index = 0; index < this.#due.length && this.#asking < MAX_ASKED; index++) {
       const due = this.#due.at(index) as Due;
       if (due.topic === undefined || due.asked || this.#pushed.has(due.message)) continue;
@@ -209,6 +218,7 @@ export class Feed {
     } catch {
       // After the grace it is asked for again; a link that has ended has a successor.
       due.asked = false;
+      this.#wasInVain = true;
       return;
     } finally {
       if (session === this.#session) this.#asking--;
@@ -220,7 +230,12 @@ export class Feed {
 
   /** A message is gone already, trimmed or erased: the hub finds out from the log what its readers are to be told. */
   #jumpOver(due: Due): void {
-    while (this.#due.length > 0 && (this.#due.at(0) as Due).message <= due.message) this.#due.shift();
+    for (let next = this.#due.at(0); next !== undefined; next = this.#due.at(0)) {
+      if (next.message > due.message) break;
+      const text = this.#pushed.get(next.message);
+      if (text !== undefined) this.#drop(next.message, text);
+      this.#due.shift();
+    }
     const at = lastSequenceOf(due.message);
     this.#hand({ after: at, through: at, entries: [] });
     this.#schedule();

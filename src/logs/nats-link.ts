@@ -1,14 +1,15 @@
 import {
   createInbox,
   errors,
-  headers,
   type Msg,
   type MsgHdrs,
   type NatsConnection,
+  type Status,
   type Subscription,
 } from "@nats-io/transport-node";
 import { type ApiFault, JetStreamFault, NoAnswer, NobodyAnswers } from "./nats-errors.ts";
 import type { NatsSettings } from "./nats-options.ts";
+import { onStatus } from "./nats-status.ts";
 import {
   type ApiMessage,
   apiMessage,
@@ -27,6 +28,8 @@ interface Waiting {
 /** How long the server keeps a consumer that was left behind, in nanoseconds. */
 const FETCH_CONSUMER_NS = 5e9;
 const SWEEP_MS = 200;
+/** What an answer may take, however much time there is: whom a stream's leader has died under is to ask the next one. */
+const MAX_ANSWER_MS = 3000;
 const NOT_FOUND = 404;
 const NO_RESPONDERS = 503;
 
@@ -40,7 +43,9 @@ export class Link {
   readonly connection: NatsConnection;
   /** Why the link is no longer used, once it is not. */
   failure: Error | undefined;
-  readonly #stream: string;
+  /** Whether the stream is found to have several copies. */
+  isCopied = false;
+  readonly stream: string;
   readonly #api: string;
   readonly #inbox: string;
   readonly #waiting = new Map<string, Waiting>();
@@ -50,14 +55,14 @@ export class Link {
 
   constructor(connection: NatsConnection, { name, apiPrefix, inboxPrefix, timeoutMs }: NatsSettings) {
     this.connection = connection;
-    this.#stream = name;
+    this.stream = name;
     this.#api = apiPrefix;
     this.#inbox = createInbox(inboxPrefix);
     // Shorter than what somebody waits for altogether, so that there is time for another try.
-    const answerMs = timeoutMs / 2;
+    const answerMs = Math.min(timeoutMs / 2, MAX_ANSWER_MS);
     const timer = setInterval(() => this.#giveUp(answerMs), Math.min(answerMs, SWEEP_MS));
     this.onEnd(() => clearInterval(timer));
-    void this.#watch();
+    this.onEnd(onStatus(connection, (status) => this.#onStatus(status)));
     this.subscribe(`${this.#inbox}.*`, (message) => this.#onReply(message));
   }
 
@@ -65,9 +70,9 @@ export class Link {
     return this.connection.info?.max_payload ?? 1024 * 1024;
   }
 
-  /** A subject of this link alone. */
+  /** A subject of this link alone, other for each call. */
   inbox(name: string): string {
-    return `${this.#inbox}.${name}.x`;
+    return `${this.#inbox}.${(++this.#lastRequest).toString(36)}.${name}.x`;
   }
 
   onEnd(listener: () => void): void {
@@ -139,25 +144,7 @@ export class Link {
   }
 
   apiSubject(call: string): string {
-    return `${this.#api}.${call.replace("{stream}", this.#stream)}`;
-  }
-
-  /** Publishes into the stream, if `expected` is the newest message on the subject. Resolves to its sequence. */
-  async store(
-    subject: string,
-    payload: Uint8Array | string,
-    expected: number,
-    fields: Readonly<Record<string, string | undefined>>,
-  ): Promise<number> {
-    const hdrs = headers();
-    hdrs.set("Nats-Expected-Stream", this.#stream);
-    hdrs.set("Nats-Expected-Last-Subject-Sequence", String(expected));
-    for (const [name, value] of Object.entries(fields)) if (value !== undefined) hdrs.set(name, value);
-    const message = await this.request(subject, payload, hdrs);
-    const answer = JSON.parse(decoder.decode(message.data)) as { seq?: number; error?: ApiFault };
-    if (answer.error !== undefined) throw new JetStreamFault(answer.error);
-    if (answer.seq === undefined || answer.seq === 0) throw new NoAnswer("JetStream named no sequence");
-    return answer.seq;
+    return `${this.#api}.${call.replace("{stream}", this.stream)}`;
   }
 
   /** One message, as the copy says that is asked: with several copies that may be one that is behind. */
@@ -191,7 +178,7 @@ export class Link {
     const { name, num_pending: pending } = await this.ask<{ name: string; num_pending: number }>(
       "CONSUMER.CREATE.{stream}",
       {
-        stream_name: this.#stream,
+        stream_name: this.stream,
         config: {
           ...from,
           filter_subject: subject,
@@ -213,18 +200,28 @@ export class Link {
   #pull(consumer: string, batch: number): Promise<StreamMessage[]> {
     return new Promise((resolve, reject) => {
       const messages: StreamMessage[] = [];
-      const inbox = this.inbox(`f${++this.#lastRequest}`);
+      const inbox = this.inbox("pull");
       const token = `pull ${inbox}`;
       const subscription = this.subscribe(inbox, (message) => {
         const delivery = deliveryOf(message);
         if (delivery !== undefined) messages.push(delivery.message);
-        if (delivery !== undefined && messages.length < batch && delivery.pending > 0) return;
         this.#waiting.delete(token);
+        if (delivery !== undefined && messages.length < batch && delivery.pending > 0) {
+          waitOn();
+          return;
+        }
         this.unsubscribe(subscription);
         resolve(messages);
       });
-      // Not a request whose one reply is waited for, but ends with the link like one.
-      this.#waiting.set(token, { since: performance.now(), resolve: () => undefined, reject });
+      // Not a request whose one reply is waited for, but ends with the link like one, or when nothing comes any more.
+      const waitOn = (): void => {
+        const giveUp = (error: Error): void => {
+          this.unsubscribe(subscription);
+          reject(error);
+        };
+        this.#waiting.set(token, { since: performance.now(), resolve: () => undefined, reject: giveUp });
+      };
+      waitOn();
       const question = JSON.stringify({ batch, no_wait: true });
       this.connection.publish(this.apiSubject(`CONSUMER.MSG.NEXT.{stream}.${consumer}`), question, {
         reply: inbox,
@@ -233,14 +230,11 @@ export class Link {
   }
 
   /** Nobody answers what the server does not let through. */
-  async #watch(): Promise<void> {
-    for await (const status of this.connection.status()) {
-      if (this.failure !== undefined) return;
-      if (status.type !== "error" || !(status.error instanceof errors.PermissionViolationError)) continue;
-      const { subject } = status.error;
-      if ([this.#api, "$JS.", "es.", "es-live.", this.#inbox].some((ours) => subject.startsWith(ours))) {
-        this.end(status.error);
-      }
+  #onStatus(status: Status): void {
+    if (status.type !== "error" || !(status.error instanceof errors.PermissionViolationError)) return;
+    const { subject } = status.error;
+    if ([this.#api, "$JS.", "es.", "es-live.", this.#inbox].some((ours) => subject.startsWith(ours))) {
+      this.end(status.error);
     }
   }
 

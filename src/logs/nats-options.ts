@@ -14,7 +14,7 @@ export interface NatsLogOptions {
   connection?: NatsConnection;
   /** The stream's name: one for each hub. Letters, digits, `_` and `-`. Default: `"everstream"`. */
   name?: string;
-  /** On how many servers of a cluster the stream is kept, where it is made. Default: 1. */
+  /** On how many servers of a cluster the stream is kept, where it is made: 1 to 5. Default: 1. */
   replicas?: number;
   /** Where the stream is kept, where it is made. Default: `"file"`. */
   storage?: "file" | "memory";
@@ -63,9 +63,15 @@ export interface NatsSettings {
 }
 
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
+/** Tokens of a subject, without wildcards. */
+const PREFIX = /^[^\s.*>]+(\.[^\s.*>]+)*$/;
 const UNLIMITED = -1;
 /** The server takes no shorter ones. */
 const MIN_HEARTBEAT_MS = 100;
+/** JetStream has no more. */
+const MAX_REPLICAS = 5;
+/** Timers take no more than 31 bits. */
+const MAX_MS = 0x7fff_ffff;
 
 /** @throws EverstreamError `INVALID_OPTION`. */
 export function settingsOf(options: NatsLogOptions): NatsSettings {
@@ -79,28 +85,59 @@ export function settingsOf(options: NatsLogOptions): NatsSettings {
   if (offline !== "wait" && offline !== "fail") {
     throw invalid('`offline` must be "wait" or "fail".');
   }
-  if (options.connection !== undefined && (options.servers !== undefined || options.connect !== undefined)) {
+  checkWhere(options);
+  return {
+    name,
+    storage,
+    replicas: replicas === undefined ? undefined : whole("replicas", replicas, 1, MAX_REPLICAS),
+    maxBytes: maxBytes === undefined ? UNLIMITED : whole("maxBytes", maxBytes, 1),
+    timeoutMs: duration("timeout", options.timeout ?? 5000, 1),
+    waits: offline === "wait",
+    maxPending: amount("maxPending", options.maxPending ?? 10_000, 1),
+    maxPendingBytes: amount("maxPendingBytes", options.maxPendingBytes ?? 64 * 1024 * 1024, 1),
+    heartbeatMs: duration("heartbeat", options.heartbeat ?? 2000, MIN_HEARTBEAT_MS),
+    checkMs: duration("checkInterval", options.checkInterval ?? 5000, 10),
+    unfollowMs: duration("unfollowDelay", options.unfollowDelay ?? 5000, 0),
+    sweepMs: duration("sweepInterval", options.sweepInterval ?? 60_000, 0),
+    apiPrefix: prefix("apiPrefix", options.apiPrefix ?? "$JS.API"),
+    inboxPrefix: options.inboxPrefix === undefined ? undefined : prefix("inboxPrefix", options.inboxPrefix),
+  };
+}
+
+/** Checks what says where the server is. */
+function checkWhere({ connection, servers, connect }: NatsLogOptions): void {
+  if (connection !== undefined && (servers !== undefined || connect !== undefined)) {
     throw invalid(
       "Give either `connection`, or `servers` and `connect`: a connection has its servers already.",
     );
   }
-  const { apiPrefix = "$JS.API" } = options;
-  return {
-    name,
-    storage,
-    replicas: replicas === undefined ? undefined : whole("replicas", replicas, 1),
-    maxBytes: maxBytes === undefined ? UNLIMITED : whole("maxBytes", maxBytes, 1),
-    timeoutMs: amount("timeout", options.timeout ?? 5000, 1),
-    waits: offline === "wait",
-    maxPending: amount("maxPending", options.maxPending ?? 10_000, 1),
-    maxPendingBytes: amount("maxPendingBytes", options.maxPendingBytes ?? 64 * 1024 * 1024, 1),
-    heartbeatMs: amount("heartbeat", options.heartbeat ?? 2000, MIN_HEARTBEAT_MS),
-    checkMs: amount("checkInterval", options.checkInterval ?? 5000, 1),
-    unfollowMs: amount("unfollowDelay", options.unfollowDelay ?? 5000, 0),
-    sweepMs: amount("sweepInterval", options.sweepInterval ?? 60_000, 0),
-    apiPrefix,
-    inboxPrefix: options.inboxPrefix,
-  };
+  if (connection !== undefined && !isConnection(connection)) {
+    throw invalid("`connection` must be what `connect()` of `@nats-io/transport-node` resolves to.");
+  }
+  if (connect !== undefined && (typeof connect !== "object" || connect === null)) {
+    throw invalid("`connect` must be an object with options of `connect()` of `@nats-io/transport-node`.");
+  }
+  const all: unknown = typeof servers === "string" ? [servers] : servers;
+  if (all !== undefined && !(Array.isArray(all) && all.length > 0 && all.every(isServer))) {
+    throw invalid('`servers` must be a server, as in "nats://10.0.0.1:4222", or an array of some.');
+  }
+}
+
+function isConnection(connection: Partial<NatsConnection> | null): boolean {
+  return (["publish", "subscribe", "status", "isClosed"] as const).every(
+    (name) => typeof connection?.[name] === "function",
+  );
+}
+
+function isServer(server: unknown): boolean {
+  if (typeof server !== "string") return false;
+  const where = server.trim().replace(/^.*:\/\//, "");
+  // An IPv6 address may stand without its brackets.
+  return URL.canParse(`http://${where}`) || URL.canParse(`http://[${where}]`);
+}
+
+function duration(name: string, value: unknown, min: number): number {
+  return whole(name, value, min, MAX_MS);
 }
 
 function amount(name: string, value: unknown, min: number): number {
@@ -108,9 +145,17 @@ function amount(name: string, value: unknown, min: number): number {
   throw invalid(`\`${name}\` must be a number from ${min}.`);
 }
 
-function whole(name: string, value: unknown, min: number): number {
-  if (Number.isSafeInteger(value) && (value as number) >= min) return value as number;
-  throw invalid(`\`${name}\` must be a whole number from ${min}.`);
+function whole(name: string, value: unknown, min: number, max = Number.MAX_SAFE_INTEGER): number {
+  if (Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max) {
+    return value as number;
+  }
+  const bounds = max === Number.MAX_SAFE_INTEGER ? `from ${min}` : `from ${min} to ${max}`;
+  throw invalid(`\`${name}\` must be a whole number ${bounds}.`);
+}
+
+function prefix(name: string, value: unknown): string {
+  if (typeof value === "string" && PREFIX.test(value)) return value;
+  throw invalid(`\`${name}\` must be the beginning of a subject, without a dot at its end: "a.b".`);
 }
 
 function invalid(message: string): EverstreamError {

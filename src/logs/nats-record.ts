@@ -70,6 +70,11 @@ export const UNKNOWN: TopicRecord = Object.freeze({
   idsUntil: 0,
 });
 
+export function newNonce(): string {
+  const [high, low] = crypto.getRandomValues(new Uint32Array(2)) as unknown as [number, number];
+  return high.toString(36) + low.toString(36);
+}
+
 /** A sequence that has no message yet is -1 less its entry's index: the message's own sequence is not known before it is stored. */
 export function ownPosition(index: number): Position {
   return -1 - index;

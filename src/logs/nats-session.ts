@@ -7,6 +7,7 @@ import { Messages } from "./nats-messages.ts";
 import { lastSequenceOf, type Subjects } from "./nats-names.ts";
 import type { NatsSettings } from "./nats-options.ts";
 import type { Position } from "./nats-record.ts";
+import { store } from "./nats-store.ts";
 import { openStream, type StreamInfo, streamInfo } from "./nats-stream.ts";
 import type { StreamMessage } from "./nats-stream-message.ts";
 import { KnownTopics } from "./nats-topics.ts";
@@ -39,7 +40,6 @@ export class Session {
   /** What was over its age at this time may have been removed. */
   horizon: number;
   #horizonAt: number;
-  readonly #isCopied: boolean;
   readonly #info: StreamInfo;
   readonly #mark: number;
   readonly #early: StreamMessage[];
@@ -62,7 +62,6 @@ export class Session {
     this.#info = parts.info;
     this.#mark = parts.mark;
     this.#early = early;
-    this.#isCopied = parts.info.config.num_replicas > 1;
     this.isResumed = parts.previous !== undefined;
     this.messages = parts.previous?.messages ?? new Messages(parts.subjects);
     this.topics = parts.previous?.topics ?? new KnownTopics(parts.subjects);
@@ -77,6 +76,7 @@ export class Session {
   static async open(link: Link, settings: NatsSettings, before: Session | undefined): Promise<Session> {
     const stream = await openStream(link, settings);
     const { info, subjects } = stream;
+    link.isCopied = info.config.num_replicas > 1;
     const { epochs, mark, isNew } = await findLineage(link, stream, before?.remembered());
     const floorMessage = await link.getFromLeader({ last_by_subj: subjects.floor });
     const horizon = await link.getFromLeader({ last_by_subj: subjects.horizon });
@@ -140,7 +140,7 @@ export class Session {
 
   /** One message, as the stream is now. */
   get(question: GetQuestion): Promise<StreamMessage | undefined> {
-    return this.#isCopied ? this.link.getFromLeader(question) : this.link.get(question);
+    return this.link.isCopied ? this.link.getFromLeader(question) : this.link.get(question);
   }
 
   /**
@@ -161,7 +161,12 @@ export class Session {
   /** Has the floor stand for these topics too, before they are removed. */
   async raiseFloor(floor: Position, tokens: readonly string[]): Promise<void> {
     const fields = { [FLOOR_HEADER]: String(floor), [FORGOTTEN_HEADER]: tokens.join(" ") };
-    this.onStored(await this.link.store(this.subjects.floor, "", this.floorAt, fields));
+    const before = this.floorAt;
+    this.onStored(
+      await store(this.link, { subject: this.subjects.floor, payload: "", expected: before, fields }),
+    );
+    // Who has not seen the one before has topics in mind that are forgotten, and finds that out when it writes to one.
+    if (before > 0) await this.remove(before);
   }
 
   /** Removes a message that nobody needs any more. It may be gone already. */
@@ -175,10 +180,10 @@ export class Session {
 
   /** Tells all nodes that what was over its age at `time` is about to be removed. */
   async raiseHorizon(time: number): Promise<void> {
-    const { horizon } = this.subjects;
     const fields = { [HORIZON_HEADER]: String(time) };
     const before = this.#horizonAt;
-    this.#onHorizon(await this.link.store(horizon, "", before, fields), time);
+    const message = { subject: this.subjects.horizon, payload: "", expected: before, fields };
+    this.#onHorizon(await store(this.link, message), time);
     this.onStored(this.#horizonAt);
     if (before > 0) await this.remove(before);
   }
@@ -207,6 +212,8 @@ export class Session {
   #whatChanged(info: StreamInfo | undefined, through: number): string | undefined {
     if (info === undefined) return "the stream is gone";
     if (info.created !== this.#info.created) return "the stream was made anew";
+    if (info.config.num_replicas !== this.#info.config.num_replicas)
+      return "the stream has more copies, or less";
     if (info.state.first_seq > this.#mark) return "the stream was purged";
     if (info.state.last_seq < through) return "the stream has lost messages";
     return undefined;

@@ -25,6 +25,7 @@ interface StreamConfig {
   readonly max_age?: number;
   readonly max_msgs?: number;
   readonly max_msgs_per_subject?: number;
+  readonly duplicate_window?: number;
   readonly allow_direct?: boolean;
   readonly sealed?: boolean;
   readonly deny_delete?: boolean;
@@ -40,6 +41,11 @@ export interface OpenedStream {
 const MAX_TRIES = 5;
 /** Who finds no stream waits a part of this and looks again, so that one of several nodes makes it. */
 const SPREAD_MS = 200;
+/**
+ * For how long servers remember that a message is followed, in nanoseconds: much longer than one that they have accepted may wait
+ * until it is stored. It costs their memory, for each message that came within it.
+ */
+const FOLLOWED_NS = 30e9;
 /** After so long another one's making has shown. */
 const SETTLE_MS = 20;
 
@@ -115,6 +121,7 @@ async function createStream(
       // What was accepted is not dropped for what is new.
       discard: "new",
       allow_direct: true,
+      duplicate_window: FOLLOWED_NS,
       republish: { src: subjects.topics, dest: subjects.pushed },
     });
   } catch (error) {
@@ -136,6 +143,9 @@ function checkStream({ config }: StreamInfo, settings: NatsSettings): Subjects {
     ...(config.retention === "limits" ? [] : ["retention=limits"]),
     ...((config.max_age ?? 0) === 0 ? [] : ["max-age=0"]),
     ...((config.max_msgs_per_subject ?? -1) <= 0 ? [] : ["max-msgs-per-subject=-1"]),
+    ...(config.num_replicas === 1 || (config.duplicate_window ?? 0) >= FOLLOWED_NS
+      ? []
+      : ["duplicate-window=30s"]),
     ...(config.allow_direct === true ? [] : ["allow-direct"]),
     ...(config.republish?.src === subjects.topics && config.republish.dest === subjects.pushed
       ? []

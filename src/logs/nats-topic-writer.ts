@@ -1,4 +1,5 @@
 import { type Attempt, type Group, isKept, withEpoch } from "./nats-attempt.ts";
+import { batchOf, HEADERS_CHARS } from "./nats-batch.ts";
 import { type Decision, Draft, type KnownIds, NEEDS_MEASURES } from "./nats-draft.ts";
 import { FAULT, failureOf, isFault, isPassing } from "./nats-errors.ts";
 import { loadIds } from "./nats-load-ids.ts";
@@ -11,18 +12,16 @@ import {
   encodeIds,
   encodeRecord,
   IDS_HEADER,
+  newNonce,
   RECORD_HEADER,
   type TopicRecord,
 } from "./nats-record.ts";
 import type { Session } from "./nats-session.ts";
+import { store } from "./nats-store.ts";
 import { type KnownTopic, recordOf } from "./nats-topics.ts";
 import { nextTurn } from "./nats-turn.ts";
 import { tooLarge, type WriterHost } from "./nats-writer.ts";
 
-/** As many entries as a message has places for. */
-const MAX_ENTRIES = 1001;
-/** What a message's headers take, about; ids come on top. */
-const HEADERS_CHARS = 1000;
 /** So many of a topic's oldest events are kept in mind, for trimming. */
 const MAX_MEASURES = 64;
 /** How long to wait after an answer that says no more than that it did not work. */
@@ -71,7 +70,7 @@ export class TopicWriter {
       if (this.#open?.pending.every(({ settled }) => settled)) this.#open = undefined;
       if (this.#queue.length === 0 && this.#open === undefined) break;
       try {
-        await this.#writeOne(await this.#host.ready());
+        await this.#writeOne(await this.#host.ready(this.#deadline()));
       } catch (error) {
         if (this.#host.closed) break;
         await this.#onFailure(error);
@@ -79,6 +78,11 @@ export class TopicWriter {
     }
     this.#isRunning = false;
     this.#onIdle();
+  }
+
+  /** Until when anybody waits here. */
+  #deadline(): number {
+    return Math.max(...[...this.#queue, ...(this.#open?.pending ?? [])].map(({ deadline }) => deadline));
   }
 
   /** Waits where another try may do better; gives up for those who wait where it can't. */
@@ -95,7 +99,7 @@ export class TopicWriter {
   async #writeOne(session: Session): Promise<void> {
     const topic = session.topics.topic(this.#name);
     if (this.#open !== undefined && (await this.#settleOpen(session, topic))) return;
-    const group = this.#open ?? { pending: this.#take(session.maxPayload), attempts: [] };
+    const group = this.#open ?? { pending: this.#nextBatch(session), attempts: [] };
     if (topic.record === undefined) await session.topics.load(topic);
     const base = await this.#base(session, topic);
     const ids = group.pending.some(({ request }) => request.publishId !== undefined)
@@ -114,27 +118,16 @@ export class TopicWriter {
     await this.#store(session, topic, { group, base, draft, decisions });
   }
 
+  #nextBatch({ maxPayload }: Session): readonly Pending[] {
+    return this.#isAlone ? this.#queue.slice(0, 1) : batchOf(this.#queue, maxPayload);
+  }
+
   /** The topic as the hub's readers see it. */
   async #base(session: Session, topic: KnownTopic): Promise<TopicRecord> {
     const record = topic.record as TopicRecord;
     const horizon = this.#host.horizonIn(session);
     if (record.events === 0 || record.oldest + record.maxAgeMs > horizon) return record;
     return withoutAged({ session, horizon }, this.#name, record);
-  }
-
-  /** As many of those that wait as go into one message. */
-  #take(maxPayload: number): readonly Pending[] {
-    const max = maxPayload - HEADERS_CHARS;
-    let entries = 0;
-    let chars = 0;
-    const end = this.#queue.findIndex((pending) => {
-      const { events, mark, publishId } = pending.request;
-      entries += events.length + (mark === undefined ? 0 : 1);
-      chars += pending.chars + 6 * (publishId?.length ?? 0);
-      return entries > MAX_ENTRIES || chars > max;
-    });
-    if (this.#isAlone) return this.#queue.slice(0, 1);
-    return end === -1 ? [...this.#queue] : this.#queue.slice(0, Math.max(1, end));
   }
 
   async #decide(
@@ -198,7 +191,8 @@ export class TopicWriter {
     for (const pending of decisions.keys()) pending.isOpen = true;
     let message: number;
     try {
-      message = await session.link.store(topic.subject, payload, record.previous, fields);
+      const { subject } = topic;
+      message = await store(session.link, { subject, payload, expected: record.previous, fields });
     } catch (error) {
       if (!isFault(error, FAULT.wrongLastSequence)) throw error;
       // Somebody else was quicker, or it was stored before without an answer.
@@ -310,8 +304,3 @@ export class TopicWriter {
 const encoder = /* @__PURE__ */ new TextEncoder();
 
 const NO_IDS: KnownIds = { find: () => undefined };
-
-function newNonce(): string {
-  const [high, low] = crypto.getRandomValues(new Uint32Array(2)) as unknown as [number, number];
-  return high.toString(36) + low.toString(36);
-}

@@ -100,6 +100,11 @@ export class KnownTopics {
     this.#topics.delete(topic.subject);
   }
 
+  /** Forgets the ids that are over their window. */
+  expireIds(now: number): void {
+    for (const { ids } of this.#topics.values()) ids?.expire(now);
+  }
+
   forgetToken(token: string): void {
     if (token !== "") this.#topics.delete(this.#subjects.topicOf(token));
   }

@@ -17,8 +17,11 @@ export interface WriterHost {
   readonly lastFailure: unknown;
   /** The time through which events are over their age. */
   horizonIn(session: Session): number;
-  /** Resolves when the server can be asked; rejects once the connection is closed. */
-  ready(): Promise<Session>;
+  /**
+   * Resolves when the server can be asked; rejects once the connection is closed, and with {@link NoAnswer} at the deadline,
+   * by `performance.now()`.
+   */
+  ready(deadline: number): Promise<Session>;
   readonly session: Session | undefined;
   /** A topic's messages before this one are no longer needed, or soon. */
   onTrimmed(trimmed: Trimmed): void;

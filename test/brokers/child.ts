@@ -1,10 +1,12 @@
 // A server program that a test starts, and does to it what befalls servers.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 
 /** How long a server may take until it listens, on a machine that has other work. */
 const START_LIMIT_MS = 20_000;
+const STOP_LIMIT_MS = 2000;
 
 export interface BrokerChild {
   readonly child: ChildProcess;
@@ -78,9 +80,22 @@ export async function startChild(
     output: () => output,
     kill: () => end("SIGKILL"),
     stop: () => end("SIGTERM"),
-    pause: () => void child.kill("SIGSTOP"),
+    pause() {
+      child.kill("SIGSTOP");
+      untilStopped(child.pid as number);
+    },
     resume: () => void child.kill("SIGCONT"),
   };
+}
+
+/** The signal is on its way to each thread for a moment, in which a server may still take what is sent after it (seen on Linux). */
+function untilStopped(pid: number): void {
+  const threads = `/proc/${pid}/task`;
+  if (!existsSync(threads)) return;
+  for (const until = Date.now() + STOP_LIMIT_MS; Date.now() < until; ) {
+    const states = readdirSync(threads).map((thread) => readFileSync(`${threads}/${thread}/stat`, "latin1"));
+    if (states.every((state) => state.includes(") T "))) return;
+  }
 }
 
 /** A port that nobody listens on at the moment. */

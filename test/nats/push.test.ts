@@ -1,44 +1,8 @@
 // What the server pushes can get lost without anybody noticing. Nothing may follow from that but a short wait.
-import { connect as connectNats, type NatsConnection } from "@nats-io/transport-node";
-import { describe, expect, it, onTestFinished } from "vitest";
-import type { NatsServer } from "../brokers/nats-server.ts";
+import { describe, expect, it } from "vitest";
 import { connect, numbered, numbers } from "../hub/client.ts";
+import { lossy } from "./lossy.ts";
 import { startWorld } from "./world.ts";
-
-/** A connection that loses messages on their way in, and counts what is subscribed. */
-interface Lossy {
-  readonly connection: NatsConnection;
-  /** Whether to lose this message. */
-  loses: (subject: string, text: string) => boolean;
-  readonly lost: string[];
-  readonly subscribed: Map<string, number>;
-}
-
-async function lossy({ url }: NatsServer): Promise<Lossy> {
-  const real = await connectNats({ servers: url });
-  onTestFinished(() => real.close());
-  const subscribe: NatsConnection["subscribe"] = (subject, options) => {
-    world.subscribed.set(subject, (world.subscribed.get(subject) ?? 0) + 1);
-    const { callback } = options ?? {};
-    return real.subscribe(subject, {
-      ...options,
-      callback(error, message) {
-        const text = message.string();
-        if (world.loses(message.subject, text)) world.lost.push(text);
-        else void callback?.(error, message);
-      },
-    });
-  };
-  const connection = new Proxy(real, {
-    get(target, name) {
-      if (name === "subscribe") return subscribe;
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-  });
-  const world: Lossy = { connection, loses: () => false, lost: [], subscribed: new Map() };
-  return world;
-}
 
 const isPush = (subject: string): boolean => subject.startsWith("es-live.");
 
@@ -47,7 +11,7 @@ describe("a push that is lost", () => {
     const { nats, hub, nearHub } = await startWorld();
     const wire = await lossy(nats);
     // Nothing but the clock tells of the loss.
-    const far = hub({ connection: wire.connection, checkInterval: 600_000, timeout: 2000 });
+    const far = hub({ connection: wire.connection, checkInterval: 600_000, timeout: 20_000 });
     const near = nearHub();
     const client = await connect(far, { topics: ["A", "B"] });
     await near.publish("A", numbered(8, 1));

@@ -1,7 +1,7 @@
 // What is trimmed also leaves the server, and what leaves the server is accounted for.
 import { connect as connectNats } from "@nats-io/transport-node";
 import { natsLog } from "everstream/nats";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import type { NatsServer } from "../brokers/nats-server.ts";
 import { type Node, openNode } from "../logs/contract.ts";
 import { natsForTests } from "./fixture.ts";
@@ -13,7 +13,7 @@ let names = 0;
 async function open(options: { timeout?: number } = {}): Promise<{ node: Node; name: string }> {
   const name = `retention-${++names}`;
   const node = await openNode(
-    natsLog({ servers: nats.server.url, name, timeout: 500, sweepInterval: 0, ...options }),
+    natsLog({ servers: nats.server.url, name, timeout: 1500, sweepInterval: 0, ...options }),
   );
   onTestFinished(() => node.connection.close());
   return { node, name };
@@ -74,6 +74,54 @@ describe("natsLog's stream", () => {
     for (let index = 0; index < 30; index++) await node.append("t", ["secret"]);
     await node.append("t", [], { mark: "delete" });
     await expect.poll(() => messagesIn(nats.server, name), { timeout: 20_000 }).toBe(2);
+  });
+
+  it("forgets topics of which nothing is left after ten minutes, and a floor stands for them all", async () => {
+    const { node, name } = await open();
+    const other = await openNode(natsLog({ servers: nats.server.url, name }));
+    onTestFinished(() => other.connection.close());
+    const aged = { ...KEEP_ALL, maxAgeMs: 1000 };
+    const now = Date.now();
+    const kept = await node.append("kept", ["x"], { now });
+    await node.append("aged", ["x"], { now, retention: aged });
+    for (let index = 0; index < 20; index++) await node.append(`deleted ${index}`, ["x"], { now });
+    for (let index = 0; index < 20; index++)
+      await node.append(`deleted ${index}`, [], { mark: "delete", now });
+    const names = ["aged", "deleted 0", "deleted 19"];
+    const before = (await other.read([...names, "never"])).topics;
+    expect(before.at(-1)?.trimmedThrough).toBe(0);
+    // Only the clock of the wall goes on: nobody's deadline comes sooner.
+    vi.useFakeTimers({ toFake: ["Date"], now: now + 300_000 });
+    onTestFinished(() => void vi.useRealTimers());
+    const expire = async (after: number): Promise<number> => {
+      vi.setSystemTime(Date.now() + after);
+      await node.connection.expire(Date.now());
+      return messagesIn(nats.server, name);
+    };
+    // Five minutes later they are empty, and still known: as many messages, the epoch's mark and that of the age.
+    await expect.poll(() => expire(0)).toBe(22 + 2);
+    vi.setSystemTime(now + 601_000);
+    // Left are what is kept, the epoch, the age and the floor.
+    await expect.poll(() => expire(1000), { timeout: 30_000 }).toBe(4);
+    const floor = Math.max(...before.map(({ last }) => last));
+    for (const each of [node, other, await openNode(natsLog({ servers: nats.server.url, name }))]) {
+      const { topics, entries } = await each.read([...names, "never", "kept"]);
+      expect(entries.map(({ sequence }) => sequence)).toEqual(kept);
+      expect(topics.slice(0, 4)).toEqual(
+        Array.from({ length: 4 }, () => ({
+          first: 0,
+          last: 0,
+          trimmedThrough: floor,
+          deleted: false,
+          finishedAt: 0,
+        })),
+      );
+      if (each !== node && each !== other) await each.connection.close();
+    }
+    // They begin anew, behind all that was.
+    const [anew] = await other.append("deleted 0", ["y"], { now: Date.now(), expectLast: null });
+    expect(anew).toBeGreaterThan(floor);
+    expect((await node.read(["deleted 0"])).topics[0]).toMatchObject({ first: anew, trimmedThrough: floor });
   });
 
   it("keeps what carries a publishId as long as that is remembered, trimmed or not", async () => {

@@ -1,5 +1,7 @@
 // What can't be used says so at once, and what to change.
+import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { connect as connectNats } from "@nats-io/transport-node";
 import { createHub, type EventLog } from "everstream";
@@ -35,6 +37,18 @@ async function api({ url }: NatsServer, call: string, question: unknown): Promis
   await admin.close();
 }
 
+/** A server that introduces itself so, and does nothing but answer pings. */
+async function serverThatSays(info: object): Promise<string> {
+  const server = createServer((socket) => {
+    socket.write(`INFO ${JSON.stringify(info)}\r\n`);
+    socket.on("data", (chunk) => String(chunk).includes("PING\r\n") && socket.write("PONG\r\n"));
+    socket.on("error", () => undefined);
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => void server.close());
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
 describe("natsLog says of", () => {
   it("a server that can't be reached that it failed, within its time", async () => {
     const servers = `127.0.0.1:${await freePort()}`;
@@ -50,6 +64,37 @@ describe("natsLog says of", () => {
     expect(failure).toMatchObject({
       code: "LOG_UNSUITABLE",
       message: expect.stringContaining("--jetstream"),
+    });
+  });
+
+  it("a server that is too old, or has no headers, what it needs", async () => {
+    const info = { server_id: "A", version: "2.9.0", headers: true, jetstream: true, max_payload: 1_048_576 };
+    for (const [version, isOld] of [
+      ["1.4.1", true],
+      ["2.8.4", true],
+      ["2.9.0", false],
+      ["2.10.0", false],
+    ] as const) {
+      const servers = await serverThatSays({ ...info, version });
+      const failure = await failureOf(natsLog({ servers, timeout: 1000 }));
+      expect(failure).toMatchObject(
+        isOld
+          ? { code: "LOG_UNSUITABLE", message: expect.stringMatching(`${version}.* 2.9`) }
+          : { code: "LOG_FAILED" },
+      );
+    }
+    const servers = await serverThatSays({ ...info, headers: false });
+    expect(await failureOf(natsLog({ servers }))).toMatchObject({
+      code: "LOG_UNSUITABLE",
+      message: expect.stringContaining("headers"),
+    });
+  });
+
+  it("one server that several replicas need more", async () => {
+    const failure = await failureOf(natsLog({ servers: nats.server.url, name: "copies", replicas: 2 }));
+    expect(failure).toMatchObject({
+      code: "LOG_UNSUITABLE",
+      message: expect.stringContaining("replicas"),
     });
   });
 
@@ -84,7 +129,7 @@ describe("natsLog says of", () => {
     await writeFile(file, JSON.stringify({ authorization: { users } }));
     const { url } = await serverWith({ args: ["--config", file] });
     const as = (name: string) =>
-      natsLog({ servers: url, name: "log", timeout: 2000, connect: { user: name, pass: "p" } });
+      natsLog({ servers: url, name: "log", timeout: 5000, connect: { user: name, pass: "p" } });
     for (const [name, subject] of [
       ["mute", "es.log."],
       ["stranger", "$JS.API."],
@@ -177,11 +222,53 @@ describe("natsLog says of", () => {
     ["timeout", { timeout: Number.NaN }],
     ["heartbeat", { heartbeat: 1 }],
     ["offline", { offline: "retry" as "wait" }],
+    ["replicas", { replicas: 6 }],
+    ["timeout", { timeout: Number.POSITIVE_INFINITY }],
+    ["timeout", { timeout: 3e9 }],
+    ["heartbeat", { heartbeat: 333.3 }],
+    ["checkInterval", { checkInterval: Number.POSITIVE_INFINITY }],
+    ["checkInterval", { checkInterval: 1 }],
+    ["unfollowDelay", { unfollowDelay: 2 ** 31 }],
+    ["sweepInterval", { sweepInterval: "60" as never }],
+    ["maxPending", { maxPending: Number.NaN }],
+    ["servers", { servers: 5 as never }],
+    ["servers", { servers: [] }],
+    ["servers", { servers: ["127.0.0.1", 4222 as never] }],
+    ["servers", { servers: "nats://127.0.0.1:999999" }],
+    ["servers", { servers: "two words" }],
+    ["connect", { connect: "x" as never }],
+    ["connect", { connect: null as never }],
     ["connection", { connection: {} as never, servers: "x" }],
+    ["connection", { connection: {} as never }],
+    ["connection", { connection: null as never }],
+    ["apiPrefix", { apiPrefix: "$JS.>" }],
+    ["inboxPrefix", { inboxPrefix: "my inbox" }],
   ])("an option that can't be which one: %s", (option, options) => {
     expect(() => natsLog(options)).toThrow(
       expect.objectContaining({ code: "INVALID_OPTION", message: expect.stringContaining(option) }),
     );
+  });
+});
+
+describe("natsLog with JetStream in a domain of its own", () => {
+  it("asks where `apiPrefix` says", async () => {
+    const folder = await dataFolder("nats-domain");
+    onTestFinished(folder.remove);
+    const file = join(folder.path, "nats.conf");
+    await writeFile(file, JSON.stringify({ jetstream: { domain: "far", store_dir: folder.path } }));
+    const { url } = await serverWith({ jetstream: false, args: ["--config", file] });
+    const [node, other] = await Promise.all(
+      [1, 2].map(() => openNode(natsLog({ servers: url, apiPrefix: "$JS.far.API" }))),
+    );
+    await other?.follow("t");
+    const sequences = [];
+    for (let index = 0; index < 20; index++) sequences.push(...((await node?.append("t", ["x"])) ?? []));
+    await other?.fed(sequences.at(-1) as number);
+    expect((await other?.read(["t"]))?.entries.map(({ sequence }) => sequence)).toEqual(sequences);
+    for (const each of [node, other]) await each?.connection.close();
+    expect(
+      await failureOf(natsLog({ servers: url, apiPrefix: "$JS.near.API", timeout: 2000 })),
+    ).toMatchObject({ code: "LOG_UNSUITABLE" });
   });
 });
 
