@@ -32,8 +32,10 @@ export function createSubscribers(onFirst: () => () => void, lingerMs?: number):
   return {
     subscribe(listener) {
       clearTimeout(timer);
+      // It may throw: then nobody has come, and the next one is the first.
+      if (count === 0) onLast = onFirst();
+      count++;
       const remove = listeners.add(() => listener());
-      if (count++ === 0) onLast = onFirst();
       let active = true;
       return () => {
         if (!active) return;
