@@ -5,7 +5,8 @@ export type Unsubscribe = () => void;
 
 /** A set of listeners. One that throws is reported and does not keep the value from the others. */
 export interface Listeners<T> {
-  add(listener: (value: T) => void): Unsubscribe;
+  /** The function it returns says whether the listener was still there. */
+  add(listener: (value: T) => void): () => boolean;
   /**
    * Calls those that are there now and still are when it is their turn: one that is added meanwhile hears of the next
    * value. Ends early when `until` says that this one is out of date, as after a listener closed the stream.

@@ -17,6 +17,8 @@ export interface RunView {
   readonly run: RunSnapshot | undefined;
   /** Where its connection stands. */
   readonly status: StreamStatus;
+  /** Whether there is a run that is not over. */
+  readonly isRunning: boolean;
 }
 
 /** One run at a time, for a user interface. Made for `useSyncExternalStore` and its like. */
@@ -31,13 +33,13 @@ export interface RunStore {
    * @throws EverstreamError `INVALID_OPTION`: an option can't be used.
    */
   start(options?: Pick<StartRunOptions, "id" | "input" | "body">): string;
-  /** Shows the run of this id; `undefined` shows none. The one that is shown already stays as it is, unless it was lost. */
-  join(id: string | undefined): void;
+  /** Shows the run of this id; `null` or `undefined` shows none. The one that is shown already stays as it is, unless it was lost. */
+  join(id: string | null | undefined): void;
   /** Ends the run that is shown, or was to be, for everybody. Resolves at once where there is none, or it is over. */
   stop(): Promise<void>;
 }
 
-const NOTHING: RunView = { run: undefined, status: IDLE };
+const NOTHING: RunView = { run: undefined, status: IDLE, isRunning: false };
 
 /**
  * Creates a store over the runs behind `url`. It has no side effect until it has a listener, or starts a run.
@@ -60,7 +62,8 @@ export function createRunStore(
   };
   const follow = (run: FollowedRun): void => {
     const update = (): void => {
-      if (followed === run) show({ run: run.snapshot, status: run.status });
+      const { snapshot, status } = run;
+      if (followed === run) show({ run: snapshot, status, isRunning: !isOver(snapshot) });
     };
     followed = run;
     wanted = undefined;
@@ -99,9 +102,9 @@ export function createRunStore(
     },
     join(id) {
       const run = known();
-      if (id === run?.id && run?.state !== "lost") return;
+      if ((id ?? undefined) === run?.id && run?.state !== "lost") return;
       leave();
-      wanted = id === undefined ? undefined : unknownRun(id);
+      wanted = id === null || id === undefined ? undefined : unknownRun(id);
       show(NOTHING);
       if (!subscribers.isEmpty()) attach();
     },

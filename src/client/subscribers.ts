@@ -33,20 +33,16 @@ export function createSubscribers(onFirst: () => () => void, lingerMs?: number):
     subscribe(listener) {
       clearTimeout(timer);
       // It may throw: then nobody has come, and the next one is the first.
-      if (count === 0) onLast = onFirst();
+      if (!count) onLast = onFirst();
       count++;
-      const remove = listeners.add(() => listener());
-      let active = true;
+      const remove = listeners.add(listener);
       return () => {
-        if (!active) return;
-        active = false;
-        remove();
-        if (--count > 0) return;
+        if (!remove() || --count > 0) return;
         if (lingerMs === undefined) onLast();
         else timer = setTimer(onLast, lingerMs);
       };
     },
     emit: () => listeners.emit(undefined),
-    isEmpty: () => count === 0,
+    isEmpty: () => !count,
   };
 }

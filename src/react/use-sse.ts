@@ -39,10 +39,8 @@ export function useSSE<T>(url: string | null, { reconnect = true }: UseSSEOption
     () => failure && new EverstreamError(failure.code, "SSE connection error", { cause: failure }),
     [failure],
   );
-  return useMemo(() => {
-    const { data, parseError } = latest;
-    return { data: data as T | null, error: lost ?? parseError, isConnected: status.state === "open" };
-  }, [latest, lost, status]);
+  const { data, parseError } = latest;
+  return { data: data as T | null, error: lost ?? parseError, isConnected: status.state === "open" };
 }
 
 const LATEST: StoreOptions<Latest, undefined> = {
