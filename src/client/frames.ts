@@ -33,12 +33,12 @@ export function createFrameTask(task: () => void): FrameTask {
 
   return {
     request() {
-      if (timer !== undefined) return;
+      if (timer) return;
       timer = setTimeout(run, TIMER_MS);
       frame = globalThis.requestAnimationFrame?.(onFrame);
     },
     flush() {
-      if (timer !== undefined) run();
+      if (timer) run();
     },
   };
 }

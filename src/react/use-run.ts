@@ -39,8 +39,5 @@ export function useRun(url: string | URL, { id, ...request }: UseRunOptions = {}
     // Without an id it is `start` that says what is followed.
     if (id !== undefined) store.join(id);
   }, [store, id]);
-  return useMemo(() => {
-    const { start, stop } = store;
-    return { ...view, start, stop };
-  }, [view, store]);
+  return useMemo(() => ({ ...store, ...view }), [view, store]);
 }
