@@ -3,7 +3,6 @@ export interface FrameTask {
   request(): void;
   /** Runs the task now, if it was requested. */
   flush(): void;
-  cancel(): void;
 }
 
 // Screens with 120 Hz and more would draw text oftener than anybody reads it. A little under a frame at 60 Hz.
@@ -20,13 +19,10 @@ export function createFrameTask(task: () => void): FrameTask {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let lastRun = Number.NEGATIVE_INFINITY;
 
-  const cancel = (): void => {
-    if (frame !== undefined) cancelAnimationFrame(frame);
+  const run = (): void => {
+    if (frame) cancelAnimationFrame(frame);
     clearTimeout(timer);
     frame = timer = undefined;
-  };
-  const run = (): void => {
-    cancel();
     lastRun = performance.now();
     task();
   };
@@ -37,13 +33,12 @@ export function createFrameTask(task: () => void): FrameTask {
 
   return {
     request() {
-      if (timer !== undefined) return;
+      if (timer) return;
       timer = setTimeout(run, TIMER_MS);
-      if (typeof requestAnimationFrame === "function") frame = requestAnimationFrame(onFrame);
+      frame = globalThis.requestAnimationFrame?.(onFrame);
     },
     flush() {
-      if (timer !== undefined) run();
+      if (timer) run();
     },
-    cancel,
   };
 }

@@ -5,8 +5,12 @@ export type Unsubscribe = () => void;
 
 /** A set of listeners. One that throws is reported and does not keep the value from the others. */
 export interface Listeners<T> {
-  add(listener: (value: T) => void): Unsubscribe;
-  /** Calls all; ends early when `until` says that the value is out of date, as after a listener closed the stream. */
+  /** The function it returns says whether the listener was still there. */
+  add(listener: (value: T) => void): () => boolean;
+  /**
+   * Calls those that are there now and still are when it is their turn: one that is added meanwhile hears of the next
+   * value. Ends early when `until` says that this one is out of date, as after a listener closed the stream.
+   */
   emit(value: T, until?: () => boolean): void;
 }
 
@@ -20,8 +24,8 @@ export function createListeners<T>(): Listeners<T> {
       return () => entries.delete(entry);
     },
     emit(value, until) {
-      for (const entry of entries) {
-        if (!until?.()) safely(() => entry(value));
+      for (const entry of [...entries]) {
+        if (!until?.() && entries.has(entry)) safely(() => entry(value));
       }
     },
   };

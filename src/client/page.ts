@@ -14,14 +14,12 @@ export function watchPage(
   pauseWhenHidden: boolean | undefined,
   signal: AbortSignal,
 ): void {
-  const onChange = ({ type, persisted }: { readonly type: string; readonly persisted?: boolean }): void => {
-    const isLeaving = type === "pagehide";
-    const isHidden = pauseWhenHidden && globalThis.document?.hidden;
-    if (isLeaving ? persisted : isHidden) onSignal("pause");
-    else if (!isLeaving) onSignal("wake");
+  const onChange = ({ type, persisted }: { readonly type?: string; readonly persisted?: boolean }): void => {
+    if (type !== "pagehide") onSignal(pauseWhenHidden && globalThis.document?.hidden ? "pause" : "wake");
+    else if (persisted) onSignal("pause");
   };
   for (const type of ["online", "visibilitychange", "pagehide", "pageshow"]) {
     globalThis.addEventListener?.(type, onChange, { signal });
   }
-  onChange({ type: "" });
+  onChange({});
 }

@@ -8,6 +8,13 @@ export interface StreamLease {
   readonly stream: EventStream;
   /** Gives it back; the last one closes the stream. May be called twice. */
   release(): void;
+  /**
+   * A share in another stream of the same key that has come to the same event, where there is one: whoever goes on with it
+   * from here on, and gives this one back, misses nothing and gets nothing twice. To be asked after each event.
+   *
+   * @param place The event's id, if it had one of its own, and not that of the event before. Else NaN, which equals nothing.
+   */
+  merge?(place: string | number): StreamLease | undefined;
 }
 
 /** Which of a key's streams will do. */
@@ -46,32 +53,48 @@ interface Entry<U> {
   readonly key: string;
   readonly stream: EventStream;
   readonly users: Set<U>;
+  /** What its users said last, see `merge`; nothing where one that may have been the only one to say it has left. */
+  place?: string | number | undefined;
 }
 
 /** Creates a registry without streams. */
 export function createStreamRegistry<U = unknown>(): StreamRegistry<U> {
   const entries = new Set<Entry<U>>();
+  const share = (entry: Entry<U>, user: U): StreamLease => {
+    const { stream, users } = entry;
+    users.add(user);
+    return {
+      stream,
+      release() {
+        entry.place = undefined;
+        if (!users.delete(user) || users.size > 0) return;
+        entries.delete(entry);
+        stream.close();
+      },
+      merge(place) {
+        entry.place = place;
+        for (const other of entries) {
+          const isOther = other !== entry && other.key === entry.key;
+          if (isOther && other.place === place && other.stream.status.state === "open")
+            return share(other, user);
+        }
+        return undefined;
+      },
+    };
+  };
   return {
     acquire(key, open, { lastEventId, reopen } = {}, user = {} as U) {
-      const suits = ({ key: other, stream }: Entry<U>): boolean =>
-        other === key &&
-        stream.status.state !== "failed" &&
-        !(reopen && isFinal(stream.status)) &&
-        (!lastEventId || stream.lastEventId === lastEventId);
-      const found = [...entries].find(suits);
-      const users = found ? found.users : new Set<U>();
-      users.add(user);
-      const entry = found ?? { key, stream: open(users), users };
-      const { stream } = entry;
+      for (const other of entries) {
+        if (other.key === key) {
+          const { status, lastEventId: id } = other.stream;
+          const isOfUse = status.state !== "failed" && !(reopen && isFinal(status));
+          if (isOfUse && (!lastEventId || id === lastEventId)) return share(other, user);
+        }
+      }
+      const users = new Set([user]);
+      const entry: Entry<U> = { key, stream: open(users), users };
       entries.add(entry);
-      return {
-        stream,
-        release() {
-          if (!users.delete(user) || users.size > 0) return;
-          entries.delete(entry);
-          stream.close();
-        },
-      };
+      return share(entry, user);
     },
     close() {
       for (const { stream } of entries) stream.close();
@@ -101,7 +124,7 @@ export interface LeasedStore<S> extends StreamStore<S> {
 /**
  * Creates a store that leases its stream while it has listeners, and a moment longer. Creating one has no side
  * effect. With listeners again it goes on from the value and the last event ID it had: over a stream of its own, if the
- * others' has moved on meanwhile. Where the server gives no ids it goes on from now.
+ * others' has moved on meanwhile, until it has caught up. Where the server gives no ids it goes on from now.
  */
 export function createLeasedStore<S>(
   initial: S,
@@ -109,35 +132,43 @@ export function createLeasedStore<S>(
 ): LeasedStore<S> {
   let snapshot: StreamSnapshot<S> = { data: initial, status };
   let lastEventId = "";
-  let held: { readonly store: StreamStore<S>; letGo(): void } | undefined;
+  let store: StreamStore<S> | undefined;
+  let letGo: (() => void) | undefined;
 
-  const take = (reopen = false): void => {
-    const lease = acquire({ lastEventId, reopen });
-    const store = createStore(lease.stream, snapshot.data);
+  const getSnapshot = (): StreamSnapshot<S> => store?.getSnapshot() ?? snapshot;
+  const hold = (lease: StreamLease): void => {
+    const { stream } = lease;
+    letGo?.();
+    store = createStore(stream, snapshot.data);
     const unsubscribe = store.subscribe(emit);
-    held = {
-      store,
-      letGo() {
-        unsubscribe();
-        held = undefined;
-        snapshot = { data: store.getSnapshot().data, status: IDLE };
-        lastEventId = lease.stream.lastEventId;
-        lease.release();
-      },
+    // Called after the store has taken the event.
+    let last = stream.lastEventId;
+    const stop = stream.onEvent(({ lastEventId: id }) => {
+      const other = lease.merge?.(id === last ? Number.NaN : id);
+      last = id;
+      if (other) hold(other);
+    });
+    letGo = () => {
+      stop();
+      unsubscribe();
+      snapshot = { ...getSnapshot(), status: IDLE };
+      lastEventId = stream.lastEventId;
+      store = letGo = undefined;
+      lease.release();
     };
+    emit();
   };
   const { subscribe, emit, isEmpty } = createSubscribers(() => {
-    if (held === undefined) take();
-    return () => held?.letGo();
+    if (store === undefined) hold(acquire({ lastEventId }));
+    return () => letGo?.();
   }, linger);
   return {
-    getSnapshot: () => held?.store.getSnapshot() ?? snapshot,
+    getSnapshot,
     subscribe,
     reopen() {
-      if (isEmpty() || held === undefined || !isFinal(held.store.getSnapshot().status)) return;
-      held.letGo();
-      take(true);
-      emit();
+      if (isEmpty() || !isFinal(getSnapshot().status)) return;
+      letGo?.();
+      hold(acquire({ lastEventId, reopen: true }));
     },
   };
 }

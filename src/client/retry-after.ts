@@ -3,8 +3,7 @@
  * neither, or over. A cross-origin server must expose it (`Access-Control-Expose-Headers`).
  */
 export function parseRetryAfter(value: string | null, now: number): number | undefined {
-  if (!value) return undefined;
   const seconds = Number(value);
-  const ms = seconds >= 0 ? seconds * 1000 : Date.parse(value) - now;
-  return ms >= 0 ? ms : undefined;
+  const ms = seconds >= 0 ? seconds * 1000 : Date.parse(value as string) - now;
+  return value && ms >= 0 ? ms : undefined;
 }

@@ -1,7 +1,14 @@
 import type { Unsubscribe } from "./listeners.ts";
-import { IDLE, type StreamStatus } from "./machine.ts";
-import type { RunSnapshot } from "./run-state.ts";
-import { type FollowedRun, joinRun, type RunRequestOptions, type StartRunOptions, startRun } from "./runs.ts";
+import { IDLE, isFinal, type StreamStatus } from "./machine.ts";
+import { isOver, type RunSnapshot, unknownRun } from "./run-state.ts";
+import {
+  type FollowedRun,
+  joinRun,
+  type RunRequestOptions,
+  type StartRunOptions,
+  startRun,
+  stopRun,
+} from "./runs.ts";
 import { createSubscribers, LINGER_MS } from "./subscribers.ts";
 
 /** What a run store shows: replaced by a new value when something changed, and never changed itself. */
@@ -10,6 +17,8 @@ export interface RunView {
   readonly run: RunSnapshot | undefined;
   /** Where its connection stands. */
   readonly status: StreamStatus;
+  /** Whether there is a run that is not over. */
+  readonly isRunning: boolean;
 }
 
 /** One run at a time, for a user interface. Made for `useSyncExternalStore` and its like. */
@@ -19,23 +28,23 @@ export interface RunStore {
   subscribe(listener: () => void): Unsubscribe;
   /**
    * Starts a run and shows it in place of the one before, which goes on without being followed. Returns its id, under
-   * which it can be found after a reload of the page.
+   * which it can be found after a reload of the page. Without listeners it is followed until the server has it.
    *
    * @throws EverstreamError `INVALID_OPTION`: an option can't be used.
    */
   start(options?: Pick<StartRunOptions, "id" | "input" | "body">): string;
-  /** Shows the run of this id; `undefined` shows none. The one that is shown already stays as it is, unless it was lost. */
-  join(id: string | undefined): void;
-  /** Ends the run that is shown, for everybody. Resolves at once where there is none, or it is over. */
+  /** Shows the run of this id; `null` or `undefined` shows none. The one that is shown already stays as it is, unless it was lost. */
+  join(id: string | null | undefined): void;
+  /** Ends the run that is shown, or was to be, for everybody. Resolves at once where there is none, or it is over. */
   stop(): Promise<void>;
 }
 
-const NOTHING: RunView = { run: undefined, status: IDLE };
+const NOTHING: RunView = { run: undefined, status: IDLE, isRunning: false };
 
 /**
  * Creates a store over the runs behind `url`. It has no side effect until it has a listener, or starts a run.
  *
- * @param options How the routes are asked; a function is asked for them whenever a run is started or joined.
+ * @param options How the routes are asked; a function is asked for them whenever a run is started, joined or stopped.
  */
 export function createRunStore(
   url: string | URL,
@@ -44,7 +53,7 @@ export function createRunStore(
   let view = NOTHING;
   let followed: FollowedRun | undefined;
   /** What to follow once somebody listens. */
-  let wanted: RunSnapshot | string | undefined;
+  let wanted: RunSnapshot | undefined;
 
   const request = (): RunRequestOptions => (typeof options === "function" ? options() : options);
   const show = (next: RunView): void => {
@@ -53,7 +62,8 @@ export function createRunStore(
   };
   const follow = (run: FollowedRun): void => {
     const update = (): void => {
-      if (followed === run) show({ run: run.snapshot, status: run.status });
+      const { snapshot, status } = run;
+      if (followed === run) show({ run: snapshot, status, isRunning: !isOver(snapshot) });
     };
     followed = run;
     wanted = undefined;
@@ -66,15 +76,14 @@ export function createRunStore(
     run?.close();
   };
   const attach = (): void => {
-    if (wanted === undefined) return;
-    if (typeof wanted === "string") follow(joinRun(url, wanted, request()));
-    else follow(joinRun(url, wanted.id, { ...request(), from: wanted }));
+    if (wanted) follow(joinRun(url, wanted.id, { ...request(), from: wanted }));
   };
+  const known = (): RunSnapshot | undefined => followed?.snapshot ?? wanted;
 
   const subscribers = createSubscribers(() => {
     attach();
     return () => {
-      wanted = toGoOnWith(followed) ?? wanted;
+      wanted = known();
       leave();
     };
   }, LINGER_MS);
@@ -85,24 +94,24 @@ export function createRunStore(
       const run = startRun(url, { ...request(), ...start });
       leave();
       follow(run);
+      // Whoever leaves at once has started it all the same.
+      const letGo = subscribers.subscribe(() => {
+        if (followed !== run || run.snapshot.state !== "starting" || isFinal(run.status)) letGo();
+      });
       return run.id;
     },
     join(id) {
-      const known = followed ?? wanted;
-      const isLost = followed?.snapshot.state === "lost";
-      if (id === (typeof known === "string" ? known : known?.id) && !isLost) return;
+      const run = known();
+      if ((id ?? undefined) === run?.id && run?.state !== "lost") return;
       leave();
-      wanted = id;
+      wanted = id === null || id === undefined ? undefined : unknownRun(id);
       show(NOTHING);
       if (!subscribers.isEmpty()) attach();
     },
     async stop() {
-      await followed?.stop();
+      const run = known();
+      if (run === undefined || (isOver(run) && run.state !== "lost")) return;
+      await stopRun(url, run.id, { ...request(), signal: undefined });
     },
   };
-}
-
-/** What was known of a run; of one that was lost, its name alone. */
-function toGoOnWith(run: FollowedRun | undefined): RunSnapshot | string | undefined {
-  return run?.snapshot.state === "lost" ? run.id : run?.snapshot;
 }

@@ -8,7 +8,10 @@ import type { StreamStatus } from "./machine.ts";
 import type { EventStreamOptions } from "./options.ts";
 import { isOver, lost, type RunSnapshot, reduceRun, unknownRun } from "./run-state.ts";
 
-/** How a run's routes are asked: as a stream's, but for what a run settles by itself. */
+/**
+ * How a run's routes are asked: as a stream's, but for what a run settles by itself. Tabs don't share it: who joins wants
+ * all of it, and a tab that others follow has none of its past.
+ */
 export type RunRequestOptions = Omit<
   EventStreamOptions,
   | "events"
@@ -21,6 +24,7 @@ export type RunRequestOptions = Omit<
   | "retryPost"
   | "maxQueue"
   | "overflow"
+  | "share"
 >;
 
 /** Options of {@link startRun}. */
@@ -35,7 +39,7 @@ export interface StartRunOptions extends RunRequestOptions {
 
 /** Options of {@link joinRun}. */
 export interface JoinRunOptions extends RunRequestOptions {
-  /** What was known of the run in an earlier page: it is followed from there. Default: from its start. */
+  /** What was known of the run in an earlier page: it is followed from there, unless it was lost. Default: from its start. */
   from?: RunSnapshot | undefined;
 }
 
@@ -53,14 +57,17 @@ export interface FollowedRun {
   subscribe(listener: () => void): Unsubscribe;
   /** Calls `listener` with every piece of the text as it comes; one that comes late first gets all that it missed. */
   onText(listener: (piece: string) => void): Unsubscribe;
-  /** Calls `listener` with every event of the run, from now on. */
+  /**
+   * Calls `listener` with every event of the run, from now on. Where the run has to be read once more from its start, it is
+   * not told again what it was told, and of text that was joined with more only the rest.
+   */
   onEvent(listener: (event: StreamEvent) => void): Unsubscribe;
   /**
    * Resolves when the run is over, however it ended: see `state`. Never rejects; after `close` it resolves with what was
    * known by then.
    */
   readonly finished: Promise<RunSnapshot>;
-  /** Ends the run itself, for everybody, as {@link stopRun} does. */
+  /** Ends the run itself, for everybody, as {@link stopRun} does, also when it is followed no longer. */
   stop(): Promise<void>;
   /** Stops following. May be called twice. */
   close(): void;
@@ -100,10 +107,10 @@ export function joinRun(
   id: string,
   { from, ...request }: JoinRunOptions = {},
 ): FollowedRun {
-  if (from !== undefined && from.id !== id) {
+  if (from && from.id !== id) {
     throw new EverstreamError("INVALID_OPTION", `\`from\` is of the run "${from.id}", not "${id}".`);
   }
-  return new RunFollower(url, from ?? unknownRun(id), request);
+  return new RunFollower(url, from && from.state !== "lost" ? from : unknownRun(id), request);
 }
 
 const JSON_TYPE = { "Content-Type": "application/json" };
@@ -124,14 +131,11 @@ export async function stopRun(
   { fetch = globalThis.fetch, headers, credentials, signal }: RunRequestOptions = {},
 ): Promise<void> {
   for (let attempt = 1; ; attempt++) {
-    const failure = await stopOnce(async () =>
-      fetch(runUrl(url, id), {
-        method: "DELETE",
-        headers: await askForHeaders(headers),
-        ...(credentials && { credentials }),
-        ...(signal && { signal }),
-      }),
-    );
+    const failure = await stopOnce(async () => {
+      const init = { method: "DELETE", headers: await askForHeaders(headers), credentials, signal };
+      // To fetch, what is undefined is not there.
+      return fetch(runUrl(url, id), init as RequestInit);
+    });
     if (failure === undefined) return;
     const isTransient = failure.status === undefined || failure.status >= 500;
     if (!isTransient || attempt === STOP_ATTEMPTS || signal?.aborted) throw refusalOf(failure);
@@ -164,8 +168,10 @@ class RunFollower implements FollowedRun {
   readonly onEvent = this.#events.add;
   readonly #publish = createFrameTask(() => this.#changes.emit(undefined));
   #stream: EventStream;
-  /** All of the text that listeners were given. */
+  /** All of the text that listeners were given, */
   #told: string;
+  /** and the ids of other events, for as long as these may be read once more. */
+  readonly #seen = new Set<string>();
   #resolve: (snapshot: RunSnapshot) => void = () => undefined;
   /** It was read from its start by GET: there is nothing else to be tried. */
   #fromStart: boolean;
@@ -206,7 +212,8 @@ class RunFollower implements FollowedRun {
   }
 
   stop(): Promise<void> {
-    return stopRun(this.#url, this.id, this.#options);
+    // The signal is about following.
+    return stopRun(this.#url, this.id, { ...this.#options, signal: undefined });
   }
 
   close(): void {
@@ -214,7 +221,13 @@ class RunFollower implements FollowedRun {
   }
 
   #open(more: EventStreamOptions): EventStream {
-    const stream = openEventStream(runUrl(this.#url, this.id), { ...this.#options, ...more });
+    const stream = openEventStream(runUrl(this.#url, this.id), {
+      ...this.#options,
+      ...more,
+      // What defaults may say of streams is nothing for runs.
+      share: false,
+      resume: undefined,
+    });
     if (isOver(this.snapshot)) stream.close();
     if (stream.status.state === "closed") {
       this.#resolve(this.snapshot);
@@ -232,7 +245,11 @@ class RunFollower implements FollowedRun {
     const piece = next.text.slice(this.#told.length);
     this.#told += piece;
     if (piece !== "") this.#pieces.emit(piece);
-    this.#events.emit(event);
+    const isCut = piece.length < next.text.length - this.snapshot.text.length;
+    const news = isCut ? { ...event, data: JSON.stringify({ content: piece }) } : event;
+    const id = event.lastEventId;
+    if (isCut ? piece : !this.#fromStart || !this.#seen.has(id)) this.#events.emit(news);
+    if (!this.#fromStart && piece === "") this.#seen.add(id);
     this.#set(next);
   }
 

@@ -69,7 +69,7 @@ export function createStreamStore<S, E extends Defined = undefined>(
     const stopEvents = stream.onEvent((raw) =>
       safely(() => {
         const event = read(raw) as StreamEventOf<E> | undefined;
-        if (event === undefined) return;
+        if (!event) return;
         safely(() => onEvent?.(event));
         data = reduce(data, event);
         publish.request();

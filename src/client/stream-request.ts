@@ -48,7 +48,7 @@ export const appStreams: StreamRegistry = /* @__PURE__ */ createStreamRegistry()
 
 /** The one form of all requests. What a request says itself goes before the defaults; of headers, by name. */
 export function toOptions(request: StreamRequest, defaults: StreamDefaults = {}): StreamRequestOptions {
-  const isBare = (request as Partial<StreamRequestOptions>).url === undefined;
+  const isBare = (request as Partial<StreamRequestOptions> | null)?.url === undefined;
   const own = isBare ? { url: request as string | URL } : (request as StreamRequestOptions);
   return { ...defaults, ...own, headers: joinHeaders(defaults.headers, own.headers) as RequestHeaders };
 }

@@ -32,19 +32,17 @@ export function createSubscribers(onFirst: () => () => void, lingerMs?: number):
   return {
     subscribe(listener) {
       clearTimeout(timer);
-      const remove = listeners.add(() => listener());
-      if (count++ === 0) onLast = onFirst();
-      let active = true;
+      // It may throw: then nobody has come, and the next one is the first.
+      if (!count) onLast = onFirst();
+      count++;
+      const remove = listeners.add(listener);
       return () => {
-        if (!active) return;
-        active = false;
-        remove();
-        if (--count > 0) return;
+        if (!remove() || --count > 0) return;
         if (lingerMs === undefined) onLast();
         else timer = setTimer(onLast, lingerMs);
       };
     },
     emit: () => listeners.emit(undefined),
-    isEmpty: () => count === 0,
+    isEmpty: () => !count,
   };
 }

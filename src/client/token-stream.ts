@@ -38,10 +38,16 @@ export function createEventStream(url: string | URL, options: EventStreamOptions
   const onError = new Set<(error: Error) => void>();
   let text = "";
   let outcome: Outcome | undefined;
+  let isClosed = false;
 
+  /** Those that are there now: one that comes while they are called is told by its registration. */
+  const callAll = <T>(callbacks: Iterable<(value: T) => void>, value: T): void => {
+    for (const callback of [...callbacks]) if (!isClosed) safely(() => callback(value));
+  };
   const finish = (result: Outcome): void => {
     if (outcome !== undefined) return;
     outcome = result;
+    isClosed = result.type === "closed";
     stream.close();
     if (result.type === "done") callAll(onDone, text);
     if (result.type === "error") callAll(onError, result.error);
@@ -70,7 +76,6 @@ export function createEventStream(url: string | URL, options: EventStreamOptions
 
   return {
     onToken(callback) {
-      if (outcome?.type === "closed") return;
       if (text !== "") callAll([callback], text);
       onToken.add(callback);
     },
@@ -82,11 +87,9 @@ export function createEventStream(url: string | URL, options: EventStreamOptions
       if (outcome?.type !== "error") onError.add(callback);
       else callAll([callback], outcome.error);
     },
-    close: () => finish({ type: "closed" }),
+    close() {
+      isClosed = true;
+      finish({ type: "closed" });
+    },
   };
-}
-
-/** Those that are there now: one that comes while they are called is told by its registration. */
-function callAll<T>(callbacks: Iterable<(value: T) => void>, value: T): void {
-  for (const callback of [...callbacks]) safely(() => callback(value));
 }

@@ -1,7 +1,7 @@
-import { useEffect } from "react";
+import { useSyncExternalStore } from "react";
 import type { EventSchemas, StreamEventOf, StreamEventOfType, StreamRequest } from "../client/index.ts";
 import { STATUS_ONLY, type UseEventStreamOptions } from "./use-event-stream.ts";
-import { doNothing, useStore } from "./use-store.ts";
+import { doNothing, subscribeToNothing, useStore } from "./use-store.ts";
 
 /** How a component listens, as in `useEventStream`. */
 export type UseEventStreamEventOptions<E extends EventSchemas | undefined = undefined> = Pick<
@@ -29,19 +29,22 @@ export function useEventStreamEvent<
   options?: UseEventStreamEventOptions<E>,
 ): void;
 export function useEventStreamEvent(request: StreamRequest | null, ...rest: readonly unknown[]): void {
-  const [type, listener, options = {}] = (
+  const [type, listener, { enabled = true, ...options } = {}] = (
     typeof rest[0] === "string" ? rest : [undefined, ...rest]
   ) as Arguments;
   const { subscribe } = useStore(request, {
     ...options,
     ...STATUS_ONLY,
     onEvent(event: { readonly type: string }) {
-      if (type === undefined || event.type === type) listener(event);
+      if (!type || event.type === type) listener(event);
     },
   });
-  const wanted = options.enabled !== false && request !== null;
   // The listener hears of events by itself; there is nothing to show.
-  useEffect(() => (wanted ? subscribe(doNothing) : undefined), [wanted, subscribe]);
+  useSyncExternalStore<void>(
+    enabled && request !== null ? subscribe : subscribeToNothing,
+    doNothing,
+    doNothing,
+  );
 }
 
 type Arguments = [

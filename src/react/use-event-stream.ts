@@ -64,28 +64,26 @@ export function useEventStream<S, E extends EventSchemas | undefined = undefined
     ...options,
     suspense: suspense && enabled,
   });
-  const last = useRef<{ of: StreamSnapshot<S>; by: unknown; shown: EventStreamResult<R> } | undefined>(
-    undefined,
-  );
+  const last = useRef<readonly [of: StreamSnapshot<S>, by: unknown, shown: StreamSnapshot<R>] | []>([]);
   // The same value for as long as nothing changes that counts, also by another `select` than before.
   const getShown = () => {
     const of = getSnapshot();
-    const before = last.current;
+    const [lastOf, lastBy, before] = last.current;
     const status = enabled ? of.status : IDLE;
-    const isSame = before?.shown.status === status && before.shown.reopen === reopen;
-    if (isSame && before.of === of && before.by === select) return before.shown;
-    let shown = { data: select(of.data), status, reopen };
-    if (before && equals(before.shown.data, shown.data)) {
-      shown = isSame ? before.shown : { ...shown, data: before.shown.data };
-    }
-    last.current = { of, by: select, shown };
+    const isSame = before?.status === status;
+    if (isSame && lastOf === of && lastBy === select) return before;
+    const data = select(of.data);
+    const isEqual = before && equals(before.data, data);
+    const shown = isSame && isEqual ? before : { data: isEqual ? before.data : data, status };
+    last.current = [of, select, shown];
     return shown;
   };
-  return useSyncExternalStore(
+  const shown = useSyncExternalStore(
     enabled && request !== null ? subscribe : subscribeToNothing,
     getShown,
     getShown,
   );
+  return { ...shown, reopen };
 }
 
 /** Where a stream's connection stands, without its events: renders only when that changes. It opens the stream, too. */

@@ -11,10 +11,10 @@ export function useLatest<T>(value: T): RefObject<T> {
 
 /** What `create` makes, until `key` or `owner` is another one. */
 export function useKept<T>(key: unknown, owner: unknown, create: () => T): T {
-  const make = () => ({ key, owner, value: create() });
-  const [state, setState] = useState(make);
-  if (state.key === key && state.owner === owner) return state.value;
+  const make = () => [key, owner, create()] as const;
+  const [[ofKey, ofOwner, value], keep] = useState(make);
+  if (ofKey === key && ofOwner === owner) return value;
   const next = make();
-  setState(next);
-  return next.value;
+  keep(next);
+  return next[2];
 }

@@ -31,7 +31,7 @@ interface Latest {
  * with the same URL and options share one connection. `null` opens none.
  */
 export function useSSE<T>(url: string | null, { reconnect = true }: UseSSEOptions = {}): SSEResult<T> {
-  const request = url === null || reconnect ? url : ({ url, resume: "never" } as const);
+  const request = reconnect ? url : url && ({ url, resume: "never" } as const);
   const { data: latest, status } = useEventStream(request, LATEST);
   const { failure } = status;
   // One for each failure, so that effects which depend on it run once.
@@ -39,10 +39,11 @@ export function useSSE<T>(url: string | null, { reconnect = true }: UseSSEOption
     () => failure && new EverstreamError(failure.code, "SSE connection error", { cause: failure }),
     [failure],
   );
-  return useMemo(() => {
-    const { data, parseError } = latest;
-    return { data: data as T | null, error: lost ?? parseError, isConnected: status.state === "open" };
-  }, [latest, lost, status]);
+  return {
+    data: latest.data as T | null,
+    error: lost ?? latest.parseError,
+    isConnected: status.state === "open",
+  };
 }
 
 const LATEST: StoreOptions<Latest, undefined> = {

@@ -34,18 +34,17 @@ export function useStore<S, E extends EventSchemas | undefined>(
   const scope = useContext(ScopeContext);
   const latest = useLatest(options);
   // What the server has rendered is shown as it is, and not taken away again to wait for events.
-  const wants = options.suspense ? subscribeToNothing : doNothing;
-  const mayWait = useSyncExternalStore<unknown>(subscribeToNothing, wants, doNothing);
+  const mayWait = useSyncExternalStore<unknown>(subscribeToNothing, () => options.suspense, doNothing);
   // Defaults may have changed since the rendering.
-  const ask = () => toOptions(request ?? "", scope.defaults);
-  const key = request === null ? null : keyOf(ask());
+  const ask = () => toOptions(request as StreamRequest, scope.defaults);
+  const key = keyOf(ask());
   const held = useKept(key, scope.registry, () => {
     const { initial, stores } = options;
     const held = { ask } as { ask: typeof ask; store: LeasedStore<S> };
     const source: AwaitedSource<S> = {
       initial,
       linger: ask().linger,
-      acquire: (terms) => leaseStream(scope.registry, key ?? "", () => held.ask(), terms),
+      acquire: (terms) => leaseStream(scope.registry, key, () => held.ask(), terms),
       createStore(stream, data, tell = call) {
         const { events, onInvalid } = latest.current;
         const store =
@@ -61,13 +60,13 @@ export function useStore<S, E extends EventSchemas | undefined>(
         return store;
       },
     };
-    const beginning = mayWait && key !== null ? suspend(scope, key, source, toError) : source;
+    const beginning = mayWait && request !== null ? suspend(scope, key, source, toError) : source;
     held.store = createLeasedStore(beginning.initial, beginning);
     return held;
   });
   // Before the subscription to the store, an effect of the caller's, which reads it.
   useEffect(() => {
-    if (request !== null) held.ask = ask;
+    held.ask = ask;
   });
   return held.store;
 }

@@ -1,12 +1,4 @@
-import {
-  type ComputedRef,
-  computed,
-  type MaybeRefOrGetter,
-  type ShallowRef,
-  shallowRef,
-  toValue,
-  watch,
-} from "vue";
+import { computed, type MaybeRefOrGetter, type ShallowRef, shallowRef, toValue, watch } from "vue";
 import {
   createRunStore,
   type RunRequestOptions,
@@ -15,7 +7,6 @@ import {
   type StreamStatus,
 } from "../client/index.ts";
 import { IDLE } from "../client/machine.ts";
-import { isOver } from "../client/run-state.ts";
 import { useReady } from "./use-ready.ts";
 
 /** Options of `useRun`. */
@@ -31,7 +22,7 @@ export interface RunRefs extends Pick<RunStore, "start" | "stop"> {
   /** Where its connection stands. */
   readonly status: Readonly<ShallowRef<StreamStatus>>;
   /** Whether there is a run that is not over. */
-  readonly isRunning: ComputedRef<boolean>;
+  readonly isRunning: Readonly<ShallowRef<boolean>>;
 }
 
 /**
@@ -43,6 +34,7 @@ export interface RunRefs extends Pick<RunStore, "start" | "stop"> {
 export function useRun(url: MaybeRefOrGetter<string | URL>, { id, ...request }: UseRunOptions = {}): RunRefs {
   const run = shallowRef<RunSnapshot>();
   const status = shallowRef(IDLE);
+  const isRunning = shallowRef(false);
   const isReady = useReady();
   const base = computed(() => String(toValue(url)));
   const store = computed(() => createRunStore(base.value, request));
@@ -53,6 +45,7 @@ export function useRun(url: MaybeRefOrGetter<string | URL>, { id, ...request }: 
         const view = now.getSnapshot();
         run.value = view.run;
         status.value = view.status;
+        isRunning.value = view.isRunning;
       };
       if (isWanted) onCleanup(now.subscribe(show));
       show();
@@ -63,14 +56,14 @@ export function useRun(url: MaybeRefOrGetter<string | URL>, { id, ...request }: 
     [store, () => toValue(id)] as const,
     ([now, wanted]) => {
       // Without an id it is `start` that says what is followed.
-      if (wanted !== undefined) now.join(wanted ?? undefined);
+      if (wanted !== undefined) now.join(wanted);
     },
     { immediate: true },
   );
   return {
     run,
     status,
-    isRunning: computed(() => run.value !== undefined && !isOver(run.value)),
+    isRunning,
     start: (options) => store.value.start(options),
     stop: () => store.value.stop(),
   };

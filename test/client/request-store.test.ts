@@ -5,7 +5,7 @@ import {
   type StreamRequest,
 } from "everstream/client";
 import { expect, onTestFinished, test } from "vitest";
-import { startServer } from "./server.ts";
+import { type Exchange, startServer } from "./server.ts";
 
 const append = (all: string, { data }: StreamEvent): string => all + data;
 
@@ -127,3 +127,74 @@ test("a registry closes all its streams, and can be used on", async () => {
   used(server.url, registry);
   await server.exchange(1);
 });
+
+test("stores that come and go at any time get each event once, and end up with one connection", async () => {
+  const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
+  const random = randomFrom(seed);
+  const events: string[] = [];
+  const live = new Set<Exchange>();
+  const write = ({ response }: Exchange, n: number): void =>
+    void response.write(`id: ${n}\ndata: ${events[n - 1]}\n\n`);
+  const server = await startServer((exchange) => {
+    const after = Number(exchange.request.headers["last-event-id"] ?? events.length);
+    // With a checkpoint, so that one which is cut before its first event knows where to go on.
+    exchange.open(`retry: 1\nid: ${after}\n\n`);
+    for (let n = after + 1; n <= events.length; n++) write(exchange, n);
+    live.add(exchange);
+    void exchange.gone.then(() => live.delete(exchange));
+  });
+  const publish = (): void => {
+    events.push(`${events.length + 1},`);
+    for (const exchange of live) write(exchange, events.length);
+  };
+  const registry = ownStreams();
+  const create = () => {
+    const store = createRequestStore(
+      { url: server.url, linger: 1 },
+      { initial: "", reduce: append, registry },
+    );
+    const state = { store, leave: store.subscribe(() => undefined), isHere: true };
+    onTestFinished(() => state.leave());
+    return state;
+  };
+  const stores = Array.from({ length: 6 }, create);
+  // All begin before the first event.
+  await expect
+    .poll(() => stores.every(({ store }) => store.getSnapshot().status.state === "open"))
+    .toBe(true);
+  for (let step = 0; step < 300; step++) {
+    const state = stores[Math.floor(random() * stores.length)] as (typeof stores)[number];
+    const chance = random();
+    if (chance < 0.4) publish();
+    else if (chance < 0.45) [...live][Math.floor(random() * live.size)]?.cut();
+    else if (chance < 0.7) await new Promise((resolve) => setTimeout(resolve, random() * 5));
+    else if (state.isHere) {
+      state.leave();
+      state.isHere = false;
+    } else {
+      state.leave = state.store.subscribe(() => undefined);
+      state.isHere = true;
+    }
+  }
+  for (const state of stores) {
+    if (!state.isHere) state.leave = state.store.subscribe(() => undefined);
+  }
+  const lags = () =>
+    stores.map(({ store }) => store.getSnapshot().data).filter((data) => data !== events.join(""));
+  await expect.poll(lags, { message: `seed ${seed}`, timeout: 10_000 }).toEqual([]);
+  // Streams that are equally far, but have got there without each other's company, find out with the next event.
+  publish();
+  await expect.poll(lags, { message: `seed ${seed}`, timeout: 10_000 }).toEqual([]);
+  await expect.poll(() => live.size, { message: `seed ${seed}`, timeout: 10_000 }).toBe(1);
+  publish();
+  await expect.poll(lags, { message: `seed ${seed}`, timeout: 10_000 }).toEqual([]);
+}, 60_000);
+
+/** Numbers from 0 to 1, the same for the same seed. */
+function randomFrom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+}

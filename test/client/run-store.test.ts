@@ -116,3 +116,70 @@ it("joins a run anew that was lost", async () => {
   store.join("c");
   await expect.poll(() => store.getSnapshot().run).toMatchObject({ state: "done", text: "here" });
 });
+
+it("starts a run without listeners, and lets go of it once the server has it", async () => {
+  const id = store.start({ input: { text: ["one "] } });
+  const { run, go } = await server.producer(id);
+  await expect.poll(() => server.hub.stats().sessions).toBe(0);
+  await run.text("two");
+  listen();
+  go();
+  await expect.poll(() => store.getSnapshot().run).toMatchObject({ id, state: "done", text: "one two" });
+});
+
+it("starts a run whose listener leaves before it could be asked for", async () => {
+  const gone = new Promise<void>((resolve) => {
+    server.intercept = (request) => {
+      if (request.method === "GET") request.signal.addEventListener("abort", () => resolve());
+      return undefined;
+    };
+  });
+  // Leaves after the store, so that what becomes of the store has happened when this one has gone.
+  const other = createRunStore(server.url);
+  other.join("other");
+  const leaveOther = other.subscribe(() => undefined);
+  const slow = createRunStore(server.url, { headers: () => gone.then(() => ({})) });
+  const leave = slow.subscribe(() => undefined);
+  const id = slow.start({ input: {} });
+  leave();
+  leaveOther();
+  await server.producer(id);
+  await expect.poll(() => server.hub.stats().sessions).toBe(0);
+});
+
+it.each(["shown", "only named"])("stops a run without listeners that is %s", async (how) => {
+  const first = createRunStore(server.url);
+  const id = first.start({ input: { text: ["one"] } });
+  await server.producer(id);
+  store.join(id);
+  if (how === "shown") {
+    const stop = listen();
+    await expect.poll(() => store.getSnapshot().run?.text).toBe("one");
+    stop();
+  }
+  await expect.poll(() => server.hub.stats().sessions).toBe(0);
+  await store.stop();
+  await expect.poll(() => server.runs.get(id)).toMatchObject({ state: "stopped" });
+});
+
+it("asks nothing to stop a run that is over, or none", async () => {
+  listen();
+  await store.stop();
+  const id = store.start({ input: {} });
+  (await server.producer(id)).go();
+  await expect.poll(() => store.getSnapshot().run?.state).toBe("done");
+  server.intercept = () => expect.unreachable("nothing is asked");
+  await store.stop();
+});
+
+it("can be used again after its first listener met an option that can't be used", async () => {
+  let minDelay = -1;
+  const careless = createRunStore(server.url, () => ({ minDelay }));
+  careless.join("d");
+  const subscribe = () => careless.subscribe(() => undefined);
+  expect(subscribe).toThrow(expect.objectContaining({ code: "INVALID_OPTION" }));
+  minDelay = 10;
+  await server.runs.start({ id: "d", produce: (run) => run.text("here") });
+  onTestFinished(subscribe());
+  await expect.poll(() => careless.getSnapshot().run).toMatchObject({ state: "done", text: "here" });
+});

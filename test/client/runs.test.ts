@@ -168,6 +168,58 @@ describe("joinRun", () => {
     expect(pieces.join("")).toBe("whole");
   });
 
+  it("tells events of a run that is read once more from its start once, and of joined text the rest", async () => {
+    const gap = { reason: "epoch", after: "3", next: "4" };
+    const raw = await startServer((exchange, index) => {
+      const text = (id: number, content: string): string =>
+        `event: token\nid: ${id}\ndata: ${JSON.stringify({ content })}\n\n`;
+      const step = (id: number): string => `event: progress\nid: ${id}\ndata: {"step":"${id}"}\n\n`;
+      if (index === 0)
+        exchange.open(`${step(2)}${text(3, "Hel")}event: sse:gap\ndata: ${JSON.stringify(gap)}\n\n`);
+      else
+        exchange.open(
+          `${text(1, "> ")}${step(2)}${text(5, "Hello")}${step(6)}event: done\nid: 7\ndata: {}\n\n`,
+        );
+    });
+    const before: RunSnapshot = { ...start({ id: "j10" }).snapshot, text: "> ", lastEventId: "1" };
+    const run = joinRun(`${raw.url}/runs`, "j10", { from: before });
+    onTestFinished(() => run.close());
+    const events: string[] = [];
+    run.onEvent(({ type, data }) => events.push(`${type} ${data}`));
+    expect(await run.finished).toMatchObject({ state: "done", text: "> Hello" });
+    expect(raw.exchanges).toHaveLength(2);
+    expect(events).toEqual([
+      'progress {"step":"2"}',
+      'token {"content":"Hel"}',
+      'token {"content":"lo"}',
+      'progress {"step":"6"}',
+      "done {}",
+    ]);
+  });
+
+  it("asks anew for a run that was stored as lost", async () => {
+    server.intercept = () => new Response(null, { status: 401 });
+    const stored = await join("j11").finished;
+    expect(stored.state).toBe("lost");
+    server.intercept = () => undefined;
+    await server.runs.start({ id: "j11", produce: (run) => run.text("here") });
+    expect(await join("j11", stored).finished).toMatchObject({ state: "done", text: "here" });
+  });
+
+  it("reads all of the run, whatever defaults for streams say", async () => {
+    const first = start({ id: "j12", input: { text: ["Hello", " world"] } });
+    await expect.poll(() => first.snapshot.text).toBe("Hello world");
+    // As a provider's defaults come, which are of streams.
+    const defaults = { minDelay: 10, share: true, resume: "never" };
+    const runs = [joinRun(server.url, "j12", defaults), joinRun(server.url, "j12", defaults)];
+    for (const run of runs) await expect.poll(() => run.snapshot.text).toBe("Hello world");
+    server.hub.disconnect(() => true);
+    const { run, go } = await server.producer("j12");
+    await run.text(" again");
+    go();
+    for (const run of runs) expect((await run.finished).text).toBe("Hello world again");
+  });
+
   it("is lost where there is no such run, and says so", async () => {
     const runs = createRuns({ hub: server.hub, joinWait: 0, namespace: "other" });
     onTestFinished(() => runs.close());
@@ -213,6 +265,16 @@ describe("stopRun", () => {
     expect(await first.finished).toMatchObject({ state: "stopped", text: "x", error: { code: "stopped" } });
     expect((await second.finished).state).toBe("stopped");
     expect(run.signal.aborted).toBe(true);
+  });
+
+  it("ends the run also where following it was aborted", async () => {
+    const control = new AbortController();
+    const run = start({ id: "s0", input: { text: ["x"] }, signal: control.signal });
+    const other = join("s0");
+    await expect.poll(() => other.snapshot.text).toBe("x");
+    control.abort();
+    await run.stop();
+    expect((await other.finished).state).toBe("stopped");
   });
 
   it("may come before the start, and may be repeated", async () => {

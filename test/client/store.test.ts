@@ -28,10 +28,16 @@ class FakeStream {
     return () => this.#statuses.delete(listener);
   }
 
+  /** Events whose ids are their data. */
   emit(...data: string[]): void {
+    for (const each of data) this.emitAfter(each, each);
+  }
+
+  /** Events without an id, after the one that has this. */
+  emitAfter(lastEventId: string, ...data: string[]): void {
     for (const each of data) {
-      this.lastEventId = each;
-      for (const listener of this.#events) listener({ type: "message", data: each, lastEventId: each });
+      this.lastEventId = lastEventId;
+      for (const listener of this.#events) listener({ type: "message", data: each, lastEventId });
     }
   }
 
@@ -346,6 +352,97 @@ describe("createLeasedStore", () => {
     vi.advanceTimersByTime(1000);
     expect(stays.getSnapshot().data).toBe("abc");
     expect(leaves.getSnapshot().data).toBe("abc");
+  });
+
+  /** Two stores over a registry's streams, of which one was away while `b` came and has a stream of its own. */
+  function oneBehind() {
+    const registry = createStreamRegistry();
+    const fakes: FakeStream[] = [];
+    const create = () =>
+      createLeasedStore("", {
+        acquire: (terms) =>
+          registry.acquire(
+            "a",
+            () => {
+              const fake = new FakeStream();
+              fakes.push(fake);
+              return asStream(fake);
+            },
+            terms,
+          ),
+        createStore: (stream, initial) => createStreamStore(stream, { ...join, initial }),
+      });
+    const [stays, leaves] = [create(), create()];
+    const leaveFirst = stays.subscribe(() => undefined);
+    const leave = leaves.subscribe(() => undefined);
+    const [first] = fakes as [FakeStream];
+    first.become(OPEN);
+    first.emit("a");
+    leave();
+    vi.advanceTimersByTime(1000);
+    first.emit("b");
+    leaves.subscribe(() => undefined);
+    const [, second] = fakes as [FakeStream, FakeStream];
+    second.become(OPEN);
+    const show = () => {
+      vi.advanceTimersByTime(1000);
+      return [stays.getSnapshot().data, leaves.getSnapshot().data];
+    };
+    return { first, second, leaves, show, fakes, registry, leaveFirst };
+  }
+
+  test("goes over to the others' stream once its own has caught up, which is closed", () => {
+    const { first, second, show, leaves } = oneBehind();
+    const listener = vi.fn();
+    leaves.subscribe(listener);
+    expect(second.closed).not.toHaveBeenCalled();
+    second.emit("b");
+    expect(listener).toHaveBeenCalledTimes(1);
+    expect(leaves.getSnapshot()).toEqual({ data: "ab", status: OPEN });
+    expect(second.closed).toHaveBeenCalledTimes(1);
+    expect(first.closed).not.toHaveBeenCalled();
+    second.emit("unheard");
+    first.emit("c");
+    expect(show()).toEqual(["abc", "abc"]);
+  });
+
+  test("the others come over to the one that has got ahead of them", () => {
+    const { first, second, show, fakes } = oneBehind();
+    first.become({ state: "waiting", attempt: 1 });
+    second.emit("b", "c");
+    expect(second.closed).not.toHaveBeenCalled();
+    first.become(OPEN);
+    first.emit("c");
+    expect(first.closed).toHaveBeenCalledTimes(1);
+    second.emit("d");
+    expect(show()).toEqual(["abcd", "abcd"]);
+    expect(fakes).toHaveLength(2);
+  });
+
+  test("does not go over to a stream of which no store knows any more how far it has come", () => {
+    const { first, second, leaves, registry, leaveFirst } = oneBehind();
+    registry.acquire("a", () => expect.unreachable("it is there"));
+    leaveFirst();
+    vi.advanceTimersByTime(1000);
+    first.emit("c");
+    second.emit("b", "c");
+    expect(second.closed).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(1000);
+    expect(leaves.getSnapshot().data).toBe("abc");
+  });
+
+  test("stays where events have no ids of their own, until one has", () => {
+    const { first, second, show } = oneBehind();
+    first.emitAfter("b", "x", "y");
+    second.emit("b");
+    second.emitAfter("b", "x");
+    expect(second.closed).not.toHaveBeenCalled();
+    second.emitAfter("b", "y");
+    first.emit("c");
+    second.emit("c");
+    expect(second.closed).toHaveBeenCalledTimes(1);
+    first.emit("d");
+    expect(show()).toEqual(["abxycd", "abxycd"]);
   });
 
   test("reopens what failed or ended after the last event, and nothing else", () => {

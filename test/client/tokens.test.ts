@@ -182,6 +182,35 @@ describe("createEventStream", () => {
     expect(calls).toEqual(["a"]);
   });
 
+  test("what one callback closes calls no other one", async () => {
+    const server = await startServer((exchange) => exchange.open(token("a") + DONE));
+    for (const event of ["onToken", "onDone"] as const) {
+      const stream = closing(createEventStream(server.url));
+      const calls: string[] = [];
+      await new Promise<void>((resolve) => {
+        stream[event](() => {
+          stream.close();
+          queueMicrotask(resolve);
+        });
+        stream[event](() => calls.push("second"));
+      });
+      stream.onToken(() => calls.push("late token"));
+      stream.onDone(() => calls.push("late end"));
+      expect(calls).toEqual([]);
+    }
+  });
+
+  test("what its signal closes in a callback calls no other one", async () => {
+    const server = await startServer((exchange) => exchange.open(token("a")));
+    const control = new AbortController();
+    const stream = createEventStream(server.url, { signal: control.signal });
+    const calls: string[] = [];
+    stream.onToken(() => control.abort());
+    stream.onToken(() => calls.push("second"));
+    await (await server.exchange(0)).gone;
+    expect(calls).toEqual([]);
+  });
+
   test("can send the prompt by POST", async () => {
     const server = await startServer((exchange) => exchange.open(token(exchange.body) + DONE));
     const stream = createEventStream(server.url, { method: "POST", body: "prompt" });

@@ -55,6 +55,8 @@ function Component(url: string | null) {
 
   expectTypeOf(useSSE<{ time: number }>(url).data).toEqualTypeOf<{ time: number } | null>();
   expectTypeOf(useRun("/runs").start).returns.toEqualTypeOf<string>();
+  // @ts-expect-error who joins a run wants all of it, which no other tab has
+  useRun("/runs", { share: true });
   // @ts-expect-error what a request says for itself can't be everybody's
   createElement(EverstreamProvider, { initialLastEventId: "1" });
 }
