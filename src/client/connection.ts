@@ -1,5 +1,5 @@
 import { EverstreamError, type EverstreamErrorCode } from "../errors.ts";
-import { createParser, type ParserOptions } from "../protocol/index.ts";
+import { createParser, EVENT_STREAM_TYPE, type ParserOptions } from "../protocol/index.ts";
 import { type ConnectionFailure, messageOf } from "./failure.ts";
 import type { AnyStreamOptions, PerAttempt } from "./options.ts";
 import { prepareRequest, type RequestFacts } from "./request.ts";
@@ -48,7 +48,7 @@ export async function runConnection(
   try {
     const [url, headers] = await Promise.all([ask(attempt.url), ask(options.headers)]);
     code = "INVALID_OPTION";
-    const request = prepareRequest(options, attempt, String(url), headers);
+    const request = await prepareRequest(options, attempt, String(url), headers);
     code = "NETWORK";
     const response = await fetch(...request);
     if (response.status === 204) return undefined;
@@ -104,15 +104,19 @@ export const EVENT_STREAM = /^text\/event-stream\s*(;|$)/i;
 /** Why the answer is no event stream, if it is none. */
 async function inspect(response: Response): Promise<ConnectionFailure | undefined> {
   const { status, ok, headers } = response;
-  const type = String(headers.get("Content-Type"));
+  const type = headers.get("Content-Type") ?? "";
   if (ok && EVENT_STREAM.test(type)) return undefined;
+  // What can't be loaded is not told.
+  const body = await import("./read-start.ts").then((loaded) => loaded.readStart(response, read), ignore);
+  // Chromium takes what it got of a head that was cut off for the whole.
+  if (ok && body === "" && EVENT_STREAM_TYPE.startsWith(type))
+    return { code: "NETWORK", message: "The answer was cut off." };
   return {
     code: ok ? "CONTENT_TYPE" : "HTTP_STATUS",
     message: `The answer was ${status} (${type}).`,
     status,
     retryAfterMs: parseRetryAfter(headers.get("Retry-After"), Date.now()),
-    // What can't be loaded is not told.
-    body: await import("./read-start.ts").then((loaded) => loaded.readStart(response, read), ignore),
+    body,
   };
 }
 

@@ -220,14 +220,14 @@ export class EventSource extends EventTarget {
   }
 
   /** What to call `fetch` with. A request that can't be made fails the connection: there is no use in another attempt. */
-  async #prepare(signal: AbortSignal): Promise<ReturnType<typeof prepareRequest> | undefined> {
+  async #prepare(signal: AbortSignal): Promise<Awaited<ReturnType<typeof prepareRequest>> | undefined> {
     const given = await ask(this.#options.headers);
     // An id that no header can carry is not sent at all.
     const lastEventId = encodeLastEventId(this.#lastEventId) === undefined ? "" : this.#lastEventId;
     const credentials = this.withCredentials ? "include" : "same-origin";
     const options = { fetch: this.#options.fetch, credentials } as const;
     try {
-      return prepareRequest(options, { lastEventId, resuming: true, signal }, this.#url, given);
+      return await prepareRequest(options, { lastEventId, resuming: true, signal }, this.#url, given);
     } catch (error) {
       safely(() => {
         throw error;

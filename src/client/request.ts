@@ -1,9 +1,4 @@
-import {
-  EVENT_STREAM_TYPE,
-  encodeLastEventId,
-  LAST_EVENT_ID_HEADER,
-  LAST_EVENT_ID_PARAMETER,
-} from "../protocol/index.ts";
+import { EVENT_STREAM_TYPE, LAST_EVENT_ID_HEADER, LAST_EVENT_ID_PARAMETER } from "../protocol/index.ts";
 import type { AnyStreamOptions } from "./options.ts";
 
 /** What belongs to one request alone. */
@@ -15,16 +10,19 @@ export interface RequestFacts {
   readonly signal: AbortSignal;
 }
 
+/** What travels in a header as it stands, everywhere. How other ids do is loaded where there is one, and only there. */
+const PLAIN_ID = /^[!-~]([ -~]{0,4000}[!-~])?$/;
+
 /**
  * What `fetch` is to be called with. Throws what is wrong with the request, which `fetch` would only tell as if the
  * network was lost, each time.
  */
-export function prepareRequest(
+export async function prepareRequest(
   { fetch, method, body, credentials }: AnyStreamOptions,
   { lastEventId, resuming, signal }: RequestFacts,
   url: string,
   given: HeadersInit | undefined,
-): [url: string, init: RequestInit] {
+): Promise<[url: string, init: RequestInit]> {
   const headers = new Headers(given);
   // To fetch, what is undefined is not there.
   const init = {
@@ -37,22 +35,15 @@ export function prepareRequest(
   let target = url;
   if (!headers.has("Accept")) headers.set("Accept", EVENT_STREAM_TYPE);
   if (lastEventId !== "") {
-    const encoded = encodeLastEventId(lastEventId);
     // An older cursor among the caller's headers must not win over this one.
     headers.delete(LAST_EVENT_ID_HEADER);
-    if (encoded === undefined) target = withCursor(url, lastEventId);
-    else headers.set(LAST_EVENT_ID_HEADER, encoded);
+    if (PLAIN_ID.test(lastEventId)) headers.set(LAST_EVENT_ID_HEADER, lastEventId);
+    else {
+      const { placeCursor } = await import("./odd-cursor.ts");
+      target = placeCursor(headers, url, lastEventId, [LAST_EVENT_ID_HEADER, LAST_EVENT_ID_PARAMETER]);
+    }
   }
   // A custom fetch may know what to do with a relative URL where the runtime does not.
   if (fetch === undefined) new Request(target, init);
   return [target, init];
-}
-
-/** `url` with the cursor as its query parameter, in place of an older one. URLs may be relative; no server sees a fragment. */
-function withCursor(url: string, lastEventId: string): string {
-  return url.replace(/(\?[^#]*)?(#.*)?$/, (_, search: string | undefined) => {
-    const query = new URLSearchParams(search);
-    query.set(LAST_EVENT_ID_PARAMETER, lastEventId);
-    return `?${query}`;
-  });
 }

@@ -102,9 +102,10 @@ export function createRunStore(
     },
     join(id) {
       const run = known();
-      if ((id ?? undefined) === run?.id && run?.state !== "lost") return;
+      const asked = id ?? undefined;
+      if (asked === run?.id && run?.state !== "lost") return;
       leave();
-      wanted = id === null || id === undefined ? undefined : unknownRun(id);
+      wanted = asked === undefined ? asked : unknownRun(asked);
       show(NOTHING);
       if (!subscribers.isEmpty()) attach();
     },

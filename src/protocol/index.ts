@@ -3,7 +3,8 @@
  * connection, no timer, no import from outside.
  */
 export { assertEventId, assertUserEventType, type EventFields, encodeEvent } from "./encode.ts";
-export { EVENT_STREAM_HEADERS, EVENT_STREAM_TYPE, encodeLastEventId, readLastEventId } from "./headers.ts";
+export { EVENT_STREAM_HEADERS, EVENT_STREAM_TYPE } from "./headers.ts";
+export { encodeLastEventId, readLastEventId } from "./last-event-id.ts";
 export { createParser, type EventParser, type ParsedEvent, type ParserOptions } from "./parse.ts";
 export { formatPosition, type Position, parsePosition } from "./position.ts";
 export {

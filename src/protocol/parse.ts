@@ -273,10 +273,10 @@ function isId(text: string, at: number, end: number): boolean {
 
 /** How many of `bytes` make up their text from `start` on, which is behind a line's end. Only line ends are alike in both. */
 function bytesFrom(start: number, text: string, bytes: Uint8Array): number {
-  let ends = 1;
-  for (let at = start; at < text.length; at++) if (isLineEnd(text.charCodeAt(at))) ends++;
   let from = bytes.length;
-  while (ends > 0) if (isLineEnd(bytes[--from])) ends--;
+  for (let at = text.length; at-- >= start; ) {
+    if (isLineEnd(text.charCodeAt(at))) while (!isLineEnd(bytes[--from]));
+  }
   return bytes.length - 1 - from;
 }
 

@@ -82,7 +82,7 @@ test("every row of everstream's own measures what its aims ask for, and loses no
   expect(figures.pace.map(({ lost }: Fanout) => lost)).toEqual([0, 0]);
   expect(figures.stalled.map(({ lost }: Fanout) => lost)).toEqual([0, 0]);
   expect(figures.stalled[1].stalledOpen).toBe(1);
-  expect(figures.replay.map(({ lost }: Fanout) => lost)).toEqual([0, 0, 0, 0]);
+  expect(figures.replay.map(({ lost }: Fanout) => lost)).toEqual([0, 0, 0, 0, 0, 0]);
   for (const row of rows) {
     const aims: Aim[] = figures[`${row}Aims`];
     expect(aims).not.toEqual([]);

@@ -53,6 +53,17 @@ describe("openEventStream", () => {
     await second.gone;
   });
 
+  test.each(["HTTP/1.1 200", "HTTP/1.1 200 OK\r\nCache-Con", "HTTP/1.1 200 OK\r\nContent-Type: text/ev"])(
+    "comes back where the connection ends within the answer's head, after '%s'",
+    async (head) => {
+      const { page, stream } = await open();
+      await listen(page);
+      (await stream(0)).response.socket?.end(head);
+      (await stream(1)).open("data: back\n\n");
+      await expect.poll(() => data(page)).toEqual(["back"]);
+    },
+  );
+
   test("a loop that is left closes the connection", async () => {
     const { page, stream } = await open();
     const loop = page.evaluate(async () => {

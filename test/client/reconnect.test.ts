@@ -207,6 +207,17 @@ describe("the answer", () => {
     },
   );
 
+  test.each(["", "text/event-st"])(
+    "an answer without a body whose head ends at content type '%s' was cut off: it is asked for again",
+    async (type) => {
+      const server = await startServer((exchange, index) => {
+        if (index > 0) exchange.open("data: back\n\n");
+        else exchange.response.writeHead(200, type === "" ? {} : { "content-type": type }).end();
+      });
+      expect(await recordData(closing(openEventStream(server.url, QUICK))).count(1)).toEqual(["back"]);
+    },
+  );
+
   test.each(["Text/Event-Stream", "text/event-stream;", "text/event-stream;charset=windows-1252"])(
     "content type %s is accepted, and read as UTF-8",
     async (type) => {
