@@ -159,7 +159,7 @@ export function createLeasedStore<S>(
     emit();
   };
   const { subscribe, emit, isEmpty } = createSubscribers(() => {
-    if (store === undefined) hold(acquire({ lastEventId }));
+    if (!store) hold(acquire({ lastEventId }));
     return () => letGo?.();
   }, linger);
   return {

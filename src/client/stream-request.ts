@@ -62,11 +62,11 @@ export function toOptions(request: StreamRequest, defaults: StreamDefaults = {})
  */
 export function keyOf(options: StreamDefaults): string {
   return JSON.stringify(options, (name, value: unknown) => {
-    if (Object(value) !== value) return value;
+    if (!value || typeof value !== "object") return value;
     // What the platform's classes hold is in no property.
     if ((value as Record<symbol, unknown>)[Symbol.toStringTag])
       throw new EverstreamError("INVALID_OPTION", `${name} must be plain data.`);
-    return Object.fromEntries(Object.entries(value as object).sort());
+    return Object.fromEntries(Object.entries(value).sort());
   });
 }
 

@@ -57,6 +57,9 @@ test("other URLs, methods, headers, bodies and registries are other streams", as
   ];
   for (const request of requests) used(request, registry);
   used(server.url);
+  // Functions tell nothing apart, asynchronous ones neither.
+  used({ url: server.url, fetch: async (...args: Parameters<typeof fetch>) => fetch(...args) }, registry);
+  used({ url: server.url, shouldRetry: () => false }, registry);
   await server.exchange(5);
   expect(server.exchanges).toHaveLength(6);
 });
