@@ -168,7 +168,7 @@ function sentError(): EverstreamError {
 
 function unreadable(): Response {
   return Response.json(
-    { error: "This is no request that can be read.", code: "BAD_REQUEST" },
+    { error: "This is no request that can be read.", code: "INVALID_OPTION" },
     { status: 400 },
   );
 }

@@ -2,7 +2,7 @@ import { EverstreamError, type EverstreamErrorCode } from "../errors.ts";
 import { createParser, EVENT_STREAM_TYPE, type ParserOptions } from "../protocol/index.ts";
 import { type ConnectionFailure, messageOf } from "./failure.ts";
 import type { AnyStreamOptions, PerAttempt } from "./options.ts";
-import { prepareRequest, type RequestFacts } from "./request.ts";
+import { placerOf, prepareRequest, type RequestFacts } from "./request.ts";
 import { parseRetryAfter } from "./retry-after.ts";
 
 /** What one attempt is made of, besides the stream's options. */
@@ -47,8 +47,10 @@ export async function runConnection(
   let code: EverstreamErrorCode = "CALLBACK_FAILED";
   try {
     const [url, headers] = await Promise.all([ask(attempt.url), ask(options.headers)]);
+    code = "NETWORK";
+    const place = await placerOf(attempt.lastEventId);
     code = "INVALID_OPTION";
-    const request = await prepareRequest(options, attempt, String(url), headers);
+    const request = prepareRequest(options, attempt, String(url), headers, place);
     code = "NETWORK";
     const response = await fetch(...request);
     if (response.status === 204) return undefined;
@@ -109,7 +111,7 @@ async function inspect(response: Response): Promise<ConnectionFailure | undefine
   // What can't be loaded is not told.
   const body = await import("./read-start.ts").then((loaded) => loaded.readStart(response, read), ignore);
   // Chromium takes what it got of a head that was cut off for the whole.
-  if (ok && body === "" && EVENT_STREAM_TYPE.startsWith(type))
+  if (ok && !body && EVENT_STREAM_TYPE.startsWith(type))
     return { code: "NETWORK", message: "The answer was cut off." };
   return {
     code: ok ? "CONTENT_TYPE" : "HTTP_STATUS",

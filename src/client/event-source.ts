@@ -2,6 +2,7 @@ import { createParser, type EventParser, encodeLastEventId } from "../protocol/i
 import { ask, defaultFetch, EVENT_STREAM, read } from "./connection.ts";
 import { callsHandlers } from "./event-target.ts";
 import { safely } from "./failure.ts";
+import { placeCursor } from "./odd-cursor.ts";
 import type { PerAttempt } from "./options.ts";
 import { prepareRequest } from "./request.ts";
 
@@ -220,14 +221,14 @@ export class EventSource extends EventTarget {
   }
 
   /** What to call `fetch` with. A request that can't be made fails the connection: there is no use in another attempt. */
-  async #prepare(signal: AbortSignal): Promise<Awaited<ReturnType<typeof prepareRequest>> | undefined> {
+  async #prepare(signal: AbortSignal): Promise<ReturnType<typeof prepareRequest> | undefined> {
     const given = await ask(this.#options.headers);
     // An id that no header can carry is not sent at all.
     const lastEventId = encodeLastEventId(this.#lastEventId) === undefined ? "" : this.#lastEventId;
     const credentials = this.withCredentials ? "include" : "same-origin";
     const options = { fetch: this.#options.fetch, credentials } as const;
     try {
-      return await prepareRequest(options, { lastEventId, resuming: true, signal }, this.#url, given);
+      return prepareRequest(options, { lastEventId, resuming: true, signal }, this.#url, given, placeCursor);
     } catch (error) {
       safely(() => {
         throw error;

@@ -1,4 +1,4 @@
-/** Last event IDs that no header carries as they stand. Loaded where there is one, and only there. */
+/** Last event IDs, those among them that no header carries as they stand. Streams load it where they have one, and only there. */
 import { encodeLastEventId } from "../protocol/index.ts";
 
 /**

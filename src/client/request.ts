@@ -1,4 +1,5 @@
 import { EVENT_STREAM_TYPE, LAST_EVENT_ID_HEADER, LAST_EVENT_ID_PARAMETER } from "../protocol/index.ts";
+import type { placeCursor } from "./odd-cursor.ts";
 import type { AnyStreamOptions } from "./options.ts";
 
 /** What belongs to one request alone. */
@@ -10,19 +11,27 @@ export interface RequestFacts {
   readonly signal: AbortSignal;
 }
 
-/** What travels in a header as it stands, everywhere. How other ids do is loaded where there is one, and only there. */
-const PLAIN_ID = /^[!-~]([ -~]{0,4000}[!-~])?$/;
+/** What travels in a header as it stands, everywhere; or is no id. */
+const PLAIN_ID = /^([!-~]([ -~]{0,4000}[!-~])?)?$/;
+
+/** How another id travels: loaded where there is one, and only there. */
+export async function placerOf(lastEventId: string): Promise<typeof placeCursor | undefined> {
+  return PLAIN_ID.test(lastEventId) ? undefined : (await import("./odd-cursor.ts")).placeCursor;
+}
 
 /**
  * What `fetch` is to be called with. Throws what is wrong with the request, which `fetch` would only tell as if the
  * network was lost, each time.
+ *
+ * @param place How the last event ID is sent, see {@link placerOf}.
  */
-export async function prepareRequest(
+export function prepareRequest(
   { fetch, method, body, credentials }: AnyStreamOptions,
   { lastEventId, resuming, signal }: RequestFacts,
   url: string,
   given: HeadersInit | undefined,
-): Promise<[url: string, init: RequestInit]> {
+  place: typeof placeCursor | undefined,
+): [url: string, init: RequestInit] {
   const headers = new Headers(given);
   // To fetch, what is undefined is not there.
   const init = {
@@ -37,11 +46,8 @@ export async function prepareRequest(
   if (lastEventId !== "") {
     // An older cursor among the caller's headers must not win over this one.
     headers.delete(LAST_EVENT_ID_HEADER);
-    if (PLAIN_ID.test(lastEventId)) headers.set(LAST_EVENT_ID_HEADER, lastEventId);
-    else {
-      const { placeCursor } = await import("./odd-cursor.ts");
-      target = placeCursor(headers, url, lastEventId, [LAST_EVENT_ID_HEADER, LAST_EVENT_ID_PARAMETER]);
-    }
+    if (place) target = place(headers, url, lastEventId, [LAST_EVENT_ID_HEADER, LAST_EVENT_ID_PARAMETER]);
+    else headers.set(LAST_EVENT_ID_HEADER, lastEventId);
   }
   // A custom fetch may know what to do with a relative URL where the runtime does not.
   if (fetch === undefined) new Request(target, init);

@@ -111,13 +111,19 @@ export class Live implements AudienceHost {
   /**
    * Does what asks the log several things, and does it anew where another epoch has begun meanwhile: what the log answered
    * before means something else then. What was under way it has rejected.
+   *
+   * @param undo Takes back what came of it, where it is done anew.
    */
-  async inOneEpoch<Result>(work: () => Result | Promise<Result>): Promise<Result> {
+  async inOneEpoch<Result>(
+    work: () => Result | Promise<Result>,
+    undo?: (result: Result) => void,
+  ): Promise<Result> {
     for (let left = MAX_EPOCHS_MET; ; left--) {
       const { epochs } = this;
       try {
         const result = await work();
         if (this.epochs === epochs) return result;
+        undo?.(result);
         if (left === 0) throw restlessError();
       } catch (error) {
         if (this.epochs === epochs || this.closed || left === 0) throw error;

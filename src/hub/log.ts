@@ -75,7 +75,8 @@ export interface LogFeed {
   onEntries(delivery: Delivery): void;
   /**
    * The log's data is no longer what it was: restored, or taken over from a copy that may lack something. What was
-   * delivered after the new epoch's start is void. The feed goes on behind `head`, with all topics that are followed.
+   * delivered after the new epoch's start is void. The feed goes on behind `head`, with all topics that are followed. Called in
+   * a turn of its own, in which nothing else is answered or delivered.
    */
   onEpoch(epochs: readonly Epoch[], head: number): void;
 }

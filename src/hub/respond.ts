@@ -92,7 +92,10 @@ async function decide(
     const live = await host.live();
     const after = lastEventIdOf(head.header("last-event-id"), head.url);
     const { topics, notBefore } = leave.rights;
-    audience = await live.inOneEpoch(() => live.join(topics));
+    audience = await live.inOneEpoch(
+      () => live.join(topics),
+      (held) => held.release(),
+    );
     const joined = audience;
     const start = await live.inOneEpoch(() => findStart(live, joined, after, options.from, notBefore));
     const refused = turnedAway(host, head, headers) ?? expired(leave);

@@ -54,11 +54,14 @@ export class Subscription {
     options: SubscribeOptions,
   ): Promise<void> {
     let joining: Promise<Audience> | undefined = first;
-    const audience = await live.inOneEpoch(() => {
-      const joined = joining ?? live.join(topics);
-      joining = undefined;
-      return joined;
-    });
+    const audience = await live.inOneEpoch(
+      () => {
+        const joined = joining ?? live.join(topics);
+        joining = undefined;
+        return joined;
+      },
+      (held) => held.release(),
+    );
     await this.#beginAt(live, audience, options);
   }
 

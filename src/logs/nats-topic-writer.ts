@@ -82,7 +82,10 @@ export class TopicWriter {
 
   /** Until when anybody waits here. */
   #deadline(): number {
-    return Math.max(...[...this.#queue, ...(this.#open?.pending ?? [])].map(({ deadline }) => deadline));
+    let last = 0;
+    for (const { deadline } of this.#queue) last = Math.max(last, deadline);
+    for (const { deadline } of this.#open?.pending ?? []) last = Math.max(last, deadline);
+    return last;
   }
 
   /** Waits where another try may do better; gives up for those who wait where it can't. */
