@@ -21,7 +21,7 @@ export function selfSigned(): Certificate {
   const signature = der(0x03, Buffer.of(0), sign("sha256", signed, privateKey));
   const body = sequence(signed, algorithm, signature).toString("base64");
   return {
-    cert: `-----BEGIN CERTIFICATE-----\n${body.replace(/.{64}/g, "$&\n")}\n-----END CERTIFICATE-----\n`,
+    cert: `-----BEGIN CERTIFICATE-----\n${body.replace(/.{64}(?=.)/g, "$&\n")}\n-----END CERTIFICATE-----\n`,
     key: privateKey.export({ type: "pkcs8", format: "pem" }) as string,
   };
 }
