@@ -5,7 +5,7 @@ import { report } from "../session/report.ts";
 import { followRequest } from "../session/request.ts";
 import { WebSink } from "../session/web-sink.ts";
 import { clientErrorOf } from "./client-error.ts";
-import { closedError } from "./closed.ts";
+import { closedError, isClosed } from "./closed.ts";
 import { findRun } from "./find.ts";
 import {
   findToJoin,
@@ -191,6 +191,7 @@ class HubRuns implements Runs {
     }
     const info: RunInfo = { id, key, input, state: "running", startedAt: Date.now(), ...NOT_ENDED };
     const { shares, stopAfterMs } = settings;
+    const isOurs = await this.#isStillOurs(id, token);
     const run = this.#keeper.add(info, token, {
       last,
       lastProgress: undefined,
@@ -198,7 +199,23 @@ class HubRuns implements Runs {
       shares,
       stopAfterMs,
     });
-    return { id, state: await this.#keeper.begin(run, settings.produce), joined: false };
+    if (isOurs) return { id, state: await this.#keeper.begin(run, settings.produce), joined: false };
+    await run.abandon();
+    return { id, state: "abandoned", joined: false };
+  }
+
+  /** A process may have slept for a lease since a run was granted to it, and another run may have the key. */
+  async #isStillOurs(id: string, token: string): Promise<boolean> {
+    const { registry } = this.#keeper;
+    try {
+      await registry.catchUp();
+    } catch (error) {
+      // The keeper lets go of it.
+      if (isClosed(error)) return true;
+      throw error;
+    }
+    const record = registry.runs.get(id);
+    return record?.token === token && record.node === registry.node;
   }
 
   /** Resolves to the token of the run that may be started, or to `undefined` where somebody else starts it. */
