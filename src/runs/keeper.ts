@@ -1,17 +1,18 @@
-import { isEverstreamError } from "../errors.ts";
 import type { Hub } from "../hub/index.ts";
 import type { ErrorData } from "../protocol/index.ts";
 import { report } from "../session/report.ts";
+import { isClosed, isExpectedLoss } from "./closed.ts";
 import { findRun } from "./find.ts";
 import { Leases } from "./lease.ts";
 import { LocalRun } from "./local-run.ts";
 import { ABANDONED, type Names, retentionFor, STOPPED } from "./names.ts";
 import type { RunsOptions, RunsSettings, StartSettings } from "./options.ts";
 import { stepShares } from "./progress.ts";
-import { isClosed, Registry } from "./registry.ts";
+import { Registry } from "./registry.ts";
 import type { RunRecord } from "./registry-state.ts";
 import { endFor, takeOver } from "./take-over.ts";
-import type { RunInfo } from "./types.ts";
+import type { Produce, RunInfo, RunState } from "./types.ts";
+import { within } from "./within.ts";
 import { RunWriter } from "./writer.ts";
 
 export interface KeeperOptions {
@@ -41,6 +42,8 @@ export class Keeper {
   readonly #starting = new Map<string, number>();
   /** Runs whose end is being seen to. */
   readonly #burying = new Set<string>();
+  /** Starts that are under way. */
+  readonly #starts = new Set<Promise<unknown>>();
   #closing = false;
 
   constructor(options: KeeperOptions) {
@@ -63,6 +66,35 @@ export class Keeper {
 
   local(id: string): LocalRun | undefined {
     return this.#local.get(id);
+  }
+
+  /** Does `work`, which starts a run. `close` waits for it. */
+  async start<Result>(id: string, work: () => Promise<Result>): Promise<Result> {
+    const start = this.starting(id, work);
+    this.#starts.add(start);
+    try {
+      return await start;
+    } finally {
+      this.#starts.delete(start);
+    }
+  }
+
+  /**
+   * Lets a run work that stands in the log; in a process that is closing, it goes the way of the others here. Resolves to
+   * how it stands with it.
+   */
+  async begin(run: LocalRun, produce: Produce): Promise<RunState> {
+    if (this.#closing) {
+      await this.#letGo(run);
+      return this.#options.onAbandoned === undefined ? "abandoned" : "running";
+    }
+    if (this.registry.runs.get(run.id)?.stop === true) {
+      await run.stop();
+      return "stopped";
+    }
+    run.begin(produce);
+    this.onChange(run.id);
+    return "running";
   }
 
   /** Does `work` while the run counts as this process'. */
@@ -144,6 +176,7 @@ export class Keeper {
    */
   async verify({ id, state, startedAt }: RunInfo): Promise<void> {
     if (state !== "running" || this.registry.runs.has(id) || this.#starting.has(id)) return;
+    // Fails where these runs are closed before it is known: what is running elsewhere is not for them to say.
     await this.registry.catchUp();
     if (this.registry.runs.has(id) || this.#starting.has(id)) return;
     const { hub, names, settings } = this.#options;
@@ -151,15 +184,22 @@ export class Keeper {
   }
 
   async close(withinMs: number): Promise<void> {
-    await this.#idle(withinMs);
+    await within(withinMs, () => Promise.all([...this.#local.values()].map((run) => run.over)));
     this.#closing = true;
     this.#leases.close();
-    const leaves = this.#options.onAbandoned !== undefined;
-    await Promise.all([...this.#local.values()].map((run) => (leaves ? run.leave() : run.abandon())));
-    await this.#try(async () => {
-      if (leaves) await this.registry.tell({ type: "leave", data: { node: this.registry.node } });
-    });
+    await Promise.all([...this.#local.values()].map((run) => this.#letGo(run)));
     this.registry.close();
+    // Those that were granted have let go of their runs then. A log that gives no answer is not waited for any longer.
+    await within(this.#options.settings.leaseMs, () => Promise.allSettled(this.#starts));
+    await this.#try(async () => {
+      if (this.#options.onAbandoned === undefined) return;
+      await this.registry.tell({ type: "leave", data: { node: this.registry.node } });
+    });
+  }
+
+  /** Ends a run as abandoned, or leaves it to other processes. */
+  #letGo(run: LocalRun): Promise<void> {
+    return this.#options.onAbandoned === undefined ? run.abandon() : run.leave();
   }
 
   #open(): void {
@@ -212,10 +252,12 @@ export class Keeper {
       await this.registry.lookAhead();
       if (!this.#leases.isExpired(record.node)) return;
     }
+    // The others see to it.
+    if (this.#closing) return;
     const { hub, names, settings, onAbandoned } = this.#options;
     const { id, token, stop } = record;
     const topic = names.topicOf(id);
-    if (onAbandoned !== undefined && stop !== true && !this.#closing) {
+    if (onAbandoned !== undefined && stop !== true) {
       if (await this.starting(id, () => this.#takeOver(record, onAbandoned))) return;
       // Another process has been quicker.
       if (this.registry.runs.get(id)?.node !== this.registry.node) return;
@@ -237,25 +279,12 @@ export class Keeper {
     const taken = await takeOver(hub, names.topicOf(id), id, settings, onAbandoned);
     if (taken === undefined) return false;
     const run = this.add(taken.info, token, { ...taken, shares: stepShares(), stopAfterMs });
-    if (this.registry.runs.get(id)?.stop === true) await run.stop();
-    else run.begin(taken.produce);
-    this.onChange(id);
+    await this.begin(run, taken.produce);
     return true;
   }
 
   #forget(run: LocalRun): void {
     if (this.#local.get(run.id) === run) this.#local.delete(run.id);
-  }
-
-  /** Resolves when no run is left here, or after `withinMs`. */
-  async #idle(withinMs: number): Promise<void> {
-    if (withinMs <= 0) return;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, withinMs);
-    });
-    await Promise.race([late, Promise.all([...this.#local.values()].map((run) => run.over))]);
-    clearTimeout(timer);
   }
 
   /** What fails here is tried again by the next check, or by another process. */
@@ -266,11 +295,4 @@ export class Keeper {
       if (!isClosed(error) && !this.#closing) report("The state of a run could not be kept", error);
     }
   }
-}
-
-/** Another process has the run, or ended it; or the hub is closed. */
-function isExpectedLoss(error: unknown): boolean {
-  return (
-    isEverstreamError(error, "CONFLICT") || isEverstreamError(error, "TOPIC_FINISHED") || isClosed(error)
-  );
 }

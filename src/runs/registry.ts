@@ -1,13 +1,10 @@
-import { EverstreamError, isEverstreamError } from "../errors.ts";
 import type { Hub, HubEvent } from "../hub/index.ts";
 import { GAP_EVENT, type GapData, parsePosition } from "../protocol/index.ts";
 import { report } from "../session/report.ts";
+import { closedError, isClosed } from "./closed.ts";
 import { type ClaimOutcome, type ControlEvent, RegistryState, type RunRecord } from "./registry-state.ts";
+import { Snapshots } from "./snapshots.ts";
 
-/** After so many events the control topic is cut down to a snapshot. */
-const SNAPSHOT_EVENTS = 1000;
-/** A snapshot is renewed after so long, so that it is never among the oldest events of a log that is short of memory. */
-const SNAPSHOT_AGE_MS = 10 * 60 * 1000;
 const RETRY_MS = 1000;
 
 /** What a registry tells its process. */
@@ -24,7 +21,16 @@ export interface RegistryHost {
 
 interface Claim {
   readonly id: string;
+  /** Where it stands in the log, once that is known. */
+  sequence: number | undefined;
   readonly resolve: (outcome: ClaimOutcome) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Waiting {
+  readonly sequence: number;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
 }
 
 /**
@@ -33,7 +39,7 @@ interface Claim {
  *
  * The topic holds a snapshot and what came after it. Whoever finds that much has come writes the next snapshot, on the
  * condition that it knows of every event so far, and the log lets go of everything before in the same append. So the
- * topic holds what is running and at most {@link SNAPSHOT_EVENTS} events, however many runs there were.
+ * topic holds what is running and little more than a thousand events, however many runs there were; see snapshots.ts.
  */
 export class Registry {
   readonly node = crypto.randomUUID();
@@ -42,13 +48,12 @@ export class Registry {
   readonly #host: RegistryHost;
   readonly #state = new RegistryState();
   readonly #claims = new Map<string, Claim>();
-  #waiting: { readonly sequence: number; readonly resolve: () => void }[] = [];
+  readonly #snapshots = new Snapshots(() => this.#writeSnapshot());
+  #waiting: Waiting[] = [];
   #position = "";
+  /** Of the last event after which the state is whole: in the middle of a snapshot it is not. */
   #sequence = -1;
   #lookedThrough = "";
-  #sinceSnapshot = 0;
-  #snapshotAt = performance.now();
-  #writingSnapshot = false;
   #opening: Promise<void> | undefined;
   #unsubscribe: () => void = () => undefined;
   #closed = false;
@@ -69,15 +74,36 @@ export class Registry {
     return this.#opening;
   }
 
-  /** Asks for a run. Resolves to what the log's order says. */
+  /** @throws EverstreamError `HUB_CLOSED` after `close`: what is known here is old then, and nothing may be done by it. */
+  assertOpen(): void {
+    if (this.#closed) throw closedError();
+  }
+
+  /**
+   * Asks for a run. Resolves to what the log's order says.
+   *
+   * @throws EverstreamError `HUB_CLOSED` after `close`, and where that comes before the outcome; then the run is given back.
+   */
   async claim(claim: Omit<Extract<ControlEvent, { type: "claim" }>["data"], "node">): Promise<ClaimOutcome> {
-    const { promise, resolve } = withResolver<ClaimOutcome>();
-    this.#claims.set(claim.token, { id: claim.id, resolve });
+    this.assertOpen();
+    const { id, token } = claim;
+    const outcome = new Promise<ClaimOutcome>((resolve, reject) => {
+      this.#claims.set(token, { id, sequence: undefined, resolve, reject });
+    });
+    // It may be settled before anybody waits for it.
+    outcome.catch(() => undefined);
     try {
-      await this.tell({ type: "claim", data: { ...claim, node: this.node } });
-      return await promise;
+      const position = await this.tell({ type: "claim", data: { ...claim, node: this.node } });
+      const pending = this.#claims.get(token);
+      if (pending !== undefined) pending.sequence = sequenceOf(position);
+      this.#settleClaims(this.#sequence);
+      return await outcome;
+    } catch (error) {
+      // Nobody needs to wait for our lease to end before the run's id and key are free.
+      if (this.#closed) await this.tell({ type: "ended", data: { id, token } });
+      throw error;
     } finally {
-      this.#claims.delete(claim.token);
+      this.#claims.delete(token);
     }
   }
 
@@ -91,9 +117,9 @@ export class Registry {
   /** Resolves to the event's position when the log has it. */
   async tell(event: ControlEvent): Promise<string> {
     await this.ready();
-    const id = await this.#hub.publish(this.#topic, event, { retention: KEEP_ALL, unchecked: true });
-    if (this.#sinceSnapshot >= SNAPSHOT_EVENTS || this.#snapshotIsOld()) await this.#writeSnapshot();
-    return id;
+    return this.#snapshots.publish(() =>
+      this.#hub.publish(this.#topic, event, { retention: KEEP_ALL, unchecked: true }),
+    );
   }
 
   /** Tells the host of the signs of life, and their end, that the log holds and that have not come here by themselves yet. */
@@ -110,19 +136,28 @@ export class Registry {
     this.#lookedThrough = after;
   }
 
-  /** Resolves once everything is known that the log holds now. */
+  /**
+   * Resolves once everything is known that the log holds now.
+   *
+   * @throws EverstreamError `HUB_CLOSED` after `close`, and where that comes before.
+   */
   async catchUp(): Promise<void> {
+    this.assertOpen();
     await this.ready();
     const { events } = await this.#hub.read(this.#topic, { last: 1 });
     const last = events[0];
     if (last !== undefined) await this.#reach(last.id);
+    // It may be read anew by now.
+    await this.ready();
+    this.assertOpen();
   }
 
   close(): void {
     this.#closed = true;
     this.#unsubscribe();
-    this.#settle(Number.POSITIVE_INFINITY);
-    for (const { resolve } of this.#claims.values()) resolve("busy");
+    const undecided = [...this.#waiting, ...this.#claims.values()];
+    this.#waiting = [];
+    for (const { reject } of undecided) reject(closedError());
   }
 
   async #open(): Promise<void> {
@@ -136,7 +171,7 @@ export class Registry {
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }
     }
-    throw new EverstreamError("HUB_CLOSED", "These runs were closed.");
+    throw closedError();
   }
 
   /** Reads the topic from its start, and follows it from there on. */
@@ -145,7 +180,7 @@ export class Registry {
     this.#position = "";
     this.#sequence = -1;
     this.#lookedThrough = "";
-    this.#sinceSnapshot = 0;
+    this.#snapshots.noteSnapshot();
     let after: string | undefined;
     for (let complete = false; !complete; ) {
       const page = await this.#hub.read(this.#topic, { after });
@@ -154,7 +189,9 @@ export class Registry {
       complete = page.complete;
     }
     this.#host.onReset();
-    this.#settleClaims();
+    // Whatever was written before is known now, unless the log has lost it.
+    this.#settleClaims(Number.POSITIVE_INFINITY);
+    this.#settle(Number.POSITIVE_INFINITY);
     const subscription = this.#hub.subscribe(this.#topic, (event) => this.#take(event), { after });
     this.#unsubscribe = subscription;
     await subscription.ready;
@@ -187,14 +224,14 @@ export class Registry {
     const { type, data } = event as unknown as ControlEvent;
     const outcome = this.#state.apply({ type, data } as ControlEvent, event.id, event.time);
     this.#position = event.id;
-    this.#sequence = sequenceOf(event.id);
-    this.#sinceSnapshot++;
-    if (type === "snapshot") {
-      this.#sinceSnapshot = 0;
-      this.#snapshotAt = performance.now();
-      this.#settleClaims();
-    } else if (type === "claim" && outcome !== undefined) {
-      this.#claims.get(data.token)?.resolve(outcome);
+    if (type !== "snapshot") {
+      this.#sequence = sequenceOf(event.id);
+      this.#snapshots.noteEvent();
+      if (type === "claim" && outcome !== undefined) this.#claims.get(data.token)?.resolve(outcome);
+    } else if (data.isLast) {
+      this.#sequence = sequenceOf(event.id);
+      this.#snapshots.noteSnapshot();
+      this.#settleClaims(this.#sequence);
     }
   }
 
@@ -207,18 +244,24 @@ export class Registry {
     });
   }
 
-  /** Claims whose own event was not seen, since a snapshot came in its place. */
-  #settleClaims(): void {
-    for (const [token, { id, resolve }] of this.#claims) {
-      const run = this.runs.get(id);
-      if (run !== undefined) resolve(run.token === token ? "won" : "joined");
+  /**
+   * Settles claims whose own event stands before `sequence` and was not seen, since a snapshot came in its place. One that
+   * has left nothing behind was refused, as far as can be told, by a run that may have ended: it is to look again.
+   */
+  #settleClaims(sequence: number): void {
+    for (const [token, claim] of this.#claims) {
+      if (claim.sequence === undefined || claim.sequence > sequence) continue;
+      const run = this.runs.get(claim.id);
+      if (run === undefined) claim.resolve("busy");
+      else claim.resolve(run.token === token ? "won" : "joined");
     }
   }
 
   #reach(position: string): Promise<void> {
     const sequence = sequenceOf(position);
-    if (this.#closed || this.#sequence >= sequence) return Promise.resolve();
-    return new Promise((resolve) => this.#waiting.push({ sequence, resolve }));
+    if (this.#closed) return Promise.reject(closedError());
+    if (this.#sequence >= sequence) return Promise.resolve();
+    return new Promise((resolve, reject) => this.#waiting.push({ sequence, resolve, reject }));
   }
 
   #settle(sequence: number): void {
@@ -228,25 +271,14 @@ export class Registry {
     for (const { resolve } of reached) resolve();
   }
 
-  #snapshotIsOld(): boolean {
-    return this.#sinceSnapshot > 0 && performance.now() - this.#snapshotAt > SNAPSHOT_AGE_MS;
-  }
-
   async #writeSnapshot(): Promise<void> {
-    if (this.#writingSnapshot) return;
-    this.#writingSnapshot = true;
-    try {
-      const parts = this.#state.snapshot();
-      const retention = { ...KEEP_ALL, maxEvents: parts.length };
-      await this.#hub.publish(this.#topic, parts, { expectLast: this.#position, retention, unchecked: true });
-    } catch (error) {
-      // Somebody has written meanwhile: whoever writes next tries again.
-      if (!isEverstreamError(error, "CONFLICT") && !isClosed(error)) {
-        report("The state of runs could not be written", error);
-      }
-    } finally {
-      this.#writingSnapshot = false;
-    }
+    await this.catchUp();
+    if (!this.#snapshots.isDue) return;
+    const parts = this.#state.snapshot();
+    const retention = { ...KEEP_ALL, maxEvents: parts.length };
+    const options = { expectLast: this.#position, retention, unchecked: true };
+    const positions = await this.#hub.publish(this.#topic, parts, options);
+    await this.#reach(positions.at(-1) ?? this.#position);
   }
 }
 
@@ -256,19 +288,6 @@ const KEEP_ALL = {
   maxAge: Number.POSITIVE_INFINITY,
 };
 
-/** Whether nothing can be done any more, and nobody needs to hear of it. */
-export function isClosed(error: unknown): boolean {
-  return isEverstreamError(error, "HUB_CLOSED") || isEverstreamError(error, "LOG_CLOSED");
-}
-
 function sequenceOf(position: string): number {
   return parsePosition(position)?.sequence ?? -1;
-}
-
-function withResolver<Value>(): { promise: Promise<Value>; resolve: (value: Value) => void } {
-  let resolve: (value: Value) => void = () => undefined;
-  const promise = new Promise<Value>((done) => {
-    resolve = done;
-  });
-  return { promise, resolve };
 }

@@ -122,23 +122,30 @@ class Exchange {
     }
     const found = await this.#runs.find(id);
     if (found.kind === "expired") return response(missing(id, found));
-    if (found.kind === "run") {
-      return (await this.#refusal(found.info)) ?? this.#answerStart(id, found.info, 200);
-    }
+    if (found.kind === "run") return this.#answerJoined(id, found.info);
     const options = await start(this.#request, id);
     if (options instanceof Response) return { kind: "response", response: options };
     const { joined } = await this.#runs.start({ ...options, id });
-    const info = await this.#runs.get(id);
-    // Somebody else's start of the same id may have been quicker.
-    if (joined && info !== undefined) {
-      const refusal = await this.#refusal(info);
-      if (refusal !== undefined) return refusal;
-    }
-    return this.#answerStart(id, info, joined ? 200 : 201);
+    // Somebody else's start of the same id was quicker, and says only in the log whose the run is.
+    if (joined) return this.#answerJoined(id, await this.#arrival(id));
+    return this.#answerStart(id, await this.#runs.get(id));
   }
 
-  #answerStart(id: string, info: RunInfo | undefined, status: number): Promise<RunAnswer> | RunAnswer {
-    if (this.#request.headers.get("accept")?.includes(EVENT_STREAM_TYPE)) return this.#open(id);
+  async #answerJoined(id: string, info: RunInfo | undefined): Promise<RunAnswer> {
+    if (info === undefined) return notYet(id);
+    if (this.#wantsStream()) return this.#join(id);
+    return (await this.#refusal(info)) ?? this.#startedJson(id, info, 200);
+  }
+
+  #answerStart(id: string, info: RunInfo | undefined): Promise<RunAnswer> | RunAnswer {
+    return this.#wantsStream() ? this.#open(id) : this.#startedJson(id, info, 201);
+  }
+
+  #wantsStream(): boolean {
+    return this.#request.headers.get("accept")?.includes(EVENT_STREAM_TYPE) === true;
+  }
+
+  #startedJson(id: string, info: RunInfo | undefined, status: number): RunAnswer {
     const { pathname } = new URL(this.#request.url);
     const base = (this.#options.path ?? "/runs").replace(/\/+$/, "");
     const location = `${pathname.slice(0, pathname.indexOf(base))}${base}/${encodeURIComponent(id)}`;
@@ -180,12 +187,27 @@ class Exchange {
   async #stop(id: string): Promise<RunAnswer> {
     const found = await this.#runs.find(id);
     if (found.kind === "expired") return response(missing(id, found));
-    if (found.kind === "run") {
-      const refusal = await this.#refusal(found.info);
-      if (refusal !== undefined) return refusal;
+    let info = found.kind === "run" ? found.info : undefined;
+    if (info === undefined && (await this.#runs.running()).includes(id)) {
+      info = await this.#arrival(id);
+      if (info === undefined) return notYet(id);
     }
+    // What has not been asked for yet belongs to nobody: whoever knows its id may stop it.
+    const refusal = info && (await this.#refusal(info));
+    if (refusal !== undefined) return refusal;
     await this.#runs.stop(id);
     return { kind: "response", response: new Response(null, { status: 204 }) };
+  }
+
+  /** What the log says of a run whose start may be on its way. Waits for it as a join does, and opens nothing. */
+  async #arrival(id: string): Promise<RunInfo | undefined> {
+    let info: RunInfo | undefined;
+    const authorize = (found: RunInfo): boolean => {
+      info = found;
+      return false;
+    };
+    await this.#runs.open({ method: "GET", url: "/", header: () => undefined }, id, { authorize });
+    return info;
   }
 
   async #refusal(info: RunInfo): Promise<RunAnswer | undefined> {
@@ -209,7 +231,10 @@ function stateOf({ id, state, startedAt, endedAt, error, result }: RunInfo): Rec
 function failure(error: unknown): RunAnswer {
   if (isEverstreamError(error)) {
     const status = STATUS[error.code];
-    if (status !== undefined) return json(status, { error: error.message, code: error.code });
+    if (status !== undefined) {
+      const headers = status === 503 ? RETRY_AFTER : undefined;
+      return json(status, { error: error.message, code: error.code }, headers);
+    }
   }
   report("A run's request failed", error);
   return json(500, { error: "Internal error", code: "INTERNAL_ERROR" });
@@ -222,6 +247,15 @@ const STATUS: Readonly<Partial<Record<EverstreamErrorCode, number>>> = {
   HUB_CLOSED: 503,
   LOG_FAILED: 503,
 };
+
+/** Seconds after which a client may try again, with another server or what stands in this one's place. */
+const RETRY_AFTER = { "Retry-After": "2" };
+
+/** A start has been granted and is not in the log: nobody can say yet who may know of it. */
+function notYet(id: string): RunAnswer {
+  const error = `The run ${JSON.stringify(id)} is being started; try again.`;
+  return json(503, { error, code: "RUN_STARTING" }, RETRY_AFTER);
+}
 
 function notAllowed(allowed: string): RunAnswer {
   return json(

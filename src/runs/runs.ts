@@ -5,6 +5,7 @@ import { report } from "../session/report.ts";
 import { followRequest } from "../session/request.ts";
 import { WebSink } from "../session/web-sink.ts";
 import { clientErrorOf } from "./client-error.ts";
+import { closedError, isClosed } from "./closed.ts";
 import { findRun } from "./find.ts";
 import {
   findToJoin,
@@ -81,7 +82,7 @@ class HubRuns implements Runs {
     const found = await findRun(this.#hub, this.#names.topicOf(id), id);
     if (found.kind === "run") return joined(found.info);
     if (found.kind === "expired") throw missingError(id, found);
-    return this.#keeper.starting(id, () => this.#start(settings));
+    return this.#keeper.start(id, () => this.#start(settings));
   }
 
   async stop(id: string): Promise<void> {
@@ -105,15 +106,17 @@ class HubRuns implements Runs {
 
   async ended(id: string, { signal }: { signal?: AbortSignal } = {}): Promise<RunInfo> {
     assertRunId(id);
+    this.#keeper.registry.assertOpen();
     const topic = this.#names.topicOf(id);
     const events = this.#hub.events(topic, { from: { last: 1 }, ...(signal && { signal }) });
-    const found = await this.find(id);
-    if (found.kind !== "run") {
+    try {
+      const found = await this.find(id);
+      if (found.kind !== "run") throw missingError(id, found);
+      // The loop ends with the topic; what it reads is of no interest.
+      for await (const _ of events);
+    } finally {
       await events.return?.();
-      throw missingError(id, found);
     }
-    // The loop ends with the topic; what it reads is of no interest.
-    for await (const _ of events);
     signal?.throwIfAborted();
     const now = await findRun(this.#hub, topic, id);
     if (now.kind !== "run") throw missingError(id, now);
@@ -128,7 +131,7 @@ class HubRuns implements Runs {
   async holder(key: string): Promise<string | undefined> {
     const { registry } = this.#keeper;
     await registry.catchUp();
-    const record = [...registry.runs.values()].find((run) => run.key === key && run.stop !== true);
+    const record = holderOf(key, registry.runs);
     if (record === undefined) return undefined;
     const found = await this.find(record.id);
     // One that is not in the log yet is about to be.
@@ -139,6 +142,7 @@ class HubRuns implements Runs {
 
   async open(head: RequestHead, id: string, options: JoinOptions = {}): Promise<RunOpening> {
     assertRunId(id);
+    this.#keeper.registry.assertOpen();
     const topic = this.#names.topicOf(id);
     const found = await findToJoin(this.#hub, topic, id, head, this.#settings.joinWaitMs);
     if (found.kind !== "run") return missing(id, found);
@@ -187,6 +191,7 @@ class HubRuns implements Runs {
     }
     const info: RunInfo = { id, key, input, state: "running", startedAt: Date.now(), ...NOT_ENDED };
     const { shares, stopAfterMs } = settings;
+    const isOurs = await this.#isStillOurs(id, token);
     const run = this.#keeper.add(info, token, {
       last,
       lastProgress: undefined,
@@ -194,11 +199,23 @@ class HubRuns implements Runs {
       shares,
       stopAfterMs,
     });
-    const isStopped = this.#keeper.registry.runs.get(id)?.stop === true;
-    if (isStopped) await run.stop();
-    else run.begin(settings.produce);
-    this.#keeper.onChange(id);
-    return { id, state: isStopped ? "stopped" : "running", joined: false };
+    if (isOurs) return { id, state: await this.#keeper.begin(run, settings.produce), joined: false };
+    await run.abandon();
+    return { id, state: "abandoned", joined: false };
+  }
+
+  /** A process may have slept for a lease since a run was granted to it, and another run may have the key. */
+  async #isStillOurs(id: string, token: string): Promise<boolean> {
+    const { registry } = this.#keeper;
+    try {
+      await registry.catchUp();
+    } catch (error) {
+      // The keeper lets go of it.
+      if (isClosed(error)) return true;
+      throw error;
+    }
+    const record = registry.runs.get(id);
+    return record?.token === token && record.node === registry.node;
   }
 
   /** Resolves to the token of the run that may be started, or to `undefined` where somebody else starts it. */
@@ -210,7 +227,7 @@ class HubRuns implements Runs {
       if (outcome === "won") return token;
       if (outcome === "joined") return undefined;
       // Its end is in the log before all know of it, and whoever has seen the end may be here already.
-      const holder = [...registry.runs.values()].find((run) => run.key === key && run.stop !== true);
+      const holder = key === undefined ? undefined : holderOf(key, registry.runs);
       if (holder !== undefined && !(await this.#hasEnded(holder))) break;
     }
     throw new EverstreamError(
@@ -242,6 +259,7 @@ class HubRuns implements Runs {
 
   async find(id: string): Promise<FoundRun> {
     assertRunId(id);
+    this.#keeper.registry.assertOpen();
     const topic = this.#names.topicOf(id);
     const found = await findRun(this.#hub, topic, id);
     if (found.kind !== "run" || found.info.state !== "running") return found;
@@ -250,13 +268,17 @@ class HubRuns implements Runs {
   }
 
   #assertOpen(): void {
-    if (this.#closed !== undefined) throw new EverstreamError("HUB_CLOSED", "These runs were closed.");
+    if (this.#closed !== undefined) throw closedError();
   }
 }
 
 /** How often a claim is repeated when the run that had the key turns out to have ended. */
 const MAX_CLAIMS = 3;
 const NOT_ENDED = { endedAt: undefined, error: undefined, result: undefined };
+
+function holderOf(key: string, runs: ReadonlyMap<string, RunRecord>): RunRecord | undefined {
+  return [...runs.values()].find((run) => run.key === key && run.stop !== true);
+}
 
 function joined({ id, state }: RunInfo): StartedRun {
   return { id, state, joined: true };

@@ -111,3 +111,44 @@ export function aborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
+
+/** A hub some of whose methods are the test's. */
+export function hubWith(hub: Hub, changes: Partial<Hub>): Hub {
+  return new Proxy(hub, {
+    get(target, name) {
+      if (name in changes) return Reflect.get(changes, name);
+      const value: unknown = Reflect.get(target, name);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
+/** What the hub publishes, with something before and after it. */
+export function publishing(
+  hub: Hub,
+  { before, after }: { before?(topic: string): Promise<void>; after?(): void },
+): Hub["publish"] {
+  const publish = hub.publish.bind(hub) as (...args: unknown[]) => Promise<string>;
+  return (async (topic: string, ...rest: unknown[]) => {
+    await before?.(topic);
+    const position = await publish(topic, ...rest);
+    after?.();
+    return position;
+  }) as Hub["publish"];
+}
+
+/** A hub that publishes to one topic only when the test lets it. `arrived` resolves when somebody wants to. */
+export function hubHeldAt(
+  topic: string,
+  hub: Hub,
+): { readonly hub: Hub; readonly arrived: Promise<void>; open(): void } {
+  const [arrival, passage] = [gate(), gate()];
+  const publish = publishing(hub, {
+    before: async (to) => {
+      if (to !== topic) return;
+      arrival.open();
+      await passage.promise;
+    },
+  });
+  return { hub: hubWith(hub, { publish }), arrived: arrival.promise, open: () => passage.open() };
+}

@@ -1,9 +1,10 @@
 // Races by name, each at the very moment. Of others there are tests where their matter is: stop before start, stop at the
 // moment of the start and stop of an old run in stop.test.ts; two starts of one id in lifecycle.test.ts; a lease that is
 // lost while writing in lease.test.ts; a restart before the end is acknowledged, also in lmdb.test.ts.
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createHub, type HubEvent } from "everstream";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { remoteLog } from "../hub/remote-log.ts";
-import { aborted, Cluster, ended, endingsOf, gate, join, type TestNode, textOf } from "./nodes.ts";
+import { aborted, Cluster, ended, endingsOf, gate, hubHeldAt, join, type TestNode, textOf } from "./nodes.ts";
 
 let cluster: Cluster;
 beforeEach(() => {
@@ -97,6 +98,27 @@ describe("while the terminal event is on its way", () => {
     const late = await join(other, "a");
     await ended(late);
     expect(textOf(late)).toBe("all");
+  });
+});
+
+describe("a start whose process sleeps before it is in the log", () => {
+  it("produces nothing where the run was given up meanwhile, and its key to another", async () => {
+    const held = hubHeldAt("run:a", createHub({ log: cluster.log }));
+    const [sleeper, other] = [cluster.node({ lease, hub: held.hub }), cluster.node({ lease })];
+    const produce = vi.fn();
+    const started = sleeper.runs.start({ id: "a", key: "k", produce });
+    await held.arrived;
+    // What another process writes once the sleeper's lease is over.
+    const { events } = await other.hub.read("run:");
+    const claim = events.find(({ type }) => type === "claim") as HubEvent;
+    const { token } = claim.data as { token: string };
+    await other.hub.publish("run:", { type: "ended", data: { id: "a", token } });
+    await other.runs.start({ id: "b", key: "k", produce: (run) => aborted(run.signal) });
+    held.open();
+    expect(await started).toEqual({ id: "a", state: "abandoned", joined: false });
+    expect(produce).not.toHaveBeenCalled();
+    expect(await other.runs.get("a")).toMatchObject({ state: "abandoned" });
+    expect(await other.runs.holder("k")).toBe("b");
   });
 });
 
