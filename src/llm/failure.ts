@@ -1,8 +1,9 @@
 import { EverstreamError } from "../errors.ts";
 
 /** The provider, or the way to it, gave up before the answer was complete. */
-export function incompleteError(): EverstreamError {
-  return new EverstreamError("NETWORK", "The provider's stream ended before the answer did.");
+export function incompleteError(cause?: unknown): EverstreamError {
+  const message = "The provider's stream ended before the answer did.";
+  return new EverstreamError("NETWORK", message, cause === undefined ? {} : { cause });
 }
 
 /** A failure that the provider has told of within its stream. */

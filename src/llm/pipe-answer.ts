@@ -146,8 +146,8 @@ function opened(
     Promise.resolve(answer).then(
       (stream) => {
         signal.removeEventListener("abort", onAbort);
-        if (signal.aborted) chunksOf(stream, signal).next().catch(ignore);
         resolve(stream);
+        if (signal.aborted) discard(stream, signal).catch(ignore);
       },
       (error: unknown) => {
         signal.removeEventListener("abort", onAbort);
@@ -155,6 +155,11 @@ function opened(
       },
     );
   });
+}
+
+/** Asynchronous, since what came may be no stream at all, which `chunksOf` refuses with a throw. */
+async function discard(stream: AnswerStream, signal: AbortSignal): Promise<void> {
+  await chunksOf(stream, signal).next();
 }
 
 function ignore(): void {

@@ -31,6 +31,8 @@ export class StreamPartReader implements ChunkReader {
   #failure: unknown;
   #failed = false;
   #finished = false;
+  #aborted = false;
+  #abortReason: unknown;
 
   read(part: Fields): AnswerChunk[] {
     switch (part.type) {
@@ -44,7 +46,9 @@ export class StreamPartReader implements ChunkReader {
       case "finish":
         return this.#finish(part);
       case "abort":
-        this.#finished = true;
+        // Whatever signal it was, the request's own time limit, too: half an answer is no answer.
+        this.#aborted = true;
+        this.#abortReason = part.reason;
         return [];
       case "error":
         // What the work has cost comes after it.
@@ -58,7 +62,7 @@ export class StreamPartReader implements ChunkReader {
 
   end(): AnswerChunk[] {
     if (this.#failed) throw this.#failure instanceof Error ? this.#failure : providerReported(this.#failure);
-    if (!this.#finished) throw incompleteError();
+    if (this.#aborted || !this.#finished) throw incompleteError(this.#abortReason);
     return [];
   }
 

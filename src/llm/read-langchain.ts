@@ -76,7 +76,9 @@ export class MessageChunkReader implements ChunkReader {
 
   /** In pieces, or, of models that do not stream them, whole. */
   #readTools({ tool_call_chunks: pieces, tool_calls: calls }: Fields): AnswerChunk[] {
-    if (Array.isArray(pieces)) return pieces.flatMap((piece) => this.#readPiece(fieldsOf(piece)));
+    // A message that was made with whole calls has an empty list of pieces beside them.
+    if (Array.isArray(pieces) && pieces.length > 0)
+      return pieces.flatMap((piece) => this.#readPiece(fieldsOf(piece)));
     if (!Array.isArray(calls)) return [];
     return calls.map(fieldsOf).flatMap(({ id, name, args }) => {
       if (typeof name !== "string") return [];
@@ -87,9 +89,10 @@ export class MessageChunkReader implements ChunkReader {
 
   #readPiece({ index, id, name, args }: Fields): AnswerChunk[] {
     const key = index ?? id;
-    const begins = !this.#tools.has(key) && typeof name === "string" && name !== "";
+    const begins = this.#tools.begins(key, id) && typeof name === "string" && name !== "";
     const ownId = typeof id === "string" && id !== "" ? id : `call-${this.#tools.ownCount}`;
-    return [...(begins ? this.#tools.start(key, ownId, name) : []), ...this.#tools.add(key, args)];
+    const begun = begins ? [...this.#tools.finish(key), ...this.#tools.start(key, ownId, name)] : [];
+    return [...begun, ...this.#tools.add(key, args)];
   }
 
   /** LangChain adds up what its chunks say. */

@@ -53,17 +53,20 @@ export class CompletionReader implements ChunkReader {
         this.#readTool(fieldsOf(call)),
       ),
     ];
-    if (typeof choice.finish_reason !== "string" || this.#finished) return chunks;
+    const { finish_reason: finish } = choice;
+    // Some who speak OpenAI's protocol send "" where it has null.
+    if (typeof finish !== "string" || finish === "" || this.#finished) return chunks;
     this.#finished = true;
-    const reason = this.#refused ? "refusal" : openAIFinish(choice.finish_reason);
+    const reason = this.#refused ? "refusal" : openAIFinish(finish);
     return [...chunks, ...this.#tools.finishAll(), { type: "finish", reason }];
   }
 
   #readTool({ index, id, function: called }: Fields): AnswerChunk[] {
     const { name, arguments: args } = fieldsOf(called);
     const key = index ?? id;
-    const begins = !this.#tools.has(key) && typeof id === "string" && typeof name === "string";
-    return [...(begins ? this.#tools.start(key, id, name) : []), ...this.#tools.add(key, args)];
+    const begins = this.#tools.begins(key, id) && typeof id === "string" && typeof name === "string";
+    const begun = begins ? [...this.#tools.finish(key), ...this.#tools.start(key, id, name)] : [];
+    return [...begun, ...this.#tools.add(key, args)];
   }
 }
 

@@ -24,8 +24,10 @@ export class ToolCalls {
     return [{ type: "tool-start", id, name, ...flags }];
   }
 
-  has(key: unknown): boolean {
-    return this.#open.has(key);
+  /** Whether a piece is of a call that is not open. Some servers give all calls the same index: their ids tell them apart. */
+  begins(key: unknown, id: unknown): boolean {
+    const call = this.#open.get(key);
+    return call === undefined || (typeof id === "string" && id !== "" && id !== call.id);
   }
 
   /** A piece of its arguments. */

@@ -98,7 +98,7 @@ class Conversion {
         // The error breaks the connection off.
         throw new EverstreamError("STREAM_ENDED", "The run's stream ended before the run did.");
       }
-      this.#parser.push(value);
+      await this.#push(value);
     }
     controller.enqueue(encoder.encode(this.#text));
     this.#text = "";
@@ -106,6 +106,16 @@ class Conversion {
     controller.close();
     // The stream's own end is all that is left.
     await this.#reader.cancel();
+  }
+
+  async #push(bytes: Uint8Array): Promise<void> {
+    try {
+      this.#parser.push(bytes);
+    } catch (error) {
+      // Nobody else ends the run's stream: one that has failed is not cancelled any more.
+      await this.#reader.cancel(error).catch(() => undefined);
+      throw error;
+    }
   }
 
   #onEvent({ event, data }: ParsedEvent): void {

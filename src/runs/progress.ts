@@ -105,8 +105,10 @@ export class RunProgress {
         this.#sending = false;
         if (this.#reached > reached) this.#schedule();
       },
-      // The run is over; the work hears of it by its signal.
-      () => undefined,
+      // The log refused this one: the next report is sent again. If the run is over, the work hears of it by its signal.
+      () => {
+        this.#sending = false;
+      },
     );
   }
 

@@ -176,8 +176,11 @@ class ProgressReporter<Name extends string> implements Progress<Name> {
         this.#sending = false;
         if (!this.#ended) this.#schedule();
       },
-      // The stream has ended, so reports stop for good: the work hears of it at its next step, or by its signal.
-      () => this.#stopTimer(),
+      // If the stream has ended, the work hears of it at its next step, or by its signal.
+      () => {
+        this.#sending = false;
+        this.#stopTimer();
+      },
     );
   }
 

@@ -261,3 +261,16 @@ describe("wrong use", () => {
     await expect(progress.step("c")).rejects.toThrow(/a, b/);
   });
 });
+
+test("a report that is refused does not silence those after it", async () => {
+  const send = vi.fn(async () => undefined).mockRejectedValueOnce(new Error("refused"));
+  const progress = createProgress({ send }, { steps: ["Work"] });
+  progress.report(0.1);
+  await vi.advanceTimersByTimeAsync(1000);
+  progress.report(0.5);
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(send.mock.calls).toEqual([
+    ["progress", { step: "Work", progress: 10 }],
+    ["progress", { step: "Work", progress: 50 }],
+  ]);
+});
