@@ -109,6 +109,8 @@ async function compare(
         other = await openNode(await fixture.restart());
       }
     }
+    // A node that was started a moment ago may not have heard yet what is over its age.
+    await both((connection) => connection.expire(now));
     await bothRead({ topics: TOPICS, after: 0, maxEntries: 1e6, maxBytes: 1e9 });
   } finally {
     await other.connection.close();
