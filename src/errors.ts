@@ -88,3 +88,8 @@ export function isEverstreamError(error: unknown, code?: EverstreamErrorCode): e
   if (!(error instanceof Error) || error.name !== "EverstreamError") return false;
   return code === undefined || (error as EverstreamError).code === code;
 }
+
+/** The error for an option that can't be used; `message` says what to give. */
+export function invalidOption(message: string): EverstreamError {
+  return new EverstreamError("INVALID_OPTION", message);
+}

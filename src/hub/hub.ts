@@ -1,4 +1,4 @@
-import { EverstreamError } from "../errors.ts";
+import { EverstreamError, invalidOption } from "../errors.ts";
 import { formatPosition } from "../protocol/index.ts";
 import type { Defined } from "../schema/index.ts";
 import type { CloseReason } from "../session/close-reason.ts";
@@ -20,7 +20,6 @@ import {
   assertReadOptions,
   assertSubscribeOptions,
   type HubOptions,
-  invalid,
   type Limits,
   limitsOf,
   limitsOfRetention,
@@ -66,7 +65,7 @@ class LogHub implements Hub, OpeningHost {
 
   constructor(log: EventLog, options: Omit<HubOptions<Defined>, "log"> = {}) {
     if (typeof log?.open !== "function") {
-      throw invalid("`log` must be a log, as `memoryLog()` and its like make one.");
+      throw invalidOption("`log` must be a log, as `memoryLog()` and its like make one.");
     }
     if (options.limits !== undefined) assertObject("limits", options.limits);
     this.#log = log;
@@ -135,7 +134,7 @@ class LogHub implements Hub, OpeningHost {
     options: SubscribeOptions = {},
   ): Unsubscribe {
     if (typeof listener !== "function")
-      throw invalid("`listener` must be a function, which is called with each event.");
+      throw invalidOption("`listener` must be a function, which is called with each event.");
     const set = this.#wanted(topics, options);
     const outlet: ListenerOutlet = new ListenerOutlet(listener, () => subscription.end());
     const subscription = new Subscription(outlet, options.signal, (ended) => {

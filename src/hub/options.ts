@@ -1,4 +1,4 @@
-import { EverstreamError } from "../errors.ts";
+import { invalidOption } from "../errors.ts";
 import type { Defined } from "../schema/index.ts";
 import type { StreamOptions } from "../session/options.ts";
 import type { EventLog, LogEntry, RetentionLimits } from "./log.ts";
@@ -194,13 +194,13 @@ export function limitsOfRetention(policy: Retention): RetentionLimits {
 export function assertFrom(from: From | undefined): void {
   if (from === undefined || from === "now" || from === "start") return;
   if (typeof from === "object" && from !== null && Number.isSafeInteger(from.last) && from.last >= 0) return;
-  throw invalid('`from` must be "now", "start" or { last: n } with a whole number from 0.');
+  throw invalidOption('`from` must be "now", "start" or { last: n } with a whole number from 0.');
 }
 
 /** @throws EverstreamError `INVALID_OPTION`. */
 export function retryOf(retry: number = DEFAULT_RETRY_MS): number {
   if (!Number.isSafeInteger(retry)) {
-    throw invalid(`\`retry\` is ${retry}, but must be a whole number of milliseconds.`);
+    throw invalidOption(`\`retry\` is ${retry}, but must be a whole number of milliseconds.`);
   }
   return amount("retry", retry, 0);
 }
@@ -221,7 +221,7 @@ export function assertSubscribeOptions(options: SubscribeOptions): void {
   assertFrom(options.from);
   const { signal } = options;
   if (signal === undefined || typeof signal?.addEventListener === "function") return;
-  throw invalid("`signal` must be an AbortSignal: an AbortController's `signal`.");
+  throw invalidOption("`signal` must be an AbortSignal: an AbortController's `signal`.");
 }
 
 /** @throws EverstreamError `INVALID_OPTION`. */
@@ -236,7 +236,7 @@ export function assertReadOptions(options: ReadOptions): void {
 export function assertPublishId(publishId: unknown): void {
   if (publishId === undefined) return;
   if (typeof publishId === "string" && publishId !== "" && publishId.length <= MAX_PUBLISH_ID_LENGTH) return;
-  throw invalid(`\`publishId\` must be a string of 1 to ${MAX_PUBLISH_ID_LENGTH} characters.`);
+  throw invalidOption(`\`publishId\` must be a string of 1 to ${MAX_PUBLISH_ID_LENGTH} characters.`);
 }
 
 function retentionLimits({
@@ -254,19 +254,15 @@ function retentionLimits({
 /** @throws EverstreamError `INVALID_OPTION`. */
 export function assertObject(name: string, value: unknown): void {
   if (typeof value === "object" && value !== null) return;
-  throw invalid(`\`${name}\` must be an object, but is ${value === null ? "null" : typeof value}.`);
+  throw invalidOption(`\`${name}\` must be an object, but is ${value === null ? "null" : typeof value}.`);
 }
 
 function amount(name: string, value: number, min: number): number {
   if (typeof value === "number" && value >= min) return value;
-  throw invalid(`\`${name}\` is ${String(value)}, but must be a number from ${min} up.`);
+  throw invalidOption(`\`${name}\` is ${String(value)}, but must be a number from ${min} up.`);
 }
 
 function assertWhole(name: string, value: number, min: number): void {
   if (Number.isSafeInteger(value) && value >= min) return;
-  throw invalid(`\`${name}\` is ${String(value)}, but must be a whole number from ${min} up.`);
-}
-
-export function invalid(message: string): EverstreamError {
-  return new EverstreamError("INVALID_OPTION", message);
+  throw invalidOption(`\`${name}\` is ${String(value)}, but must be a whole number from ${min} up.`);
 }

@@ -1,7 +1,8 @@
+import { invalidOption } from "../errors.ts";
 import { EVENT_STREAM_HEADERS } from "../protocol/index.ts";
 import type { SessionSettings, StreamOptions } from "../session/options.ts";
 import { sessionSettings } from "../session/options.ts";
-import { assertFrom, assertObject, invalid, maxAgeOf, type RespondOptions, retryOf } from "./options.ts";
+import { assertFrom, assertObject, maxAgeOf, type RespondOptions, retryOf } from "./options.ts";
 
 /** What an opening makes of its options before anybody is asked anything. */
 export interface RespondSettings {
@@ -25,17 +26,17 @@ export function respondSettings(options: RespondOptions): RespondSettings {
   assertObject("options", options);
   const { key, authorize, compaction, headers } = options;
   if (key !== undefined && typeof key !== "string") {
-    throw invalid(
+    throw invalidOption(
       `\`key\` is ${key === null ? "null" : typeof key}, but must be a string; leave it out for none.`,
     );
   }
   if (authorize !== undefined && typeof authorize !== "function") {
-    throw invalid("`authorize` must be a function that says whether a client may read.");
+    throw invalidOption("`authorize` must be a function that says whether a client may read.");
   }
   if (compaction !== undefined) {
     assertObject("compaction", compaction);
     if (typeof compaction.key !== "string" || typeof compaction.compact !== "function") {
-      throw invalid("`compaction` must have a `key`, which is a string, and a function `compact`.");
+      throw invalidOption("`compaction` must have a `key`, which is a string, and a function `compact`.");
     }
   }
   assertFrom(options.from);
@@ -56,12 +57,13 @@ export function respondSettings(options: RespondOptions): RespondSettings {
 export function assertHeaders(headers: Readonly<Record<string, string>>): void {
   assertObject("headers", headers);
   // Entries of `Headers` and their like are not to be seen as properties.
-  if (Symbol.iterator in headers) throw invalid("`headers` must be a plain object of names and values.");
+  if (Symbol.iterator in headers)
+    throw invalidOption("`headers` must be a plain object of names and values.");
   for (const [name, value] of Object.entries(headers)) {
     if (!FIELD_NAME.test(name))
-      throw invalid(`\`headers\` has the name ${JSON.stringify(name)}, which is none.`);
+      throw invalidOption(`\`headers\` has the name ${JSON.stringify(name)}, which is none.`);
     if (typeof value === "string" && !UNFIT_FOR_FIELD.test(value)) continue;
-    throw invalid(
+    throw invalidOption(
       `\`headers\` has a value for ${JSON.stringify(name)} that can't be sent; give a string of printable characters up to U+00FF.`,
     );
   }

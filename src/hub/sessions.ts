@@ -1,9 +1,10 @@
+import { invalidOption } from "../errors.ts";
 import { encodeEvent } from "../protocol/index.ts";
 import { CLOSE_REASONS, type CloseReason } from "../session/close-reason.ts";
 import { drainSpread } from "../session/drain-spread.ts";
 import { drainSessions } from "../session/group.ts";
 import type { Meter } from "./meter.ts";
-import { assertObject, invalid } from "./options.ts";
+import { assertObject } from "./options.ts";
 import type { SessionHolder, SessionInfo, SessionOutlet } from "./session-outlet.ts";
 
 /**
@@ -70,7 +71,7 @@ export class Sessions implements SessionHolder {
    */
   disconnect(filter: SessionFilter, reason: CloseReason): number {
     if (!CLOSE_REASONS.includes(reason)) {
-      throw invalid(`The reason is ${String(reason)}, but must be one of ${CLOSE_REASONS.join(", ")}.`);
+      throw invalidOption(`The reason is ${String(reason)}, but must be one of ${CLOSE_REASONS.join(", ")}.`);
     }
     const fits = fitsOf(filter);
     const chosen = this.#open.filter(({ info }) => fits(info));
@@ -119,12 +120,14 @@ function fitsOf(filter: SessionFilter): (info: SessionInfo) => boolean {
   const criteria = Object.entries(filter);
   for (const [name, value] of criteria) {
     if ((name === "topic" || name === "key") && typeof value === "string") continue;
-    throw invalid(
+    throw invalidOption(
       `The filter has ${String(value)} for \`${name}\`; give \`topic\` or \`key\`, or both, as strings, and leave out what is not to count.`,
     );
   }
   if (criteria.length === 0) {
-    throw invalid("The filter names nothing; give `topic` or `key`, or `() => true` to end all sessions.");
+    throw invalidOption(
+      "The filter names nothing; give `topic` or `key`, or `() => true` to end all sessions.",
+    );
   }
   const { topic, key } = filter;
   return (info) =>
@@ -134,7 +137,7 @@ function fitsOf(filter: SessionFilter): (info: SessionInfo) => boolean {
 /** What is no clear yes or no, as a promise, has not been thought through. */
 function isPicked(verdict: boolean): boolean {
   if (typeof verdict === "boolean") return verdict;
-  throw invalid(
+  throw invalidOption(
     `The filter's function gave a value of type ${typeof verdict}, but must return true or false.`,
   );
 }

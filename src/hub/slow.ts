@@ -1,4 +1,4 @@
-import { EverstreamError } from "../errors.ts";
+import { invalidOption } from "../errors.ts";
 import type { LogEntry } from "./log.ts";
 import { sizeOf } from "./log.ts";
 import type { Reader } from "./reader.ts";
@@ -63,23 +63,21 @@ export function slowPoliciesOf(
 
 function topicPolicy(given: SlowPolicy | SlowConsumer, maxWaitingBytes: number): TopicPolicy {
   if (typeof given !== "string" && (typeof given !== "object" || given === null)) {
-    throw invalid(`\`slowConsumer\` gave ${String(given)}, but must give a policy, or an object with one.`);
+    throw invalidOption(
+      `\`slowConsumer\` gave ${String(given)}, but must give a policy, or an object with one.`,
+    );
   }
   const { policy, maxBytes = maxWaitingBytes } = typeof given === "string" ? { policy: given } : given;
   if (!POLICIES.has(policy)) {
     const known = [...POLICIES].join(", ");
-    throw invalid(
+    throw invalidOption(
       `\`slowConsumer\` has the policy ${JSON.stringify(policy)}, but must have one of ${known}.`,
     );
   }
   if (!(typeof maxBytes === "number" && maxBytes >= 0)) {
-    throw invalid(`\`slowConsumer.maxBytes\` is ${String(maxBytes)}, but must be a number from 0 up.`);
+    throw invalidOption(`\`slowConsumer.maxBytes\` is ${String(maxBytes)}, but must be a number from 0 up.`);
   }
   return { policy, maxBytes };
-}
-
-function invalid(message: string): EverstreamError {
-  return new EverstreamError("INVALID_OPTION", message);
 }
 
 /** How the slow among the readers of one set of topics are treated, and who is behind. */

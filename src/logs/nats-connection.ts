@@ -16,8 +16,8 @@ import { lastSequenceOf } from "./nats-names.ts";
 import type { NatsSettings } from "./nats-options.ts";
 import { readPage } from "./nats-read.ts";
 import type { Session } from "./nats-session.ts";
-import { nextTurn } from "./nats-turn.ts";
 import { Writer, type WriterHost } from "./nats-writer.ts";
+import { nextTurn } from "./next-turn.ts";
 
 const FIRST_RETRY_MS = 50;
 const MAX_RETRY_MS = 2000;

@@ -5,7 +5,7 @@ import { lastSequenceOf, nameOf } from "./nats-names.ts";
 import { decodeEntries, type Position } from "./nats-record.ts";
 import type { Session } from "./nats-session.ts";
 import type { StreamMessage } from "./nats-stream-message.ts";
-import { nextTurn } from "./nats-turn.ts";
+import { nextTurn } from "./next-turn.ts";
 
 /** How long a message that the clock has told of may be on its way before it is asked for. */
 const PUSH_GRACE_MS = 5;

@@ -1,5 +1,5 @@
 import type { NatsConnection, NodeConnectionOptions } from "@nats-io/transport-node";
-import { EverstreamError } from "../errors.ts";
+import { invalidOption } from "../errors.ts";
 
 /** Options of {@link natsLog}. Times are in milliseconds. */
 export interface NatsLogOptions {
@@ -77,13 +77,15 @@ const MAX_MS = 0x7fff_ffff;
 export function settingsOf(options: NatsLogOptions): NatsSettings {
   const { name = "everstream", storage, replicas, maxBytes, offline = "wait" } = options;
   if (typeof name !== "string" || !NAME.test(name)) {
-    throw invalid("`name` must be 1 to 64 letters, digits, `_` or `-`: it names a stream on the server.");
+    throw invalidOption(
+      "`name` must be 1 to 64 letters, digits, `_` or `-`: it names a stream on the server.",
+    );
   }
   if (storage !== undefined && storage !== "file" && storage !== "memory") {
-    throw invalid('`storage` must be "file" or "memory".');
+    throw invalidOption('`storage` must be "file" or "memory".');
   }
   if (offline !== "wait" && offline !== "fail") {
-    throw invalid('`offline` must be "wait" or "fail".');
+    throw invalidOption('`offline` must be "wait" or "fail".');
   }
   checkWhere(options);
   return {
@@ -107,19 +109,21 @@ export function settingsOf(options: NatsLogOptions): NatsSettings {
 /** Checks what says where the server is. */
 function checkWhere({ connection, servers, connect }: NatsLogOptions): void {
   if (connection !== undefined && (servers !== undefined || connect !== undefined)) {
-    throw invalid(
+    throw invalidOption(
       "Give either `connection`, or `servers` and `connect`: a connection has its servers already.",
     );
   }
   if (connection !== undefined && !isConnection(connection)) {
-    throw invalid("`connection` must be what `connect()` of `@nats-io/transport-node` resolves to.");
+    throw invalidOption("`connection` must be what `connect()` of `@nats-io/transport-node` resolves to.");
   }
   if (connect !== undefined && (typeof connect !== "object" || connect === null)) {
-    throw invalid("`connect` must be an object with options of `connect()` of `@nats-io/transport-node`.");
+    throw invalidOption(
+      "`connect` must be an object with options of `connect()` of `@nats-io/transport-node`.",
+    );
   }
   const all: unknown = typeof servers === "string" ? [servers] : servers;
   if (all !== undefined && !(Array.isArray(all) && all.length > 0 && all.every(isServer))) {
-    throw invalid('`servers` must be a server, as in "nats://10.0.0.1:4222", or an array of some.');
+    throw invalidOption('`servers` must be a server, as in "nats://10.0.0.1:4222", or an array of some.');
   }
 }
 
@@ -142,7 +146,7 @@ function duration(name: string, value: unknown, min: number): number {
 
 function amount(name: string, value: unknown, min: number): number {
   if (typeof value === "number" && value >= min) return value;
-  throw invalid(`\`${name}\` must be a number from ${min}.`);
+  throw invalidOption(`\`${name}\` must be a number from ${min}.`);
 }
 
 function whole(name: string, value: unknown, min: number, max = Number.MAX_SAFE_INTEGER): number {
@@ -150,14 +154,10 @@ function whole(name: string, value: unknown, min: number, max = Number.MAX_SAFE_
     return value as number;
   }
   const bounds = max === Number.MAX_SAFE_INTEGER ? `from ${min}` : `from ${min} to ${max}`;
-  throw invalid(`\`${name}\` must be a whole number ${bounds}.`);
+  throw invalidOption(`\`${name}\` must be a whole number ${bounds}.`);
 }
 
 function prefix(name: string, value: unknown): string {
   if (typeof value === "string" && PREFIX.test(value)) return value;
-  throw invalid(`\`${name}\` must be the beginning of a subject, without a dot at its end: "a.b".`);
-}
-
-function invalid(message: string): EverstreamError {
-  return new EverstreamError("INVALID_OPTION", message);
+  throw invalidOption(`\`${name}\` must be the beginning of a subject, without a dot at its end: "a.b".`);
 }

@@ -19,8 +19,8 @@ import {
 import type { Session } from "./nats-session.ts";
 import { store } from "./nats-store.ts";
 import { type KnownTopic, recordOf } from "./nats-topics.ts";
-import { nextTurn } from "./nats-turn.ts";
 import { tooLarge, type WriterHost } from "./nats-writer.ts";
+import { nextTurn } from "./next-turn.ts";
 
 /** So many of a topic's oldest events are kept in mind, for trimming. */
 const MAX_MEASURES = 64;

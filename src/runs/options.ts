@@ -1,4 +1,4 @@
-import { EverstreamError } from "../errors.ts";
+import { EverstreamError, invalidOption } from "../errors.ts";
 import type { Hub } from "../hub/index.ts";
 import type { ErrorData } from "../protocol/index.ts";
 import { type StepShares, stepShares } from "./progress.ts";
@@ -63,7 +63,8 @@ export function runsSettings({
   maxOutput = 4 * 1024 * 1024,
   joinWait = 2000,
 }: RunsOptions): RunsSettings {
-  if (!NAMESPACE.test(namespace)) throw invalid("`namespace` must be 1 to 64 printable characters of ASCII.");
+  if (!NAMESPACE.test(namespace))
+    throw invalidOption("`namespace` must be 1 to 64 printable characters of ASCII.");
   return {
     namespace,
     leaseMs: amount("lease", lease, MIN_LEASE_MS, MAX_DELAY_MS),
@@ -81,7 +82,7 @@ export function isRunId(id: unknown): id is string {
 
 /** @throws EverstreamError `INVALID_OPTION`. */
 export function assertRunId(id: unknown): asserts id is string {
-  if (!isRunId(id)) throw invalid("A run's `id` must be 1 to 128 printable characters of ASCII.");
+  if (!isRunId(id)) throw invalidOption("A run's `id` must be 1 to 128 printable characters of ASCII.");
 }
 
 /** {@link StartOptions}, checked and complete. */
@@ -100,10 +101,11 @@ export function startSettings(options: StartOptions): StartSettings {
   const { id = crypto.randomUUID(), key, onBusy = "refuse", produce } = options;
   assertRunId(id);
   if (key !== undefined && (typeof key !== "string" || key === "" || key.length > 256)) {
-    throw invalid("A run's `key` must be a string of 1 to 256 characters.");
+    throw invalidOption("A run's `key` must be a string of 1 to 256 characters.");
   }
-  if (onBusy !== "refuse" && onBusy !== "replace") throw invalid('`onBusy` must be "refuse" or "replace".');
-  if (typeof produce !== "function") throw invalid("`produce` must be a function.");
+  if (onBusy !== "refuse" && onBusy !== "replace")
+    throw invalidOption('`onBusy` must be "refuse" or "replace".');
+  if (typeof produce !== "function") throw invalidOption("`produce` must be a function.");
   const { whenUnwatched = "continue" } = options;
   const stopAfterMs =
     whenUnwatched === "continue"
@@ -131,7 +133,7 @@ function plain(input: unknown): unknown {
   }
   if (json === undefined) throw new EverstreamError("NOT_SERIALIZABLE", "A run's `input` has no JSON form.");
   if (json.length > MAX_INPUT_LENGTH) {
-    throw invalid(
+    throw invalidOption(
       `A run's \`input\` may take ${MAX_INPUT_LENGTH} characters as JSON, but takes ${json.length}.`,
     );
   }
@@ -140,9 +142,5 @@ function plain(input: unknown): unknown {
 
 function amount(name: string, value: number, min: number, max: number): number {
   if (typeof value === "number" && value >= min && value <= max) return value;
-  throw invalid(`\`${name}\` is ${String(value)}, but must be a number from ${min} to ${max}.`);
-}
-
-function invalid(message: string): EverstreamError {
-  return new EverstreamError("INVALID_OPTION", message);
+  throw invalidOption(`\`${name}\` is ${String(value)}, but must be a number from ${min} to ${max}.`);
 }

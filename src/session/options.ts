@@ -1,4 +1,4 @@
-import { EverstreamError } from "../errors.ts";
+import { invalidOption } from "../errors.ts";
 import { assertUserEventType, encodeEvent } from "../protocol/index.ts";
 import { SharedBytes } from "./sink.ts";
 
@@ -63,7 +63,7 @@ const DEFAULT_SETTINGS: SessionSettings = /* @__PURE__ */ Object.freeze({
  */
 export function sessionSettings(options?: StreamOptions): SessionSettings {
   if (options === undefined) return DEFAULT_SETTINGS;
-  if (typeof options !== "object" || options === null) throw invalid("`options` must be an object.");
+  if (typeof options !== "object" || options === null) throw invalidOption("`options` must be an object.");
   const { heartbeat, stallTimeout, highWaterMark, maxPendingBytes } = options;
   return {
     heartbeat: heartbeatOf(heartbeat),
@@ -77,7 +77,7 @@ function heartbeatOf(option: StreamOptions["heartbeat"]): Heartbeat | undefined 
   if (option === undefined) return DEFAULT_SETTINGS.heartbeat;
   if (option === false) return undefined;
   if (typeof option !== "number" && (typeof option !== "object" || option === null)) {
-    throw invalid("`heartbeat` must be `false`, a number of milliseconds, or an object with `every`.");
+    throw invalidOption("`heartbeat` must be `false`, a number of milliseconds, or an object with `every`.");
   }
   const { every, event, data } = typeof option === "number" ? { every: option } : option;
   const everyMs = amount("heartbeat", every, DEFAULT_HEARTBEAT_MS, MAX_DELAY_MS);
@@ -104,9 +104,5 @@ function amount(
 ): number {
   if (value === undefined) return fallback;
   if (typeof value === "number" && value >= 0 && value <= max) return value;
-  throw invalid(`\`${name}\` is ${String(value)}, but must be a number from 0 to ${max}.`);
-}
-
-function invalid(message: string): EverstreamError {
-  return new EverstreamError("INVALID_OPTION", message);
+  throw invalidOption(`\`${name}\` is ${String(value)}, but must be a number from 0 to ${max}.`);
 }

@@ -1,4 +1,4 @@
-import { EverstreamError } from "../errors.ts";
+import { invalidOption } from "../errors.ts";
 import { DONE_EVENT, ERROR_EVENT, type ErrorData, PROGRESS_EVENT } from "../protocol/wire.ts";
 
 /** What {@link createProgress} reports to: anything that sends typed events, as the streams of this package do. */
@@ -111,7 +111,7 @@ class ProgressReporter<Name extends string> implements Progress<Name> {
     const span = this.#spans.get(name);
     if (span === undefined) {
       const known = [...this.#spans.keys()].join(", ");
-      throw invalid(`There is no step "${name}"; the steps are ${known}.`);
+      throw invalidOption(`There is no step "${name}"; the steps are ${known}.`);
     }
     if (this.#ended) return;
     this.#moveTo(span, 0, {});
@@ -202,8 +202,8 @@ function spansOf(steps: readonly (string | ProgressStep)[]): Span[] {
     typeof step === "string" ? { name: step, weight: 1 } : { weight: 1, ...step },
   );
   const names = new Set(weighted.map(({ name }) => name));
-  if (names.size === 0) throw invalid("Progress needs at least one step.");
-  if (names.size < steps.length) throw invalid("Each step of a progress needs a name of its own.");
+  if (names.size === 0) throw invalidOption("Progress needs at least one step.");
+  if (names.size < steps.length) throw invalidOption("Each step of a progress needs a name of its own.");
   for (const { name, weight } of weighted) requireAmount(weight, `The weight of step "${name}"`);
   let before = 0;
   return weighted.map(({ name, weight }) => {
@@ -239,15 +239,11 @@ function clamp(fraction: number): number {
 
 function finite(value: number, name: string): number {
   if (!Number.isFinite(value))
-    throw invalid(`${name} of a progress report must be a finite number, not ${value}.`);
+    throw invalidOption(`${name} of a progress report must be a finite number, not ${value}.`);
   return value;
 }
 
 function requireAmount(value: number, name: string): void {
   if (!Number.isFinite(value) || value < 0)
-    throw invalid(`${name} must be a finite number of 0 or more, not ${value}.`);
-}
-
-function invalid(message: string): EverstreamError {
-  return new EverstreamError("INVALID_OPTION", message);
+    throw invalidOption(`${name} must be a finite number of 0 or more, not ${value}.`);
 }

@@ -1,6 +1,6 @@
+import { nextTurn } from "../next-turn.ts";
 import { closedError, redisError } from "./failure.ts";
 import type { RedisSettings } from "./options.ts";
-import { soon } from "./timing.ts";
 
 /** How many topics travel in one call. */
 const MAX_AT_ONCE = 1000;
@@ -48,7 +48,7 @@ export class Follows {
       if (others === undefined) this.#asking.set(topic, [asking]);
       else others.push(asking);
       // Those that come in the same turn travel together.
-      if (this.#asking.size === 1) soon(() => this.#onWork());
+      if (this.#asking.size === 1) nextTurn(() => this.#onWork());
       this.#setTimer();
     });
   }

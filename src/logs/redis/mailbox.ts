@@ -1,10 +1,11 @@
 import type { Delivery, Epoch, LogFeed } from "../../hub/log.ts";
+import { nextTurn } from "../next-turn.ts";
 import { Follows } from "./follows.ts";
 import type { Lane } from "./lane.ts";
 import type { RedisSettings } from "./options.ts";
 import { type Message, parseEpochs, parseMessage } from "./record.ts";
 import { CHECK, FOLLOW, JOIN, LEAVE } from "./scripts.ts";
-import { Bell, pause, persist, soon } from "./timing.ts";
+import { Bell, pause, persist } from "./timing.ts";
 
 /** What a mailbox asks of its connection. */
 export interface MailboxHost {
@@ -205,7 +206,7 @@ export class Mailbox {
     }
     this.#held = [];
     // In a turn of its own, so that no answer of the epoch before comes after it in the same one.
-    soon(() => {
+    nextTurn(() => {
       onBegun();
       if (this.#closed) return;
       this.epochs = epochs;

@@ -1,4 +1,4 @@
-import { EverstreamError } from "../../errors.ts";
+import { invalidOption } from "../../errors.ts";
 
 /**
  * A client of `@redis/client` or `redis`: of `createClient`, `createCluster` or `createSentinel`. Only what it is set up
@@ -72,21 +72,21 @@ export interface RedisSettings {
 export function redisSettings(options: RedisLogOptions | undefined): RedisSettings {
   const { url, client, name = "hub", prefix = "everstream:", offline = "wait" } = options ?? {};
   if ((url === undefined) === (client === undefined)) {
-    throw invalid("Give either `url`, as in redis://127.0.0.1:6379, or `client`.");
+    throw invalidOption("Give either `url`, as in redis://127.0.0.1:6379, or `client`.");
   }
   if (url !== undefined) assertUrl(url);
   if (client !== undefined && typeof (client as Partial<RedisClientLike> | null)?.duplicate !== "function") {
-    throw invalid(
+    throw invalidOption(
       "`client` must be a client of @redis/client: createClient(), createCluster() or createSentinel().",
     );
   }
   if (typeof name !== "string" || name === "" || /[{}]/.test(name)) {
-    throw invalid("`name` must be a text without braces, which stand around it in Redis' keys.");
+    throw invalidOption("`name` must be a text without braces, which stand around it in Redis' keys.");
   }
   if (typeof prefix !== "string" || /[{}]/.test(prefix)) {
-    throw invalid("`prefix` must be a text without braces.");
+    throw invalidOption("`prefix` must be a text without braces.");
   }
-  if (offline !== "wait" && offline !== "fail") throw invalid('`offline` must be "wait" or "fail".');
+  if (offline !== "wait" && offline !== "fail") throw invalidOption('`offline` must be "wait" or "fail".');
   return {
     url,
     client,
@@ -120,7 +120,7 @@ function numberOf(
 ): number {
   const value = options?.[name] ?? byDefault;
   if (!Number.isInteger(value) || value < least || value > most) {
-    throw invalid(`\`${name}\` must be a whole number from ${least} to ${most}.`);
+    throw invalidOption(`\`${name}\` must be a whole number from ${least} to ${most}.`);
   }
   return value;
 }
@@ -128,11 +128,11 @@ function numberOf(
 /** What the client library throws for other ones is no error of ours, and comes with the first use. */
 function assertUrl(url: unknown): void {
   if (typeof url !== "string" || !/^rediss?:\/\//.test(url)) {
-    throw invalid("`url` must begin with redis:// or rediss://.");
+    throw invalidOption("`url` must begin with redis:// or rediss://.");
   }
   const why = whyNoUrl(url);
   if (why !== undefined) {
-    throw invalid(
+    throw invalidOption(
       `\`url\` ${why}; it is redis[s]://[[user][:password]@]host[:port][/database], with other characters than letters and digits in user and password as %XX.`,
     );
   }
@@ -148,8 +148,4 @@ function whyNoUrl(text: string): string | undefined {
   } catch {
     return "can't be read";
   }
-}
-
-function invalid(message: string): EverstreamError {
-  return new EverstreamError("INVALID_OPTION", message);
 }

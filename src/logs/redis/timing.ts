@@ -34,12 +34,6 @@ export class Bell {
   }
 }
 
-type Schedule = (work: () => void) => unknown;
-
-/** Does it in a turn of the event loop of its own. */
-export const soon: Schedule =
-  (globalThis as { setImmediate?: Schedule }).setImmediate ?? ((work) => setTimeout(work, 0));
-
 /**
  * Does something again as long as it fails with what passes, and the time is not over. Rejects with the last failure.
  *

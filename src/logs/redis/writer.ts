@@ -1,12 +1,13 @@
 import { EverstreamError } from "../../errors.ts";
 import type { AppendRequest, AppendResult, Epoch } from "../../hub/log.ts";
+import { nextTurn } from "../next-turn.ts";
 import { type EncodedAppend, encodeAppend, parseResult, SKIPPED } from "./append-args.ts";
 import { retryDelay } from "./client.ts";
 import { closedError, isPassing, redisError } from "./failure.ts";
 import type { Lane } from "./lane.ts";
 import type { RedisSettings } from "./options.ts";
 import { APPEND } from "./script-append.ts";
-import { pause, soon } from "./timing.ts";
+import { pause } from "./timing.ts";
 
 /** How many calls are under way at once: while Redis does one, the next one is made. */
 const MAX_CALLS = 2;
@@ -100,7 +101,7 @@ export class Writer {
       this.#watch ??= setInterval(() => this.#look(), LOOK_MS);
       if (this.#isScheduled) return;
       this.#isScheduled = true;
-      soon(() => {
+      nextTurn(() => {
         this.#isScheduled = false;
         this.#flush();
       });
