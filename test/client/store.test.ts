@@ -321,7 +321,8 @@ describe("createLeasedStore", () => {
     expect(cursors).toEqual(["", "b"]);
   });
 
-  test("loses nothing that came while it had no listeners and others kept the stream open", () => {
+  /** Makes stores over one registry's streams, and keeps those that are opened for them. */
+  function sharedStores() {
     const registry = createStreamRegistry();
     const opened: { readonly after: string; readonly fake: FakeStream }[] = [];
     const create = () =>
@@ -338,6 +339,11 @@ describe("createLeasedStore", () => {
           ),
         createStore: (stream, initial) => createStreamStore(stream, { ...join, initial }),
       });
+    return { create, opened, registry };
+  }
+
+  test("loses nothing that came while it had no listeners and others kept the stream open", () => {
+    const { create, opened } = sharedStores();
     const [stays, leaves] = [create(), create()];
     stays.subscribe(() => undefined);
     const leave = leaves.subscribe(() => undefined);
@@ -356,39 +362,24 @@ describe("createLeasedStore", () => {
 
   /** Two stores over a registry's streams, of which one was away while `b` came and has a stream of its own. */
   function oneBehind() {
-    const registry = createStreamRegistry();
-    const fakes: FakeStream[] = [];
-    const create = () =>
-      createLeasedStore("", {
-        acquire: (terms) =>
-          registry.acquire(
-            "a",
-            () => {
-              const fake = new FakeStream();
-              fakes.push(fake);
-              return asStream(fake);
-            },
-            terms,
-          ),
-        createStore: (stream, initial) => createStreamStore(stream, { ...join, initial }),
-      });
+    const { create, opened, registry } = sharedStores();
     const [stays, leaves] = [create(), create()];
     const leaveFirst = stays.subscribe(() => undefined);
     const leave = leaves.subscribe(() => undefined);
-    const [first] = fakes as [FakeStream];
+    const first = opened[0]?.fake as FakeStream;
     first.become(OPEN);
     first.emit("a");
     leave();
     vi.advanceTimersByTime(1000);
     first.emit("b");
     leaves.subscribe(() => undefined);
-    const [, second] = fakes as [FakeStream, FakeStream];
+    const second = opened[1]?.fake as FakeStream;
     second.become(OPEN);
     const show = () => {
       vi.advanceTimersByTime(1000);
       return [stays.getSnapshot().data, leaves.getSnapshot().data];
     };
-    return { first, second, leaves, show, fakes, registry, leaveFirst };
+    return { first, second, leaves, show, opened, registry, leaveFirst };
   }
 
   test("goes over to the others' stream once its own has caught up, which is closed", () => {
@@ -407,7 +398,7 @@ describe("createLeasedStore", () => {
   });
 
   test("the others come over to the one that has got ahead of them", () => {
-    const { first, second, show, fakes } = oneBehind();
+    const { first, second, show, opened } = oneBehind();
     first.become({ state: "waiting", attempt: 1 });
     second.emit("b", "c");
     expect(second.closed).not.toHaveBeenCalled();
@@ -416,7 +407,7 @@ describe("createLeasedStore", () => {
     expect(first.closed).toHaveBeenCalledTimes(1);
     second.emit("d");
     expect(show()).toEqual(["abcd", "abcd"]);
-    expect(fakes).toHaveLength(2);
+    expect(opened).toHaveLength(2);
   });
 
   test("does not go over to a stream of which no store knows any more how far it has come", () => {
