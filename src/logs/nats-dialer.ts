@@ -77,8 +77,13 @@ export class OwnDialer implements Dialer {
     await Promise.all([...this.#open].map((connection) => this.#letGo(connection)));
   }
 
+  /**
+   * Not at once: the library takes its ear from the socket when it closes. An error that is on its way to that socket,
+   * as where the server hung up and there was still something to say, would then be everybody's and end the process.
+   */
   async #letGo(connection: NatsConnection): Promise<void> {
     this.#open.delete(connection);
+    await errorsHeard();
     try {
       await connection.close();
     } catch {
@@ -125,6 +130,11 @@ export class SharedDialer implements Dialer {
       this.#link?.end(new Error(`the connection to the NATS server was ${what}`));
     }
   }
+}
+
+/** Once all sockets have told of the errors that they have by now: they do so where the event loop closes handles. */
+function errorsHeard(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(() => setTimeout(resolve, 0)));
 }
 
 /** A link that does not lead to a session in time is ended. */
