@@ -78,5 +78,7 @@ it("a log that is closed in the moment its server hangs up ends its connection, 
   expect(socket.destroyed).toBe(false);
   await node.connection.close();
   await expect.poll(() => socket.closed).toBe(true);
+  // It tells of its errors right after it has closed.
+  await new Promise((resolve) => setImmediate(resolve));
   expect(uncaught).toEqual([]);
 });
