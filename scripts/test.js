@@ -19,6 +19,9 @@ const PROJECTS = [
   { project: "browser", limitMs: 900_000 },
 ];
 
+/** What is told of a failed check once more at the end. */
+const OUTPUT_LINES = 20;
+
 const inCi = !["", "0", "false"].includes(process.env.CI ?? "");
 const total = { passed: 0, failed: 0 };
 /** What failed, told once more at the end: what comes before may be thousands of lines. @type {string[]} */
@@ -61,21 +64,22 @@ async function runAll() {
 async function runCheck({ name, script, args: checkArgs }) {
   const { code, output } = await runTool(script, checkArgs);
   if (code !== 0) console.log(output.trim());
-  countOne(name, code === 0);
+  countOne(name, code === 0, output);
 }
 
 /**
  * @param {string} name
  * @param {boolean} ok
+ * @param {string} [output]
  */
-function countOne(name, ok) {
+function countOne(name, ok, output = "") {
   console.log(`${name}: ${ok ? "passed" : "FAILED"}`);
   if (ok) {
     total.passed++;
     return;
   }
   total.failed++;
-  failures.push(name);
+  failures.push([name, ...output.trim().split("\n").slice(0, OUTPUT_LINES)].join("\n    "));
 }
 
 /**

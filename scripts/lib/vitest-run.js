@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { root, runTool } from "./child.js";
 
 /**
@@ -18,6 +19,8 @@ import { root, runTool } from "./child.js";
  * @property {string[]} notes Failures that are no failed test.
  */
 
+const UNHANDLED_REPORTER = fileURLToPath(new URL("unhandled-reporter.js", import.meta.url));
+
 /**
  * Runs vitest, shows its output, and counts from its JSON report.
  *
@@ -26,15 +29,17 @@ import { root, runTool } from "./child.js";
  * @returns {Promise<Outcome>}
  */
 export async function runVitest({ name, args, env = {}, limitMs }) {
-  const report = `artifacts/test/${name}.json`;
-  mkdirSync(dirname(join(root, report)), { recursive: true });
-  rmSync(join(root, report), { force: true });
+  const report = join(root, `artifacts/test/${name}.json`);
+  const unhandled = join(root, `artifacts/test/${name}-unhandled.json`);
+  mkdirSync(dirname(report), { recursive: true });
+  for (const path of [report, unhandled]) rmSync(path, { force: true });
+  const reporters = ["default", "json", UNHANDLED_REPORTER].map((reporter) => `--reporter=${reporter}`);
   const { code } = await runTool(
     "vitest/vitest.mjs",
-    ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`, ...args],
-    { env, show: true, timeoutMs: limitMs },
+    ["run", ...reporters, `--outputFile.json=${report}`, ...args],
+    { env: { ...env, EVERSTREAM_UNHANDLED: unhandled }, show: true, timeoutMs: limitMs },
   );
-  return countOutcome(readReport(join(root, report)), code);
+  return countOutcome(readJson(report)?.testResults, code, readJson(unhandled));
 }
 
 /**
@@ -43,9 +48,10 @@ export async function runVitest({ name, args, env = {}, limitMs }) {
  *
  * @param {FileReport[] | undefined} files
  * @param {number} code vitest's exit code.
+ * @param {readonly string[]} [unhandled] The errors that belong to no test.
  * @returns {Outcome}
  */
-export function countOutcome(files, code) {
+export function countOutcome(files, code, unhandled = []) {
   /** @type {Outcome} */
   const outcome = { passed: 0, failed: 0, skipped: [], failures: [], notes: [] };
   for (const file of files ?? []) {
@@ -73,6 +79,7 @@ export function countOutcome(files, code) {
       `vitest ended with code ${code} though no test failed: an unhandled error or a lost worker`,
     );
   }
+  for (const error of unhandled) outcome.notes.push(`unhandled error\n${firstLines([error])}`);
   return outcome;
 }
 
@@ -82,16 +89,13 @@ function firstLines(messages) {
   return lines.map((line) => `    ${line.slice(0, 300)}`).join("\n");
 }
 
-/**
- * @param {string} path
- * @returns {FileReport[] | undefined}
- */
-function readReport(path) {
+/** @param {string} path */
+function readJson(path) {
   if (!existsSync(path)) return undefined;
   try {
-    return JSON.parse(readFileSync(path, "utf8")).testResults;
+    return JSON.parse(readFileSync(path, "utf8"));
   } catch {
-    // Killed while writing: as good as no report.
+    // Killed while writing: as good as none.
     return undefined;
   }
 }

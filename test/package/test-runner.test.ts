@@ -36,6 +36,12 @@ describe("counting a test run", () => {
     expect(countOutcome([file("passed", "passed")], 1)).toMatchObject({ passed: 1, failed: 1 });
   });
 
+  it("tells of errors that belong to no test", () => {
+    const { failed, notes } = countOutcome([file("passed", "passed")], 1, ["Error: nobody's\n    at x"]);
+    expect(failed).toBe(1);
+    expect(notes[1]).toBe("unhandled error\n    Error: nobody's\n        at x");
+  });
+
   it("counts a run that left no report", () => {
     expect(countOutcome(undefined, 0)).toMatchObject({ passed: 0, failed: 1 });
   });
