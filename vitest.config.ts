@@ -64,7 +64,6 @@ export default defineConfig({
           name: "browser",
           include: browserTests,
           globalSetup: "test/setup/built.ts",
-          fileParallelism: false,
           testTimeout: 60_000,
         },
       },

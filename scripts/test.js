@@ -16,7 +16,8 @@ const PROJECTS = [
   // These wait for servers more than they compute.
   { project: "brokers", limitMs: 600_000, args: ["--maxWorkers=3"] },
   { project: "package", limitMs: 420_000 },
-  { project: "browser", limitMs: 900_000 },
+  // So do these; and each file has a browser, which takes memory.
+  { project: "browser", limitMs: 900_000, args: ["--maxWorkers=2"] },
 ];
 
 /** What is told of a failed check once more at the end. */
