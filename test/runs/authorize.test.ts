@@ -9,22 +9,28 @@ afterEach(() => cluster.close());
 
 const userOf = (request: Request): string | null => request.headers.get("user");
 
-const options: RunRoutesOptions = {
+const optionsWith = (onWritten: () => void): RunRoutesOptions => ({
   start: (request) => ({
     input: userOf(request),
     produce: async (run) => {
       await run.text(`secret of ${run.input}`);
+      onWritten();
       await aborted(run.signal);
     },
   }),
   authorize: (request, run) => run.input === userOf(request),
-};
+});
 
 /** Alice's start of `s`, granted and not in the log yet; and what is asked of the same server or another one. */
 async function starting(joinWait: number) {
   cluster = new Cluster();
   const held = hubHeldAt("run:s", createHub({ log: cluster.log }));
   const [node, other] = [cluster.node({ hub: held.hub, joinWait }), cluster.node({ joinWait })];
+  let onWritten: () => void = () => undefined;
+  const written = new Promise<void>((resolve) => {
+    onWritten = resolve;
+  });
+  const options = optionsWith(onWritten);
   const asker =
     ({ runs }: typeof node) =>
     (method: string, user: string, headers: Record<string, string> = {}) =>
@@ -32,14 +38,14 @@ async function starting(joinWait: number) {
   const [ask, askOther] = [asker(node), asker(other)];
   const started = ask("POST", "alice");
   await held.arrived;
-  return { held, node, started, asks: [ask, askOther] };
+  return { held, node, started, written, asks: [ask, askOther] };
 }
 
 const EVENTS = { accept: "text/event-stream" };
 
 describe("while a start is on its way to the log", () => {
   it("somebody else's start of the same id is refused once it is there", async () => {
-    const { held, node, started, asks } = await starting(5000);
+    const { held, node, started, written, asks } = await starting(5000);
     const answers = asks.flatMap((ask) => [ask("POST", "bob", EVENTS), ask("POST", "bob")]);
     const own = asks.map((ask) => ask("POST", "alice"));
     const ownStreams = asks.map((ask) => ask("POST", "alice", EVENTS));
@@ -48,6 +54,7 @@ describe("while a start is on its way to the log", () => {
     expect((await started).status).toBe(201);
     for (const answer of answers) expect((await answer).status).toBe(403);
     for (const answer of own) expect((await answer).status).toBe(200);
+    await written;
     await node.runs.stop("s");
     for (const answer of ownStreams) {
       const events = await collectEvents(await answer);
