@@ -233,38 +233,26 @@ export class Audience implements Work {
     for (const reader of behind) reader.wake();
   }
 
-  /** The feed goes on after `base`, and what lies between has to be read from the log. */
-  jump(base: number): void {
+  /** The feed goes on after `base`: what lies between has to be read from the log, by the readers that this returns. */
+  jump(base: number): readonly Reader[] {
     // Where it is only from later on that the feed has all of the topics, the ring is still empty, and misses nothing.
-    if (base <= this.ring.base) return;
+    if (base <= this.ring.base) return [];
+    const readers = this.leaveRing();
+    this.ring.jump(base);
+    return readers;
+  }
+
+  /** Takes all readers out of the ring, while its sequences mean what they did. */
+  leaveRing(): readonly Reader[] {
     const readers = [...this.#readers];
     for (const reader of readers) reader.onHole();
-    this.ring.jump(base);
-    for (const reader of readers) reader.wake();
+    return readers;
   }
 
-  /** Takes all readers out of the ring, while its sequences mean what they did. Answers with their positions. */
-  leaveRing(): readonly string[] {
-    return [...this.#readers].map((reader) => {
-      reader.onHole();
-      return this.format(reader.position);
-    });
-  }
-
-  /**
-   * Goes over to a new epoch, all readers having left the ring at these positions of the old one. Who had come no further
-   * than what the new epoch has `kept` of the old one has lost nothing, and goes on from there.
-   */
-  changeEpoch(head: number, kept: number, positions: readonly string[]): void {
-    const { epochs } = this.#host;
-    const next = this.format(head);
+  /** Goes over to a new epoch, all readers having left the ring: it is for its caller to say where they go on. */
+  changeEpoch(head: number): void {
     this.#ends = undefined;
     this.ring.jump(head);
-    [...this.#readers].forEach((reader, index) => {
-      const after = positions[index] as string;
-      if (typeof epochs.resolve(after) === "number") reader.onKept(kept);
-      else reader.onEpoch({ reason: "epoch", after, next }, head);
-    });
     void this.learnEnds();
   }
 

@@ -7,6 +7,7 @@ import type { Delivery, Epoch, EventLog, LogConnection, LogEntry, TopicState } f
 import type { Meter } from "./meter.ts";
 import { Pages } from "./pages.ts";
 import { Pump } from "./pump.ts";
+import type { Reader } from "./reader.ts";
 import { Ring } from "./ring.ts";
 import type { SlowPolicies } from "./slow.ts";
 
@@ -60,10 +61,7 @@ export class Live implements AudienceHost {
 
   onEntries(delivery: Delivery): void {
     const { after, through, entries } = delivery;
-    if (after > this.through) {
-      for (const audience of this.#audiences.values()) audience.jump(after);
-      this.through = after;
-    }
+    if (after > this.through) this.#passHole(after);
     for (const entry of entries) if (entry.sequence > this.through) this.#dispatch(entry);
     this.through = Math.max(this.through, through);
     this.pump.kick();
@@ -72,19 +70,19 @@ export class Live implements AudienceHost {
   onEpoch(epochs: readonly Epoch[], head: number): void {
     // While `through` is still the old epoch's: what was not delivered of it has not been seen.
     const audiences = [...this.#audiences.values()];
-    const positions = audiences.map((audience) => audience.leaveRing());
+    const readers = audiences.flatMap((audience) => audience.leaveRing());
     const before = this.epochs;
+    const positions = readers.map(({ position }) => before.format(position));
     this.epochs = new Epochs(epochs);
-    const kept = this.epochs.keptOf(before);
     this.pages = new Pages(this.connection, this.epochs);
     this.through = head;
     // A sequence of the epoch before says nothing here. Where the log is still being asked, its answer will.
     for (const topic of this.#topics.values()) {
       if (typeof topic.completeAfter === "number") topic.completeAfter = head;
     }
-    audiences.forEach((audience, index) => {
-      audience.changeEpoch(head, kept, positions[index] as readonly string[]);
-    });
+    for (const audience of audiences) audience.changeEpoch(head);
+    // Only now: listeners may do anything, and what they do is of the new epoch.
+    readers.forEach((reader, index) => this.#goOn(reader, positions[index] as string, before));
     this.pump.kick();
   }
 
@@ -152,6 +150,24 @@ export class Live implements AudienceHost {
   close(): Promise<void> {
     this.closed = true;
     return this.connection.close();
+  }
+
+  /** The feed has lost what comes before this: it is read from the log, and the feed goes on behind it. */
+  #passHole(after: number): void {
+    const readers = [...this.#audiences.values()].flatMap((audience) => audience.jump(after));
+    this.through = after;
+    for (const reader of readers) reader.wake();
+  }
+
+  /**
+   * Has a reader go on in the epoch that has begun. Who had come no further than what the log has kept of the one before
+   * has lost nothing.
+   */
+  #goOn(reader: Reader, after: string, before: Epochs): void {
+    if (reader.left) return;
+    const { epochs, through } = this;
+    if (typeof epochs.resolve(after) === "number") reader.onKept(epochs.keptOf(before));
+    else reader.onEpoch({ reason: "epoch", after, next: epochs.format(through) }, through);
   }
 
   #dispatch(entry: LogEntry): void {

@@ -84,6 +84,8 @@ export class Sessions implements SessionHolder {
    * come back.
    */
   async drain(within: number): Promise<void> {
+    // A listener may be who closes the hub: what it was called in the midst of, as all are told of a gap, comes first.
+    await Promise.resolve();
     // Sessions whose opening was under way may still come.
     while (this.#open.length > 0) {
       const outlets = shuffled([...this.#open]);

@@ -6,13 +6,14 @@ import {
   type Epoch,
   type EventLog,
   type Hub,
+  type HubEvent,
   type LogConnection,
   type LogFeed,
   memoryLog,
 } from "everstream";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { randomFrom, seed } from "../resume/seed.ts";
-import { connect, numbered, numbers, type TestClient } from "./client.ts";
+import { connect, numbered, numbers, openClient, type TestClient } from "./client.ts";
 import { Barrier, HandLog } from "./hand-log.ts";
 
 const hubs: Hub[] = [];
@@ -269,6 +270,72 @@ describe("a log whose data changes hands", () => {
           expect(client.gaps).toEqual([expect.objectContaining({ reason: "epoch", next: positionOf(kept) })]);
       }
     }
+  });
+
+  describe("what a listener does while others are still to be told", () => {
+    /** A log of ten events of `y`, of which a copy keeps five, and whose readers of `x` are told of that first. */
+    async function beforeFailOver(onGap: () => void): Promise<{ log: HandLog; hub: Hub }> {
+      const log = new HandLog();
+      log.add("y", 10);
+      const hub = hubOn(log);
+      await hub.subscribe("x", ({ type }) => (type === "sse:gap" ? onGap() : undefined)).ready;
+      return { log, hub };
+    }
+
+    const noting =
+      (into: unknown[]) =>
+      ({ type, data }: HubEvent): void => {
+        into.push(type === "sse:gap" ? type : data);
+      };
+
+    it("who leaves does not leave its position to another reader", async () => {
+      let leaving: TestClient | undefined;
+      const { log, hub } = await beforeFailOver(() => leaving?.leave());
+      leaving = await openClient(hub, { topics: "y", lastEventId: positionOf(3) });
+      leaving.sink.stalled = true;
+      leaving.attach();
+      const [second, third]: [unknown[], unknown[]] = [[], []];
+      for (const heard of [second, third]) await hub.subscribe("y", noting(heard)).ready;
+      log.failOver(2, 5);
+      log.add("y");
+      log.tell(5);
+      await vi.waitUntil(() => second.length > 1 && third.length > 1, { interval: 1 });
+      expect([second, third]).toEqual([
+        ["sse:gap", "y6'"],
+        ["sse:gap", "y6'"],
+      ]);
+    });
+
+    it("who begins to read is told of nothing that was before it", async () => {
+      const [now, after]: [unknown[], unknown[]] = [[], []];
+      let begun: Promise<unknown> | undefined;
+      const { log, hub } = await beforeFailOver(() => {
+        begun = Promise.all([
+          hub.subscribe("y", noting(now)).ready,
+          hub.subscribe("y", noting(after), { after: positionOf(4) }).ready,
+        ]);
+      });
+      await hub.subscribe("y", () => undefined).ready;
+      log.failOver(2, 5);
+      await begun;
+      log.add("y");
+      log.tell(5);
+      await vi.waitUntil(() => now.length > 0 && after.length > 1, { interval: 1 });
+      expect([now, after]).toEqual([["y6'"], ["y5", "y6'"]]);
+    });
+
+    it("who closes the hub sends nobody away who has not been told", async () => {
+      let closed: Promise<void> | undefined;
+      const { log, hub } = await beforeFailOver(() => {
+        closed = hub.close();
+      });
+      const client = await connect(hub, { topics: "y", lastEventId: positionOf(10) });
+      log.failOver(2, 5);
+      await closed;
+      await client.until(({ sink }) => sink.ended);
+      expect(client.gaps).toEqual([{ reason: "epoch", after: positionOf(10), next: positionOf(5) }]);
+      expect(client.lastEventId).toBe(positionOf(5));
+    });
   });
 
   it("what was closed to a reader of a part that the copy has stays so, where a later part is gone", async () => {
