@@ -82,7 +82,7 @@ export class Live implements AudienceHost {
     }
     for (const audience of audiences) audience.changeEpoch(head);
     // Only now: listeners may do anything, and what they do is of the new epoch.
-    readers.forEach((reader, index) => this.#goOn(reader, positions[index] as string, before));
+    for (const [index, reader] of readers.entries()) this.#goOn(reader, positions[index] as string, before);
     this.pump.kick();
   }
 

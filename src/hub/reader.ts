@@ -90,13 +90,13 @@ export class Reader extends Recipient implements Work {
   #advance(slice: Slice): void {
     const { audience, outlet } = this;
     if (this.fromLog) {
-      if (audience.slow !== undefined) this.#onFull(audience.slow);
+      this.lookIfSlow();
       return;
     }
     const { ring } = audience;
     while (this.index < ring.end) {
       if (outlet.full) {
-        if (audience.slow !== undefined) this.#onFull(audience.slow);
+        this.lookIfSlow();
         return;
       }
       if (this.index < ring.start) {
@@ -163,6 +163,16 @@ export class Reader extends Recipient implements Work {
     this.outlet.checkpoint(this.audience.format(position));
   }
 
+  /** Events wait: where there is no room for them, and it is not the past that is read, it is behind from now on. */
+  lookIfSlow(): void {
+    const { slow, ring } = this.audience;
+    if (slow === undefined || this.left || !this.outlet.full || this.index === PAST) return;
+    slow.noteFull(this);
+    // Who takes nothing at all is only ever met while it has no room.
+    if (this.index >= ring.start || !slow.isSlow(this)) return;
+    if (this.#lostTopics().some((topic) => slow.of(topic) === "disconnect")) this.outlet.cut();
+  }
+
   /** To the ring, if it reaches back far enough; else to the log. */
   #follow(): void {
     if (this.cursor >= this.audience.ring.base) this.#goOver();
@@ -187,7 +197,7 @@ export class Reader extends Recipient implements Work {
         if (this.cursor >= this.audience.ring.base) this.#goOver();
       }
       // Nobody may be publishing any more, and no pass come by to see it.
-      if (!this.left && this.audience.slow !== undefined) this.#onFull(this.audience.slow);
+      this.lookIfSlow();
     } catch (error) {
       // What an epoch cut into is read anew in the next one.
       if (epochs === this.audience.epochs) this.#onReadError(error);
@@ -201,15 +211,6 @@ export class Reader extends Recipient implements Work {
     this.notePage(shared.page);
     this.handOver(shared);
     this.cursor = shared.page.through;
-  }
-
-  /** Events wait: where there is no room for them, and it is not the past that is read, it is behind from now on. */
-  #onFull(slow: SlowPolicies): void {
-    if (!this.outlet.full || this.index === PAST) return;
-    slow.noteFull(this);
-    // Who takes nothing at all is only ever met while it has no room.
-    if (this.index >= this.audience.ring.start || !slow.isSlow(this)) return;
-    if (this.#lostTopics().some((topic) => slow.of(topic) === "disconnect")) this.outlet.cut();
   }
 
   /**

@@ -1,4 +1,5 @@
 import { invalidOption } from "../errors.ts";
+import { joinPulse, leavePulse, PulseMember } from "../session/pulse.ts";
 import type { LogEntry } from "./log.ts";
 import { sizeOf } from "./log.ts";
 import type { Reader } from "./reader.ts";
@@ -80,21 +81,27 @@ function topicPolicy(given: SlowPolicy | SlowConsumer, maxWaitingBytes: number):
   return { policy, maxBytes };
 }
 
-/** How the slow among the readers of one set of topics are treated, and who is behind. */
-export class SlowPolicies {
+/**
+ * How the slow among the readers of one set of topics are treated, and who is behind. Most of it holds when a reader has
+ * room again; who has none is cut off at a pass of what is published, or, where nothing is any more, by the clock.
+ */
+export class SlowPolicies extends PulseMember {
   /** How much waits for them before anybody is slow: the most that any topic allows. */
   readonly maxBytes: number;
   /** Whether anything but `resume` is among them. */
   readonly differ: boolean;
+  readonly #cuts: boolean;
   readonly #byTopic: ReadonlyMap<string, TopicPolicy>;
   /** Since when readers have not been up to date that were full at some time since. */
   readonly #behindSince = new Map<Reader, number>();
 
   constructor(byTopic: ReadonlyMap<string, TopicPolicy>) {
+    super();
     const policies = [...byTopic.values()];
     this.#byTopic = byTopic;
     this.maxBytes = Math.max(0, ...policies.map(({ maxBytes }) => maxBytes));
     this.differ = policies.some(({ policy }) => policy !== "resume");
+    this.#cuts = policies.some(({ policy }) => policy === "disconnect");
   }
 
   of(topic: string): SlowPolicy {
@@ -103,17 +110,25 @@ export class SlowPolicies {
 
   /** The reader has no room, and something waits for it. */
   noteFull(reader: Reader): void {
-    if (!this.#behindSince.has(reader)) this.#behindSince.set(reader, performance.now());
+    if (this.#behindSince.has(reader)) return;
+    this.#behindSince.set(reader, performance.now());
+    if (this.#cuts && this.#behindSince.size === 1) joinPulse(this, PATIENCE_MS);
   }
 
   /** The reader is up to date, or gone. */
   forget(reader: Reader): void {
-    this.#behindSince.delete(reader);
+    if (this.#behindSince.delete(reader) && this.#behindSince.size === 0) leavePulse(this);
   }
 
   isSlow(reader: Reader): boolean {
     const since = this.#behindSince.get(reader);
     return since !== undefined && performance.now() - since >= PATIENCE_MS;
+  }
+
+  /** @internal */
+  override onPulse(): number {
+    for (const reader of [...this.#behindSince.keys()]) reader.lookIfSlow();
+    return this.#behindSince.size > 0 ? PATIENCE_MS : 0;
   }
 }
 

@@ -1,5 +1,6 @@
 import { createHub, type Hub, type HubEvent, memoryLog, type SlowConsumerOption } from "everstream";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { pulseSize } from "../../src/session/pulse.ts";
 import { type ConnectOptions, connect, numbered, numbers, type TestClient } from "./client.ts";
 import { Barrier, HandLog } from "./hand-log.ts";
 import { remoteLog } from "./remote-log.ts";
@@ -250,6 +251,19 @@ describe("disconnect", () => {
     const again = await connect(hub, { topics: "t", lastEventId: client.lastEventId });
     await again.until(({ data }) => data.at(-1) === "99");
     expect(again.data).toEqual([...json("held", "waiting"), ...numbers(100)]);
+  });
+
+  it("cuts off who fell behind by what was published last, though nothing comes any more", async () => {
+    // By the clock that all timers of the process go by.
+    vi.useRealTimers();
+    const before = pulseSize();
+    const hub = makeHub("disconnect");
+    const client = await connect(hub, { topics: "t" });
+    client.sink.stalled = true;
+    for (const event of numbered(100)) await hub.publish("t", event);
+    expect(await new Promise((resolve) => client.session.onClose(resolve))).toBe("slow");
+    await hub.close();
+    expect(pulseSize()).toBeLessThanOrEqual(before);
   });
 
   it("spares who waits for a little only", async () => {
