@@ -38,7 +38,7 @@ class SessionGroup {
  * Ends sessions in good order, each with a reconnection time of its own, so that the clients do not all come back in the
  * same moment.
  *
- * @param within Over how many milliseconds the ends are spread evenly; 0 for now.
+ * @param within Over how many milliseconds the ends are spread evenly; 0 for now. Those that are gone are not waited for.
  * @param lastWords What the session at an index is sent before its end.
  */
 export async function drainSessions(
@@ -51,13 +51,23 @@ export async function drainSessions(
   for (const [index, session] of sessions.entries()) {
     const due = (within * index) / sessions.length;
     const wait = due - (performance.now() - started);
-    if (wait >= 1 || index % ENDS_PER_TURN === ENDS_PER_TURN - 1) {
-      await new Promise((resolve) => setTimeout(resolve, wait));
-    }
+    if (wait >= 1) await untilDue(session, wait);
+    else if (index % ENDS_PER_TURN === ENDS_PER_TURN - 1) await new Promise((resolve) => setTimeout(resolve));
     if (lastWords !== undefined && !session.closed) session.write(lastWords(index));
     session.write(encodeEvent({ retry: Math.round(Math.random() * spread) }));
     session.end("drained");
   }
+}
+
+/** Resolves when a session's time has come; at once where it leaves by itself, for nobody is to be waited for then. */
+function untilDue(session: Session, waitMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, waitMs);
+    session.onClose(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }
 
 /** The sessions of all handlers (`streamSSE`, `streamEvents`) of this process. */

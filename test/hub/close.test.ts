@@ -65,6 +65,16 @@ describe("closing a hub", () => {
     expect(order).not.toEqual([...order].sort((a, b) => a - b));
   });
 
+  it("waits for nobody who has left by then", async () => {
+    const hub = createHub();
+    const clients = await Promise.all(Array.from({ length: 3 }, () => connect(hub, { topics: "t" })));
+    const closing = hub.close({ within: 3_600_000 });
+    await Promise.race(clients.map((client) => client.until(({ sink }) => sink.ended)));
+    for (const client of clients) client.leave();
+    await closing;
+    expect(hub.stats()).toMatchObject({ sessions: 0, closed: { drained: 1, disconnected: 2 } });
+  });
+
   it("meanwhile sends new EventSources away with 200 and a time, others with 503", async () => {
     const hub = createHub();
     await connect(hub, { topics: "t" });
