@@ -284,7 +284,10 @@ describe.each(ways)("$name", (way) => {
   test("writes of one turn leave together, also when each is awaited", async () => {
     const { client } = await start(async (stream) => {
       await new Promise((resolve) => setImmediate(resolve));
+      // Where others have the processor, these may take longer than a burst is given.
+      vi.useFakeTimers({ toFake: ["performance"] });
       for (let count = 0; count < 100; count++) await stream.writeSSE({ data: `${count}` });
+      vi.useRealTimers();
     });
     expect(await client.ended).toBe("complete");
     expect(client.events.map(({ data }) => Number(data))).toEqual(

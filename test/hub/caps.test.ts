@@ -3,6 +3,7 @@ import { rawRequest, type TestServer } from "everstream/testing";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Deadline, endOfAge } from "../../src/hub/deadline.ts";
 import { pulseSize } from "../../src/session/pulse.ts";
+import { until } from "../session/eventually.ts";
 import { numbered, numbers } from "./client.ts";
 import { remoteLog } from "./remote-log.ts";
 import { cursorOf, dataOf, gapsOf, openSource, serveHub } from "./rights-server.ts";
@@ -28,7 +29,7 @@ afterEach(async () => {
   await server.close();
 });
 
-const sessions = (count: number): Promise<boolean> => vi.waitUntil(() => hub.stats().sessions === count);
+const sessions = (count: number): Promise<boolean> => until(() => hub.stats().sessions === count);
 
 describe("limits.maxSessions", () => {
   it("sends an EventSource away with 200 and a time, others with 503; there is room when one has left", async () => {
@@ -58,7 +59,7 @@ describe("limits.maxSessions", () => {
     options = {
       authorize: () => {
         asked++;
-        return vi.waitUntil(() => asked === 20);
+        return until(() => asked === 20);
       },
     };
     const all = await Promise.all(Array.from({ length: 20 }, () => openSource(server)));
@@ -165,7 +166,7 @@ describe("maxSessionAge", () => {
     expect(pulseSize()).toBeGreaterThanOrEqual(timers + 20);
     for (const source of all) source.destroy();
     await sessions(0);
-    await vi.waitUntil(() => pulseSize() === timers);
+    await until(() => pulseSize() === timers);
   });
 });
 

@@ -1,6 +1,7 @@
 import { createHub, memoryLog } from "everstream";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { pulseSize } from "../../src/session/pulse.ts";
+import { until } from "../session/eventually.ts";
 import { connect, numbered, openClient } from "./client.ts";
 import { remoteLog } from "./remote-log.ts";
 
@@ -154,7 +155,7 @@ describe("closing a hub", () => {
     const headers = { "Last-Event-ID": position };
     const opening = hub.respond(new Request("http://localhost/", { headers }), { topics: "t" });
     const ready = hub.subscribe("u", () => undefined, { after: position }).ready;
-    await vi.waitUntil(() => held >= 2);
+    await until(() => held >= 2);
     await hub.close();
     pass();
     expect([(await opening).status, await (await opening).json()]).toEqual([

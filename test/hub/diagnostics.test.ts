@@ -5,6 +5,7 @@ import type { TestServer } from "everstream/testing";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { channels } from "../../src/hub/diagnostics.ts";
 import { Meter } from "../../src/hub/meter.ts";
+import { until } from "../session/eventually.ts";
 import { connect, numbered, numbers } from "./client.ts";
 import { dataOf, gapsOf, openSource, serveHub } from "./rights-server.ts";
 
@@ -43,7 +44,7 @@ function heardOn<N extends Name>(name: N): DiagnosticsMessages[N][] {
   return messages;
 }
 
-const sessions = (count: number): Promise<boolean> => vi.waitUntil(() => hub.stats().sessions === count);
+const sessions = (count: number): Promise<boolean> => until(() => hub.stats().sessions === count);
 
 describe("sessions", () => {
   it("are told of when they open and when they close, with what the hub knows of them", async () => {
@@ -237,7 +238,7 @@ describe("drops", () => {
       await client.until(({ data }) => data.length === 1);
       client.sink.stalled = true;
       await hub.publish("t", numbered(2));
-      await vi.waitUntil(() => client.sink.full);
+      await until(() => client.sink.full);
       await hub.publish("t", { data: "waiting" });
       // Longer than anybody may be behind.
       vi.advanceTimersByTime(1000);
@@ -304,7 +305,7 @@ describe("what was delivered", () => {
     const unsubscribeListener = hub.subscribe("t", () => ++calls === 4 && unsubscribeListener(), {
       from: "start",
     });
-    await vi.waitUntil(() => hub.stats().subscriptions === 0);
+    await until(() => hub.stats().subscriptions === 0);
     expect([calls, hub.stats().delivered]).toEqual([4, 4]);
   });
 });
@@ -390,7 +391,7 @@ describe("a subscriber that throws", () => {
     await hub.close();
     expect(await source.ended).toBe("complete");
     expect(heard).toMatchObject([{ reason: "drained" }]);
-    await vi.waitUntil(() => uncaught.length >= names.length - 1);
+    await until(() => uncaught.length >= names.length - 1);
     const told = names.filter((name) => name !== "everstream:drop").sort();
     expect(uncaught.map((error) => (error as Error).message).sort()).toEqual(told);
   });

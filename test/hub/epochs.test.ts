@@ -11,8 +11,9 @@ import {
   type LogFeed,
   memoryLog,
 } from "everstream";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { randomFrom, seed } from "../resume/seed.ts";
+import { until } from "../session/eventually.ts";
 import { connect, numbered, numbers, openClient, type TestClient } from "./client.ts";
 import { Barrier, HandLog } from "./hand-log.ts";
 
@@ -135,7 +136,7 @@ describe("a log whose data changes hands", () => {
     expect(client.gaps).toEqual([]);
     expect(client.lastEventId).toBe(id);
     expect(id).toBe("b-6");
-    await vi.waitUntil(() => heard.length === 6, { interval: 1 });
+    await until(() => heard.length === 6);
     expect(heard).toEqual([0, 1, 2, 3, 4, 5]);
   });
 
@@ -299,7 +300,7 @@ describe("a log whose data changes hands", () => {
       log.failOver(2, 5);
       log.add("y");
       log.tell(5);
-      await vi.waitUntil(() => second.length > 1 && third.length > 1, { interval: 1 });
+      await until(() => second.length > 1 && third.length > 1);
       expect([second, third]).toEqual([
         ["sse:gap", "y6'"],
         ["sse:gap", "y6'"],
@@ -320,7 +321,7 @@ describe("a log whose data changes hands", () => {
       await begun;
       log.add("y");
       log.tell(5);
-      await vi.waitUntil(() => now.length > 0 && after.length > 1, { interval: 1 });
+      await until(() => now.length > 0 && after.length > 1);
       expect([now, after]).toEqual([["y6'"], ["y5", "y6'"]]);
     });
 
@@ -369,7 +370,7 @@ describe("a log whose data changes hands", () => {
     const other = await broker.log.open({ onEntries: () => undefined, onEpoch: () => undefined });
     await broker.failOver(["t"], 1);
     await other.append({ ...REQUEST, topic: "t", events: [], mark: "finish" });
-    await vi.waitUntil(() => client.sink.ended, { interval: 1 });
+    await until(() => client.sink.ended);
     expect(client.gaps).toEqual([]);
   });
 });

@@ -7,7 +7,8 @@ import {
   memoryLog,
   type SubscribeOptions,
 } from "everstream";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
+import { until } from "../session/eventually.ts";
 import { connect, numbered, numbers, openClient, type TestClient } from "./client.ts";
 import { Barrier } from "./hand-log.ts";
 import { remoteLog, withFeedHeld } from "./remote-log.ts";
@@ -68,7 +69,7 @@ describe("trimmed", () => {
     await hub.publish("few", numbered(2));
     const early: unknown[] = [];
     await hub.subscribe(["few", "many"], ({ data }) => early.push(data), { after }).ready;
-    await vi.waitUntil(() => early.length === 2, { interval: 1 });
+    await until(() => early.length === 2);
     await hub.publish("few", numbered(2, 2));
     await hub.publish("many", { data: "last" });
     const [heard, looped]: [unknown[], unknown[]] = [[], []];
@@ -80,7 +81,7 @@ describe("trimmed", () => {
       note(looped, type, data);
       if (data === "last") break;
     }
-    await vi.waitUntil(() => heard.length >= 4 && early.length >= 5, { interval: 1 });
+    await until(() => heard.length >= 4 && early.length >= 5);
     expect([heard, looped]).toEqual([
       ["sse:gap", 2, 3, "last"],
       ["sse:gap", 2, 3, "last"],
@@ -95,7 +96,7 @@ describe("trimmed", () => {
     for (let index = 1; index < 10; index++) await hub.publish("t", { data: { index, text } });
     const client = await connect(hub, { topics: "t", lastEventId: start });
     client.sink.stalled = true;
-    await vi.waitUntil(() => client.sink.full, { interval: 1 });
+    await until(() => client.sink.full);
     for (let index = 10; index < 30; index++) await hub.publish("t", { data: { index, text } });
     client.sink.stalled = false;
     client.sink.drain();
@@ -255,7 +256,7 @@ describe("deleted", () => {
     slow.attach();
     const quick = await connect(hub, { topics: "t", lastEventId: id });
     await quick.until(({ data }) => data.length === 10);
-    await vi.waitUntil(() => slow.sink.full, { interval: 1 });
+    await until(() => slow.sink.full);
     await hub.delete("t");
     await hub.publish("t", { data: "new" });
     slow.sink.stalled = false;
@@ -277,7 +278,7 @@ describe("deleted, while memory still holds what was erased", () => {
     const stalled = await openClient(hub, { topics: both });
     stalled.sink.stalled = true;
     stalled.attach();
-    await vi.waitUntil(() => stalled.sink.full, { interval: 1 });
+    await until(() => stalled.sink.full);
     await hub.publish("a", numbered(3));
     return { hub, after, stalled };
   }
@@ -310,7 +311,7 @@ describe("deleted, while memory still holds what was erased", () => {
     const id = await hub.publish("b", { data: "b1" });
     await client.until(({ data }) => data.at(-1) === '"b1"');
     await looping;
-    await vi.waitUntil(() => back.includes("b1") && first.includes("b1"), { interval: 1 });
+    await until(() => back.includes("b1") && first.includes("b1"));
     expect(client.data).toEqual(['"b1"']);
     expect(client.gaps).toEqual([expect.objectContaining({ topic: "a", reason: "deleted", after })]);
     expect(client.lastEventId).toBe(id);
@@ -345,7 +346,7 @@ describe("deleted, while memory still holds what was erased", () => {
     await hub.delete("a");
     release();
     await client.until(({ data, gaps }) => data.length === 1 && gaps.length === 1);
-    await vi.waitUntil(() => seen.length === 2, { interval: 1 });
+    await until(() => seen.length === 2);
     expect(client.gaps).toEqual([expect.objectContaining({ topic: "a", reason: "deleted", after })]);
     expect([client.data, seen]).toEqual([['"b1"'], ["sse:gap", "b1"]]);
   });
@@ -366,9 +367,9 @@ describe("deleted, while memory still holds what was erased", () => {
     await hub.publish("b", { data: "b2" });
     const second = await seenBy(hub, { after });
     page.open();
-    await vi.waitUntil(() => early.includes("b2"), { interval: 1 });
+    await until(() => early.includes("b2"));
     const third = await seenBy(hub, { after });
-    await vi.waitUntil(() => second.includes("b2") && third.includes("b2"), { interval: 1 });
+    await until(() => second.includes("b2") && third.includes("b2"));
     const expected = ["sse:gap", "b1", "b2"];
     expect([early, second, third]).toEqual([expected, expected, expected]);
   });

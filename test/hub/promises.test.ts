@@ -1,8 +1,9 @@
 // What a hub promises its readers, with everything at once: all of it, in order and once, or a gap that says what is missing.
 import { createHub, type EventLog, type Hub, memoryLog } from "everstream";
 import type { GapData } from "everstream/protocol";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { randomFrom, seed } from "../resume/seed.ts";
+import { until } from "../session/eventually.ts";
 import { connect, type TestClient } from "./client.ts";
 import { remoteLog } from "./remote-log.ts";
 
@@ -55,7 +56,7 @@ class World {
     for (let round = 0; round < 2; round++) for (const topic of TOPICS) await this.#publish(topic);
     for (const { topics, items } of this.readers) {
       const last = this.written.findLast(({ topic }) => topics.includes(topic))?.sequence;
-      await vi.waitUntil(() => items().at(-1) === last, { interval: 1, timeout: 10_000 });
+      await until(() => items().at(-1) === last);
     }
     await this.#hub.close();
   }

@@ -1,5 +1,6 @@
 import { createHub, type Hub, type PublishedEvent } from "everstream";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { until } from "../session/eventually.ts";
 import { connect, numbered, numbers } from "./client.ts";
 
 let hub: Hub;
@@ -160,7 +161,7 @@ describe("conditional and repeated publishes", () => {
     const results = await Promise.all([once(), once(), once()]);
     expect(results[1]).toEqual(results[0]);
     expect(results[2]).toEqual(results[0]);
-    await vi.waitUntil(() => seen.length >= 2, { interval: 1 });
+    await until(() => seen.length >= 2);
     expect(seen).toEqual([0, 1]);
     expect(hub.stats().published).toBe(2);
   });

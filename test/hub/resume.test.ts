@@ -1,5 +1,6 @@
 import { createHub, type Hub, memoryLog } from "everstream";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { until } from "../session/eventually.ts";
 import { connect, numbered, numbers, openClient, type TestClient } from "./client.ts";
 import { Barrier, HandLog } from "./hand-log.ts";
 import { remoteLog } from "./remote-log.ts";
@@ -62,7 +63,7 @@ describe("a client that returns", () => {
     slow.sink.stalled = true;
     for (let rounds = 0; slow.data.length < 50; rounds++) {
       expect(rounds).toBeLessThan(100);
-      await vi.waitUntil(() => slow.sink.pending > 0, { interval: 1 });
+      await until(() => slow.sink.pending > 0);
       expect(slow.sink.pending).toBeLessThan(64 * 1024);
       slow.sink.drain();
     }
@@ -172,7 +173,7 @@ describe("a feed with holes", () => {
     log.add("t");
     log.tell(20);
     page.open();
-    await vi.waitUntil(() => got.length >= 9, { interval: 1 });
+    await until(() => got.length >= 9);
     expect(got).toEqual(Array.from({ length: 9 }, (_, index) => `t${index + 13}`));
     await far.close();
   });

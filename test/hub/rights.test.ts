@@ -2,6 +2,7 @@ import { createHub, type Hub, memoryLog, type RespondOptions } from "everstream"
 import type { TestServer } from "everstream/testing";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { pulseSize } from "../../src/session/pulse.ts";
+import { until } from "../session/eventually.ts";
 import { connect, numbered, numbers, openClient } from "./client.ts";
 import { type Call, remoteLog } from "./remote-log.ts";
 import { cursorOf, dataOf, gapsOf, openSource, serveHub } from "./rights-server.ts";
@@ -359,7 +360,7 @@ describe("expiresAt", () => {
     await renewed.until("data: 3");
     expect([dataOf(renewed), gapsOf(renewed)]).toEqual([["3"], []]);
     renewed.destroy();
-    await vi.waitUntil(() => hub.stats().sessions === 0);
+    await until(() => hub.stats().sessions === 0);
     expect(pulseSize()).toBe(timers);
   });
 
@@ -368,7 +369,7 @@ describe("expiresAt", () => {
     options = {
       topics: "t",
       expiresAt,
-      authorize: () => vi.waitUntil(() => Date.now() >= expiresAt),
+      authorize: () => until(() => Date.now() >= expiresAt),
     };
     expect(await answer()).toMatchObject({ status: 403, body: { code: "RIGHTS_EXPIRED" } });
     expect(hub.stats()).toMatchObject({ sessions: 0, topics: 0 });
@@ -377,7 +378,7 @@ describe("expiresAt", () => {
   it("also where it is the log that takes its time", async () => {
     const expiresAt = Date.now() + 50;
     const onCall = async (call: Call): Promise<void> => {
-      if (call === "states") await vi.waitUntil(() => Date.now() >= expiresAt);
+      if (call === "states") await until(() => Date.now() >= expiresAt);
     };
     const slow = createHub({ log: remoteLog(memoryLog(), { onCall }) });
     const response = await slow.respond(new Request("http://localhost/"), {

@@ -1,6 +1,7 @@
 import { createHub, type Hub, type HubEvent, memoryLog, type SlowConsumerOption } from "everstream";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { pulseSize } from "../../src/session/pulse.ts";
+import { until } from "../session/eventually.ts";
 import { type ConnectOptions, connect, numbered, numbers, type TestClient } from "./client.ts";
 import { Barrier, HandLog } from "./hand-log.ts";
 import { remoteLog } from "./remote-log.ts";
@@ -149,7 +150,7 @@ describe("dropOldest, where the feed had a hole", () => {
     const hub = createHub({ log: log.log, slowConsumer: { policy: "dropOldest", maxBytes: 3000 } });
     hubs.push(hub);
     const loop = hub.events(["a", "b"]);
-    await vi.waitUntil(() => hub.stats().topics === 2, { interval: 1 });
+    await until(() => hub.stats().topics === 2);
     await hub.position();
     const tellNext = (topic: string): void => {
       log.add(topic);

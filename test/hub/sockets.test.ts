@@ -3,7 +3,8 @@ import { type AddressInfo, connect as connectSocket } from "node:net";
 import { createHub, type Hub } from "everstream";
 import { streamTopics } from "everstream/node";
 import { createParser } from "everstream/protocol";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { until } from "../session/eventually.ts";
 import { numbers } from "./client.ts";
 
 let hub: Hub;
@@ -143,7 +144,7 @@ describe("over real sockets", () => {
 
   it("an idle client of a server that closes leaves with the position, not with the one it came with", async () => {
     const idle = readPart("/?topic=quiet", "", Number.POSITIVE_INFINITY, "");
-    await vi.waitUntil(() => hub.stats().sessions === 1);
+    await until(() => hub.stats().sessions === 1);
     const position = await hub.publish("other", { data: 1 });
     server.close();
     expect(await idle).toEqual({ data: [], gaps: 0, lastEventId: position });

@@ -1,5 +1,6 @@
 import { createHub, type Hub, type HubEvent, memoryLog } from "everstream";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { until } from "../session/eventually.ts";
 import { collectGarbage } from "../session/garbage.ts";
 import { numbered } from "./client.ts";
 import { remoteLog } from "./remote-log.ts";
@@ -17,8 +18,7 @@ const range = (count: number, from = 0): number[] =>
   Array.from({ length: count }, (_, index) => from + index);
 
 /** Events are handed over soon, which on a busy machine is not at once. */
-const has = (list: readonly unknown[], count: number) =>
-  vi.waitUntil(() => list.length >= count, { interval: 1 });
+const has = (list: readonly unknown[], count: number) => until(() => list.length >= count);
 
 describe("subscribing", () => {
   it("brings whole events: id, topic, type, data, key, time and notes", async () => {
@@ -60,7 +60,7 @@ describe("subscribing", () => {
     const seen: number[] = [];
     await far.subscribe("t", ({ data }) => seen.push(data as number), { after: position }).ready;
     await publishing;
-    await vi.waitUntil(() => seen.at(-1) === 300, { interval: 1 });
+    await until(() => seen.at(-1) === 300);
     // Nothing between the snapshot and the first event seen.
     expect(seen[0]).toBeLessThanOrEqual(snapshot + 1);
     expect(seen).toEqual(range(seen.length, seen[0]));
@@ -74,7 +74,7 @@ describe("subscribing", () => {
     await hub.subscribe("t", ({ data }) => all.push(data), { from: "start" }).ready;
     await hub.subscribe("t", ({ data }) => last.push(data), { from: { last: 3 } }).ready;
     await hub.publish("t", { data: 500 });
-    await vi.waitUntil(() => all.length === 501 && last.length === 4, { interval: 1 });
+    await until(() => all.length === 501 && last.length === 4);
     expect(all).toEqual(range(501));
     expect(last).toEqual([497, 498, 499, 500]);
   });
@@ -108,7 +108,7 @@ describe("subscribing", () => {
     await hub.publish("t", numbered(2));
     await has(seen, 2);
     expect(seen).toEqual([0, 1]);
-    await vi.waitUntil(() => reported.mock.calls.length === 4, { interval: 1 });
+    await until(() => reported.mock.calls.length === 4);
     expect(reported.mock.calls.flat()).toContainEqual(new Error("sync"));
     expect(reported.mock.calls.flat()).toContainEqual(new Error("async"));
   });
