@@ -1,34 +1,31 @@
-import { EverstreamError, invalidOption } from "../errors.ts";
-import { formatPosition } from "../protocol/index.ts";
+import { invalidOption } from "../errors.ts";
 import type { Defined } from "../schema/index.ts";
 import type { CloseReason } from "../session/close-reason.ts";
 import { withinOf } from "../session/options.ts";
 import { report } from "../session/report.ts";
 import { followRequest } from "../session/request.ts";
 import { WebSink } from "../session/web-sink.ts";
-import { type CheckEvents, eventCheck } from "./check-events.ts";
-import { type HubEvent, type PublishedEvent, storedEvents } from "./event.ts";
+import { hubClosed, noPosition } from "./errors.ts";
+import type { HubEvent, PublishedEvent } from "./event.ts";
 import { EventLoop } from "./event-loop.ts";
 import type { Hub, HubStats, Unsubscribe } from "./hub-interface.ts";
 import { type Listener, ListenerOutlet } from "./listener-outlet.ts";
 import { type Live, openLive } from "./live.ts";
-import type { AppendRequest, EventLog, StoredEvent } from "./log.ts";
+import type { EventLog } from "./log.ts";
 import { Meter } from "./meter.ts";
 import {
   assertObject,
-  assertPublishId,
   assertReadOptions,
   assertSubscribeOptions,
   type HubOptions,
   type Limits,
   limitsOf,
-  limitsOfRetention,
   type PublishOptions,
   type ReadOptions,
   type RespondOptions,
-  retentionOf,
   type SubscribeOptions,
 } from "./options.ts";
+import { Publisher, type PublisherHost } from "./publisher.ts";
 import { readTopic, type TopicPage } from "./read.ts";
 import { type Opening, type OpeningHost, openSession, type RequestHead } from "./respond.ts";
 import { type SessionFilter, Sessions } from "./sessions.ts";
@@ -38,27 +35,23 @@ import { Sweeper } from "./sweeper.ts";
 import { assertTopic, topicSet } from "./topics.ts";
 import { TurnShare } from "./turn-share.ts";
 
-/** How long a `publishId` is remembered. */
-const PUBLISH_ID_WINDOW_MS = 5 * 60 * 1000;
-
 /** Makes a hub over a log. */
 export function hubOver<E extends Defined>(log: EventLog, options?: Omit<HubOptions<E>, "log">): Hub<E> {
   return new LogHub(log, options) as Hub as Hub<E>;
 }
 
-class LogHub implements Hub, OpeningHost {
+class LogHub implements Hub, OpeningHost, PublisherHost {
   readonly meter = new Meter(this);
   readonly sessions: Sessions;
   readonly openings = new TurnShare();
   closing = false;
+  opened: Live | undefined;
 
   readonly #log: EventLog;
   readonly #limits: Limits;
-  readonly #check: CheckEvents | undefined;
+  readonly #publisher: Publisher;
   readonly #slowPolicies: ReturnType<typeof slowPoliciesOf>;
-  readonly #retention: ReturnType<typeof retentionOf>;
   readonly #subscriptions = new Set<Subscription>();
-  #live: Live | undefined;
   #opening: Promise<Live> | undefined;
   #sweeper: Sweeper | undefined;
   #closed: Promise<void> | undefined;
@@ -71,8 +64,7 @@ class LogHub implements Hub, OpeningHost {
     this.#log = log;
     this.#limits = limitsOf(options.limits);
     this.sessions = new Sessions(this.#limits, this.meter);
-    this.#retention = retentionOf(options.retention);
-    this.#check = eventCheck(options.events);
+    this.#publisher = new Publisher(this, this.#limits, options);
     this.#slowPolicies = slowPoliciesOf(options.slowConsumer, this.#limits.maxWaitingBytes);
   }
 
@@ -82,43 +74,20 @@ class LogHub implements Hub, OpeningHost {
 
   publish(topic: string, event: PublishedEvent, options?: PublishOptions): Promise<string>;
   publish(topic: string, events: readonly PublishedEvent[], options?: PublishOptions): Promise<string[]>;
-  async publish(
+  publish(
     topic: string,
     input: PublishedEvent | readonly PublishedEvent[],
-    options: PublishOptions = {},
+    options?: PublishOptions,
   ): Promise<string | string[]> {
-    assertTopic(topic);
-    assertObject("options", options);
-    const { expectLast, publishId, finish = false, retention, unchecked = false } = options;
-    assertPublishId(publishId);
-    const inputs = Array.isArray(input) ? (input as readonly PublishedEvent[]) : undefined;
-    const now = Date.now();
-    const events = storedEvents(inputs ?? [input as PublishedEvent], this.#limits.maxEventBytes, now);
-    const checking = unchecked ? undefined : this.#check?.(events);
-    if (checking !== undefined) await checking;
-    const live = this.#live ?? (await this.live());
-    const ids = await this.#append(live, topic, {
-      events,
-      mark: finish ? "finish" : undefined,
-      expectLast: sequenceExpected(live, topic, expectLast),
-      publishId,
-      now,
-      ...(retention !== undefined && { retention: limitsOfRetention(retention) }),
-    });
-    const held = live.pressure(topic);
-    if (held !== undefined) await held;
-    return inputs === undefined ? (ids[0] as string) : ids.slice(0, events.length);
+    return this.#publisher.publish(topic, input, options);
   }
 
-  async finish(topic: string): Promise<string> {
-    assertTopic(topic);
-    const ids = await this.#append(await this.live(), topic, { mark: "finish" });
-    return ids.at(-1) as string;
+  finish(topic: string): Promise<string> {
+    return this.#publisher.finish(topic);
   }
 
-  async delete(topic: string): Promise<void> {
-    assertTopic(topic);
-    await this.#append(await this.live(), topic, { mark: "delete" });
+  delete(topic: string): Promise<void> {
+    return this.#publisher.delete(topic);
   }
 
   async read(topic: string, options: ReadOptions = {}): Promise<TopicPage> {
@@ -207,7 +176,7 @@ class LogHub implements Hub, OpeningHost {
     return {
       sessions: this.sessions.size,
       subscriptions: this.#subscriptions.size,
-      topics: this.#live?.topicCount ?? 0,
+      topics: this.opened?.topicCount ?? 0,
       ...this.meter.counted,
     };
   }
@@ -219,8 +188,8 @@ class LogHub implements Hub, OpeningHost {
   }
 
   live(): Promise<Live> {
-    if (this.#live?.closed === true || (this.closing && this.#live === undefined)) {
-      return Promise.reject(closedError());
+    if (this.opened?.closed === true || (this.closing && this.opened === undefined)) {
+      return Promise.reject(hubClosed());
     }
     this.#opening ??= this.#open();
     return this.#opening;
@@ -229,7 +198,7 @@ class LogHub implements Hub, OpeningHost {
   async #open(): Promise<Live> {
     try {
       const live = await openLive(this.#log, this.#slowPolicies, this.meter);
-      this.#live = live;
+      this.opened = live;
       this.#sweeper = new Sweeper(live);
       return live;
     } catch (error) {
@@ -239,38 +208,11 @@ class LogHub implements Hub, OpeningHost {
     }
   }
 
-  /** Resolves to the positions of the events, then the mark's. */
-  async #append(
-    live: Live,
-    topic: string,
-    request: Partial<AppendRequest> & { events?: readonly StoredEvent[] },
-  ): Promise<string[]> {
-    if (live.closed) throw closedError();
-    const start = this.meter.appendStart;
-    const result = await live.connection.append({
-      topic,
-      events: [],
-      mark: undefined,
-      expectLast: undefined,
-      publishId: undefined,
-      publishIdWindowMs: PUBLISH_ID_WINDOW_MS,
-      retention: this.#retention(topic),
-      now: Date.now(),
-      ...request,
-    });
-    if (!result.accepted) throw refusal(topic, result.reason);
-    if (!result.repeated) this.meter.published(topic, request.events ?? [], start);
-    const { sequences, epoch } = result;
-    return sequences.map((sequence) =>
-      epoch === undefined ? live.epochs.format(sequence) : formatPosition(epoch, sequence),
-    );
-  }
-
   /** The topics of a reader in this process; looked at before there is anything to take back. */
   #wanted(topics: string | readonly string[], options: SubscribeOptions): readonly string[] {
     const set = topicSet(topics, this.#limits.maxTopics);
     assertSubscribeOptions(options);
-    if (this.closing) throw closedError();
+    if (this.closing) throw hubClosed();
     return set;
   }
 
@@ -280,7 +222,7 @@ class LogHub implements Hub, OpeningHost {
       subscription.end();
       return Promise.resolve();
     }
-    const live = this.#live;
+    const live = this.opened;
     if (live === undefined) return this.live().then((opened) => subscription.begin(opened, set, options));
     try {
       return Promise.resolve(subscription.begin(live, set, options));
@@ -299,43 +241,4 @@ class LogHub implements Hub, OpeningHost {
     this.#sweeper?.stop();
     await live?.close();
   }
-}
-
-/** What `expectLast` means to the log. */
-function sequenceExpected(
-  live: Live,
-  topic: string,
-  expectLast: string | null | undefined,
-): number | null | undefined {
-  if (expectLast === undefined || expectLast === null) return expectLast;
-  const cursor = typeof expectLast === "string" ? live.epochs.resolve(expectLast) : "invalid";
-  if (typeof cursor === "number") return cursor;
-  // What the caller has seen is gone: the topic is not what it was.
-  if (cursor === "epoch") throw refusal(topic, "conflict");
-  throw noPosition("expectLast", expectLast);
-}
-
-function noPosition(name: string, given: unknown): EverstreamError {
-  return new EverstreamError(
-    "INVALID_POSITION",
-    `\`${name}\` is ${JSON.stringify(given)}, which is no position; give an event's id, or what hub.position() gave.`,
-  );
-}
-
-function refusal(topic: string, reason: "finished" | "conflict"): EverstreamError {
-  const name = JSON.stringify(topic);
-  if (reason === "finished") {
-    return new EverstreamError(
-      "TOPIC_FINISHED",
-      `The topic ${name} is finished; nothing can be published to it.`,
-    );
-  }
-  return new EverstreamError(
-    "CONFLICT",
-    `The topic ${name} has moved on since the expected position; read what is new and decide again.`,
-  );
-}
-
-function closedError(): EverstreamError {
-  return new EverstreamError("HUB_CLOSED", "This hub was closed.");
 }

@@ -1,5 +1,5 @@
-import { EverstreamError } from "../errors.ts";
 import type { Epochs } from "./epochs.ts";
+import { noPosition } from "./errors.ts";
 import { type HubEvent, hubEvent } from "./event.ts";
 import type { Live } from "./live.ts";
 import { MAX_BATCH } from "./log.ts";
@@ -47,8 +47,5 @@ export async function readTopic(
 function sequenceOf(epochs: Epochs, after: string): number {
   const cursor = epochs.resolve(after);
   if (typeof cursor === "number") return cursor;
-  throw new EverstreamError(
-    "INVALID_POSITION",
-    `\`after\` is ${JSON.stringify(after)}, which is no position of this log; give an event's id, or what hub.position() gave.`,
-  );
+  throw noPosition("after", after);
 }

@@ -1,5 +1,6 @@
-import { EverstreamError } from "../errors.ts";
+import { invalidOption } from "../errors.ts";
 import { parsePosition } from "../protocol/index.ts";
+import { noPosition } from "./errors.ts";
 import type { RequestHead } from "./respond.ts";
 import { topicSet } from "./topics.ts";
 
@@ -81,16 +82,10 @@ export function readVerdict(verdict: Verdict): { readonly grant: Grant } | { rea
   if (!("status" in verdict)) return { grant: verdict };
   const { status } = verdict;
   if (Number.isInteger(status) && status >= 400 && status <= 599) return { refusal: verdict };
-  throw new EverstreamError(
-    "INVALID_OPTION",
-    `\`authorize\` refused with the status ${String(status)}; give one from 400 to 599.`,
-  );
+  throw invalidOption(`\`authorize\` refused with the status ${String(status)}; give one from 400 to 599.`);
 }
 
 function checkedPosition(position: string): string {
   if (typeof position === "string" && parsePosition(position) !== undefined) return position;
-  throw new EverstreamError(
-    "INVALID_POSITION",
-    `\`notBefore\` is ${JSON.stringify(position)}, which is no position; give an event's id, or what hub.position() gave.`,
-  );
+  throw noPosition("notBefore", position);
 }
