@@ -1,4 +1,5 @@
 import type { CloseReason } from "./close-reason.ts";
+import type { Held } from "./held.ts";
 
 export type CloseListener = (reason: CloseReason) => void;
 
@@ -22,15 +23,6 @@ export class SessionExtras {
     this.drained?.resolve();
     this.drained = undefined;
   }
-}
-
-/** Bytes that the transport has not taken. */
-interface Held {
-  /** When it took some last, or took none for the first time. */
-  since: number;
-  /** How many there were then and have come since, and how many of these were taken. */
-  written: number;
-  taken: number;
 }
 
 interface Deferred {

@@ -2,6 +2,7 @@ import { EverstreamError } from "../errors.ts";
 import { encodeEvent } from "../protocol/index.ts";
 import type { CloseReason } from "./close-reason.ts";
 import { drainSpread } from "./drain-spread.ts";
+import { Held } from "./held.ts";
 import type { SessionSettings } from "./options.ts";
 import { joinPulse, leavePulse, PulseMember, pulseSize } from "./pulse.ts";
 import { type CloseListener, deferred, SessionExtras } from "./session-extras.ts";
@@ -224,35 +225,23 @@ export class Session extends PulseMember implements SinkOwner {
     return true;
   }
 
-  #wrote(length: number, sink: Sink): void {
+  #wrote(length: number, { pending }: Sink): void {
     this.#lastWriteAt = nowMs();
     const held = this.#extras?.held;
-    if (held !== undefined) held.written += length;
-    else if (sink.pending > 0) this.#hold(this.#lastWriteAt, sink);
+    if (held !== undefined) held.add(length);
+    else if (pending > 0) this.#withExtras().held = new Held(this.#lastWriteAt, pending);
   }
 
-  #hold(since: number, { pending }: Sink): void {
-    this.#withExtras().held = { since, written: pending, taken: 0 };
-  }
-
-  #isStalled(now: number, sink: Sink): boolean {
-    const held = this.#extras?.held;
-    if (sink.pending === 0) {
+  #isStalled(now: number, { pending }: Sink): boolean {
+    if (pending === 0) {
       if (this.#extras !== undefined) this.#extras.held = undefined;
       return false;
     }
-    if (held === undefined) {
-      this.#hold(now, sink);
-      return false;
-    }
-    const taken = held.written - sink.pending;
-    if (taken !== held.taken) {
-      held.since = now;
-      held.taken = taken;
-      return false;
-    }
+    const extras = this.#withExtras();
+    extras.held ??= new Held(now, pending);
+    const stalledMs = extras.held.stalledFor(now, pending);
     const { stallTimeoutMs } = this.settings;
-    return stallTimeoutMs > 0 && now - held.since >= stallTimeoutMs;
+    return stallTimeoutMs > 0 && stalledMs >= stallTimeoutMs;
   }
 
   #nextPulse(now: number): number {
