@@ -27,7 +27,7 @@ it(
     expect([faults, all.flatMap(({ gaps }) => gaps)]).toEqual([[], []]);
     expect(world.connections).toBeGreaterThan(CLIENTS * 2);
   },
-  60_000 * scale,
+  120_000 * scale,
 );
 
 async function readAll(url: string, received: Received): Promise<Received> {

@@ -7,7 +7,7 @@ import { randomFrom, scale, seed } from "./seed.ts";
 import { TOPICS, topicsOf } from "./topics.ts";
 import { World, type WorldOptions } from "./world.ts";
 
-const TIMEOUT_MS = 60_000 * scale;
+const TIMEOUT_MS = 120_000 * scale;
 
 interface Chaos extends Partial<WorldOptions> {
   readonly clients: number;
