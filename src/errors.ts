@@ -11,7 +11,7 @@
  * - `INVALID_TOPIC`: a topic's name is empty, too long, or no string.
  * - `TOO_MANY_TOPICS`: one request asks for more topics than the limit.
  * - `CONFLICT`: a conditional publish found that the topic had moved on.
- * - `UNKNOWN_TOPIC`, `TOPIC_FINISHED`: nothing can be published there.
+ * - `TOPIC_FINISHED`: nothing can be published there any more.
  * - `FORBIDDEN`: the client may not read this. `RIGHTS_EXPIRED`: it might, but no longer.
  * - `TOO_MANY_SESSIONS`: the hub, or the session's key, has as many open as it may have.
  * - `INVALID_POSITION`: a cursor that this hub never gave out.
@@ -43,7 +43,6 @@ export type EverstreamErrorCode =
   | "INVALID_TOPIC"
   | "TOO_MANY_TOPICS"
   | "CONFLICT"
-  | "UNKNOWN_TOPIC"
   | "TOPIC_FINISHED"
   | "FORBIDDEN"
   | "RIGHTS_EXPIRED"

@@ -79,8 +79,8 @@ export async function streamRun(
 }
 
 /**
- * The routes of runs as a listener: start, join, stop and state, as `runs.routes()` has them. Express' `app.use` takes
- * it, without a path before it.
+ * The routes of runs as a listener: start, join, stop and state, as `runs.routes()` has them. All other paths get 404, so
+ * in Express it is `app.use("/runs", runRoutes(runs, options))`, with the same path as the options have.
  */
 export function runRoutes(
   runs: Runs,

@@ -147,6 +147,7 @@ export interface RetentionLimits {
   readonly maxAgeMs: number;
 }
 
+/** What is to be stored: events of one topic, all or none. */
 export interface AppendRequest {
   readonly topic: string;
   /** At most {@link MAX_BATCH}; may be empty where there is a mark. */
@@ -184,6 +185,7 @@ export type AppendResult =
     }
   | { readonly accepted: false; readonly reason: "finished" | "conflict" };
 
+/** Which entries are wanted, and how many. */
 export interface ReadQuery {
   readonly topics: readonly string[];
   /** Entries after this sequence; or as many as there are after the point that leaves the `last` so many events. */

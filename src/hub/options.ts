@@ -41,8 +41,12 @@ export interface HubOptions<E extends Defined = undefined> {
   log?: EventLog;
   /** What may be published, made by `defineEvents`. Default: anything. */
   events?: E;
-  /** How much is kept, of every topic or by topic; looked up at each publish. */
+  /**
+   * How much is kept, of every topic or by topic; looked up at each publish. Default: 1,000 events, 1 MiB and a day, whatever
+   * is reached first.
+   */
   retention?: Retention | ((topic: string) => Retention);
+  /** Bounds on what one caller or client can take. Default: those of {@link HubLimits}. */
   limits?: HubLimits;
   /** What becomes of readers that can't keep up, in all topics or by topic. Default: `resume`. */
   slowConsumer?: SlowConsumerOption;
@@ -81,6 +85,7 @@ export interface Compaction {
 
 /** Options of `hub.respond` and of the adapters' `streamTopics`. */
 export interface RespondOptions extends StreamOptions {
+  /** What the client is to read: one topic or several, each with the position from which on, where that is bounded. */
   topics: Topics;
   /**
    * Asked at every opening, a client's return too: whether it may read the topics, which of them, from where on and

@@ -66,7 +66,7 @@ export interface GapData {
 
 /** The data of an `error` event. */
 export interface ErrorData {
-  /** A stable, upper-case code: match on it, not on the message. */
+  /** A stable code: match on it, not on the message. */
   code: string;
   message: string;
 }

@@ -56,6 +56,7 @@ const NAMESPACE = /^[\x21-\x7e]{1,64}$/;
 
 /** @throws EverstreamError `INVALID_OPTION`. */
 export function runsSettings({
+  hub,
   namespace = "run",
   lease = 15_000,
   keepFor = HOUR_MS,
@@ -63,6 +64,8 @@ export function runsSettings({
   maxOutput = 4 * 1024 * 1024,
   joinWait = 2000,
 }: RunsOptions): RunsSettings {
+  if (typeof hub?.publish !== "function")
+    throw invalidOption("`hub` must be a hub, as `createHub()` makes one.");
   if (!NAMESPACE.test(namespace))
     throw invalidOption("`namespace` must be 1 to 64 printable characters of ASCII.");
   return {

@@ -13,6 +13,7 @@ export interface ProgressStep<Name extends string = string> {
   readonly weight?: number;
 }
 
+/** Options of {@link createProgress}. */
 export interface ProgressOptions<Name extends string = string> {
   /** The steps in their order: names, or names with weights. */
   readonly steps: readonly (Name | ProgressStep<Name>)[];
@@ -60,6 +61,9 @@ export interface Progress<Name extends string = string> {
 const DEFAULT_INTERVAL_MS = 100;
 
 /**
+ * Tells over a stream how far work of several steps has come: `progress` events at a sane rate that never go backwards,
+ * then one `done` or `error`.
+ *
  * @throws EverstreamError `INVALID_OPTION` for no steps, a step named twice, or a weight or interval that is negative or
  * not finite.
  */

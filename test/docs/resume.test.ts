@@ -20,3 +20,12 @@ it("opens with a server that gives who returns what it missed, of the topics ask
   await again.until("data: 4");
   expect(again.events.filter(({ event }) => event === "message").map(({ data }) => data)).toEqual(["2", "4"]);
 });
+
+it("opens with a server that no request target ends", async () => {
+  const { values, urls } = await runExample("docs/resume.md", { wanted: ["hub"] });
+  onTestFinished(() => (values.hub as Hub).close());
+  for (const target of ["//?topic=a", "//", "/?topic=%", "*"]) {
+    const { status } = await rawRequest(urls[0] ?? "", target);
+    expect(status).toBe(target.includes("topic") ? 200 : 400);
+  }
+});

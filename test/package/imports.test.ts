@@ -47,7 +47,6 @@ const PEER_FILES: Readonly<Record<string, readonly RegExp[]>> = {
   react: [/^src\/react\//],
   "@redis/client": [/^src\/logs\/redis[./-]/],
   vue: [/^src\/vue\//],
-  "@langchain/core": [/^src\/llm\//],
   "@nats-io/transport-node": [/^src\/logs\/nats[./-]/],
 };
 

@@ -34,7 +34,6 @@ const LIBRARIES = [
   "lmdb",
   "react",
   "vue",
-  "@langchain/core",
   "@nats-io/transport-node",
   "@redis/client",
   "@types/react",

@@ -14,7 +14,7 @@ describe("the tarball", () => {
       const stem = path.replace(/^src/, "dist").replace(/\.tsx?$/, "");
       return [`${stem}.d.ts`, `${stem}.js`];
     });
-    const documents = ["CHANGELOG.md", "LICENSE", "README.md", "package.json"];
+    const documents = ["CHANGELOG.md", "LICENSE", "README.md", "package.json", ...filesBelow("docs")];
     const { code, output } = await runChild("tar", ["-tzf", packed().tarball]);
     expect(code, output).toBe(0);
     const names = output.trim().split("\n");

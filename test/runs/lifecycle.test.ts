@@ -1,4 +1,4 @@
-import type { Run } from "everstream";
+import { createRuns, type Run, type RunsOptions } from "everstream";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { aborted, Cluster, ended, endingsOf, gate, join, statusOf, type TestNode, textOf } from "./nodes.ts";
 
@@ -225,6 +225,10 @@ describe("a run", () => {
     const client = await join(node, "a");
     await ended(client);
     expect(client.events.map(({ event }) => event)).toEqual(["run", "error", "sse:end"]);
+  });
+
+  it.each([{}, { hub: "hub" }])("are not made with %o", (wrong) => {
+    expect(() => createRuns(wrong as unknown as RunsOptions)).toThrow(code("INVALID_OPTION"));
   });
 
   it.each([
