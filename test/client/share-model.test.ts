@@ -240,4 +240,29 @@ describe.each([
     expect(late.got.map(String)).toEqual(numbers(6, 10));
     expect(world.server.connections).toBe(1);
   });
+
+  test("a leader that hung, and whose loop lagged, is not stalled when the loop goes on", async () => {
+    const world = new World(dialect, randomFrom(seed));
+    const leader = world.open({ maxQueue: 1 });
+    const loop = leader.stream[Symbol.asyncIterator]();
+    await world.pass(1000);
+    const follower = world.open();
+    await world.pass(1000);
+    world.server.publish(5);
+    await world.pass(1000);
+    leader.tab.hang();
+    await world.pass(20_000);
+    await leader.tab.goOn();
+    await world.pass(1000);
+    const states: string[] = [];
+    leader.stream.onStatus(({ state }) => states.push(state));
+    for (const _ of leader.got) leader.tab.enter(() => void loop.next());
+    for (let beat = 0; beat < 6; beat++) {
+      await world.pass(10_000);
+      world.server.tellPositions();
+    }
+    expect(follower.stream.status.state).toBe("open");
+    expect(states.filter((state) => state !== "open")).toEqual([]);
+    for (const one of [...world.tabs]) world.close(one);
+  });
 });
