@@ -40,8 +40,6 @@ interface Connection {
 
 export class VirtualServer {
   last = 0;
-  /** How many requests there were. */
-  requests = 0;
   /** Whether an answer is an error, and what its Retry-After says. */
   fails: () => string | undefined = () => undefined;
   readonly #dialect: Dialect;
@@ -85,7 +83,6 @@ export class VirtualServer {
     return (_, { headers, signal } = {}) =>
       new Promise((resolve, reject) => {
         if (tab.isKilled) return;
-        this.requests++;
         const retryAfter = this.fails();
         const abort = (): void => reject(new DOMException("Aborted", "AbortError"));
         if (signal?.aborted) abort();

@@ -23,7 +23,6 @@ export class VirtualClock {
   now = 1_700_000_000_000;
   #tasks: Task[] = [];
 
-  /** @returns What takes it away again. */
   after(ms: number, run: () => void): Task {
     const task = { at: this.now + Math.max(0, ms), run, isCancelled: false };
     // In order of time; of equal ones, as they were set.
@@ -63,7 +62,6 @@ export class VirtualTab {
   readonly document = new EventTarget();
   isKilled = false;
   #held: (() => void)[] | undefined;
-
   enter(task: () => void): void {
     if (this.isKilled) return;
     if (this.#held) this.#held.push(task);
@@ -73,7 +71,6 @@ export class VirtualTab {
   get hangs(): boolean {
     return this.#held !== undefined;
   }
-
   /** From now on everything waits. */
   hang(): void {
     this.#held ??= [];
@@ -132,8 +129,8 @@ export class VirtualBrowser {
 
   constructor(random: () => number) {
     this.#random = random;
-    const { clock } = this;
     const browser = this;
+    const { clock } = browser;
     let uuids = 0;
     const setTimer = (ms: number, run: () => void): Task => {
       const tab = currentTab();
@@ -273,7 +270,6 @@ export class VirtualBrowser {
 
   /** In order for each tab: what the browser's process tells it. */
   readonly #dueAt = new Map<VirtualTab, number>();
-
   #later(tab: VirtualTab, task: () => void): void {
     const at = Math.max(this.clock.now + this.#random() * 5, this.#dueAt.get(tab) ?? 0);
     this.#dueAt.set(tab, at);
@@ -297,7 +293,6 @@ class VirtualChannel {
     if (this.isClosed) throw new DOMException("Closed", "InvalidStateError");
     this.#tell(this, message);
   }
-
   close(): void {
     this.isClosed = true;
   }
