@@ -237,7 +237,7 @@ class ReconnectingStream implements EventStream {
         // While nothing is read, silence is our own doing.
         this.#watchdog.rest();
         for (const queue of this.#queues) await queue.room();
-        if (this.status.state === "open") this.#watchdog.touch();
+        if (!signal.aborted) this.#watchdog.touch();
       },
     };
     // What can't be loaded can't be shared.

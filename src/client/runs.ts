@@ -137,7 +137,7 @@ export async function stopRun(
       return fetch(runUrl(url, id), init as RequestInit);
     });
     if (failure === undefined) return;
-    const isTransient = failure.status === undefined || failure.status >= 500;
+    const isTransient = (failure.status ?? 500) >= 500;
     if (!isTransient || attempt === STOP_ATTEMPTS || signal?.aborted) throw refusalOf(failure);
     await new Promise((resolve) => setTimeout(resolve, STOP_WAIT_MS * attempt));
   }
@@ -150,7 +150,7 @@ async function stopOnce(send: () => Promise<Response>): Promise<ConnectionFailur
     if (response.ok || response.status === 410 || response.status === 404) return undefined;
     const { status } = response;
     const body = (await response.text()).slice(0, 2048);
-    return { code: "HTTP_STATUS", message: `The server answered ${status}.`, status, body };
+    return { code: "HTTP_STATUS", message: `The answer was ${status}.`, status, body };
   } catch (cause) {
     return { code: "NETWORK", message: messageOf(cause), cause };
   }
@@ -165,6 +165,7 @@ class RunFollower implements FollowedRun {
   readonly #changes = createListeners<undefined>();
   readonly #pieces = createListeners<string>();
   readonly #events = createListeners<StreamEvent>();
+  readonly subscribe = this.#changes.add;
   readonly onEvent = this.#events.add;
   readonly #publish = createFrameTask(() => this.#changes.emit(undefined));
   #stream: EventStream;
@@ -199,10 +200,6 @@ class RunFollower implements FollowedRun {
 
   get status(): StreamStatus {
     return this.#stream.status;
-  }
-
-  subscribe(listener: () => void): Unsubscribe {
-    return this.#changes.add(listener);
   }
 
   onText(listener: (piece: string) => void): Unsubscribe {

@@ -116,11 +116,13 @@ export function createHistory(): History {
       const index = indexOfPlace(place);
       if (index >= 0) return { entries: entries.slice(index), joins: "next" };
       const isAhead = place !== undefined && place.term === from.place?.term && place.seq > from.place.seq;
-      if (isAhead && id === from.id) {
-        // No id came in what it has more, so that the server can't send that again: all of this term is new to it. Two
-        // connections at a time brought the same, and nothing tells which.
-        if (from.isStolen) return { entries: [], joins: "anew" };
-        return { entries: entries.filter(({ term }) => term === own.term), joins: "next" };
+      if (isAhead && id === from.id && before.place?.term !== own.term) {
+        // No id came in what it has more, so that the server can't send that again: all of this term is new to it. But two
+        // connections at a time brought the same, and nothing tells which, up to the first new id.
+        const isNew = (entry: Entry): boolean => !from.isStolen || (idOf(entry) ?? id) !== id;
+        const first = entries.findIndex((entry) => entry.term === own.term && isNew(entry));
+        if (from.isStolen) return { entries: first < 0 ? [] : entries.slice(first), joins: "anew" };
+        return { entries: entries.slice(first), joins: "next" };
       }
       const isBefore = place && before.place && comparePlaces(place, before.place) < 0;
       // Nor did one come in what is forgotten.

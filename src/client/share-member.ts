@@ -1,4 +1,3 @@
-import type { LIVE_EVENT } from "../protocol/index.ts";
 import type { Attempt, ConnectionHandlers } from "./connection.ts";
 import type { ConnectionFailure } from "./failure.ts";
 import type { StreamStatus } from "./machine.ts";
@@ -15,9 +14,6 @@ import type { Entry, Hello, Missed, News, TabMessage, Welcome } from "./share-wi
  * reaches back to it. `leading`: it holds the lock and has the connection.
  */
 type Role = "away" | "joining" | "following" | "catchingUp" | "leading";
-
-// The type proves that it is the protocol's. Its module is one that streams need without sharing, see `runShared`.
-const LIVE: typeof LIVE_EVENT = "sse:live";
 
 /** How long a leader may be silent before it is asked for a sign of life, and once more before its lock is taken. */
 const SILENCE_MS = 5000;
@@ -57,6 +53,10 @@ export class TabMember {
     run: RunAttempt,
   ): Promise<ConnectionFailure | undefined> {
     this.#handlers = handlers;
+    // Who leads makes another attempt. For others, what came after this one was given up would be dropped.
+    signal.addEventListener("abort", () => {
+      if (this.#role !== "leading") this.#leave();
+    });
     return new Promise((resolve) => {
       this.#connect = () => {
         const after = this.#record.resumeAfter(this.#stream.lastEventId);
@@ -116,7 +116,10 @@ export class TabMember {
         // One of them may have been the last, or a listener has closed the stream.
         if (this.#role !== "away") this.#lead(term, steal);
       },
-      taken: () => this.#rejoin(),
+      taken: () => {
+        this.#record.lose();
+        this.#rejoin();
+      },
       refused: () => {
         this.#isRefused = true;
         this.#leave();
@@ -173,11 +176,7 @@ export class TabMember {
     };
     return {
       ...handlers,
-      onEvent: (event) => {
-        // Only hubs send these, and the ids of a hub are positions.
-        if (event.event === LIVE) this.#record.ordered = true;
-        took({ kind: "event", event }, () => handlers.onEvent(event));
-      },
+      onEvent: (event) => took({ kind: "event", event }, () => handlers.onEvent(event)),
       onId: (id) => took({ kind: "id", id }, () => handlers.onId?.(id)),
       onRetry: (ms) => took({ kind: "retry", ms }, () => handlers.onRetry?.(ms)),
     };
@@ -275,7 +274,7 @@ export class TabMember {
   #goOn(question: Hello, missed: Missed, welcome: Welcome): void {
     this.#role = "following";
     if (this.#stream.lastEventId === "" && welcome.id !== "") this.#handlers?.onId?.(welcome.id);
-    this.#record.join(question, missed, welcome, this.#stream.lastEventId);
+    this.#record.join(question, missed, welcome);
     for (const entry of missed.entries) this.#take(entry, true);
     if (this.#role === "following") showTold(this.#stream, welcome.status);
   }

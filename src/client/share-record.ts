@@ -1,4 +1,4 @@
-import type { END_EVENT, GAP_EVENT } from "../protocol/index.ts";
+import type { END_EVENT, GAP_EVENT, LIVE_EVENT } from "../protocol/index.ts";
 import {
   comparePlaces,
   comparePositions,
@@ -9,19 +9,22 @@ import {
 } from "./share-history.ts";
 import type { Entry, Hello, Missed, News, Place, Welcome } from "./share-wire.ts";
 
-/**
- * What is said once and for all, whatever its id. The types prove that these are the protocol's; its module is one that
- * streams need without sharing, see `runShared`.
- */
+// The types prove that these are the protocol's. Its module is one that streams need without sharing, see `runShared`.
+
+/** What is said once and for all, whatever its id. */
 const ANNOUNCEMENTS: readonly string[] = [
   "sse:gap" satisfies typeof GAP_EVENT,
   "sse:end" satisfies typeof END_EVENT,
 ];
+/** Only hubs send it, and the ids of a hub are positions. */
+const LIVE = "sse:live" satisfies typeof LIVE_EVENT;
 
 /** How far a tab is in what leaders told, and the newest of it for others. */
 export class TabRecord {
   readonly #history = createHistory();
   #place: Place | undefined;
+  /** The same without what leaders told of themselves after it. */
+  #newsPlace: Place | undefined;
   /** The last event ID that leaders told. */
   #id = "";
   /** Where this tab's own term began. */
@@ -61,6 +64,8 @@ export class TabRecord {
     const id = idOf(entry);
     this.#place = { term: entry.term, seq: entry.seq };
     this.#id = id ?? this.#id;
+    if (entry.kind !== "lead" && entry.kind !== "status") this.#newsPlace = this.#place;
+    if (entry.kind === "event" && entry.event.event === LIVE) this.ordered = true;
     this.#history.add(entry);
     if (this.#hadUpTo === "" || id === undefined) return true;
     if (entry.kind === "event" && ANNOUNCEMENTS.includes(entry.event.event)) return true;
@@ -69,17 +74,14 @@ export class TabRecord {
     return true;
   }
 
-  /**
-   * Goes on from a leader's answer, whose entries are to be taken next.
-   *
-   * @param own The last event ID of this tab.
-   */
-  join(asked: Hello, { joins, entries }: Missed, { place, id }: Welcome, own: string): void {
+  /** Goes on from a leader's answer, whose entries are to be taken next. */
+  join(asked: Hello, { joins, entries }: Missed, { place, id }: Welcome): void {
     const [first] = entries;
     this.#place = first ? { term: first.term, seq: first.seq - 1 } : place;
-    if (joins === "ahead") this.#hadUpTo = own;
+    this.#newsPlace = this.#place;
+    if (joins === "ahead") this.#hadUpTo = asked.id;
     if (asked.place !== undefined && joins === "next") return;
-    this.#id = first ? own : id;
+    this.#id = first ? asked.id : id;
     this.#history.reset(this.#place, this.#id);
   }
 
@@ -129,9 +131,15 @@ export class TabRecord {
     };
   }
 
+  /** Its lead was taken: what it told of itself since then, others do not know. */
+  lose(): void {
+    this.#place = this.#newsPlace;
+  }
+
   /** Forgets its place: what comes next does not follow on it. */
   leave(): void {
     this.#place = undefined;
+    this.#newsPlace = undefined;
     this.#hadUpTo = "";
   }
 }

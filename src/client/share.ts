@@ -15,8 +15,8 @@
  * - **Who joins** with a last event ID gets what came after it, out of the leader's history or, where that does not reach
  *   back so far, over a connection of its own, until both have come to the same point. Who joins without one begins with
  *   the next event.
- * - **Who is away** (in the back/forward cache, frozen, hidden where it is to pause then) leaves, and comes back as one
- *   that joins.
+ * - **Who is away** (in the back/forward cache, frozen, hidden where it is to pause then), or had no answer in time, leaves,
+ *   and comes back as one that joins.
  *
  * It stands in place of a stream's connection: the machine of the leader's stream runs as without sharing, those of the
  * others show its status.

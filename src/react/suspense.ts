@@ -40,6 +40,8 @@ const awaited = new Set<Awaited>();
  * which was held so long; of one that was thrown away nothing is heard.
  */
 const PATIENCE_MS = 5000;
+/** The same for one that has its events, and is not mounted because of others: nothing can ask it to render. */
+const HELD_UP_MS = 60_000;
 /** How long a stream is held for one who asks again, at once as a rule. */
 const LINGER_MS = 250;
 /** Of one that is asked for again and again, and never mounted. */
@@ -72,6 +74,7 @@ export function awaitFirst<S>(
     throw toError(failure);
   }
   if (events.length === 0 && state !== "closed") throw first.news;
+  first.keep(HELD_UP_MS);
 
   let waiting: (() => void)[] | undefined = [];
   let given = 0;

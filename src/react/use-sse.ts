@@ -23,7 +23,7 @@ export interface SSEResult<T> {
 
 interface Latest {
   readonly data: unknown;
-  readonly parseError: Error | null;
+  readonly error: Error | null;
 }
 
 /**
@@ -41,13 +41,13 @@ export function useSSE<T>(url: string | null, { reconnect = true }: UseSSEOption
   );
   return {
     data: latest.data as T | null,
-    error: lost ?? latest.parseError,
+    error: lost ?? latest.error,
     isConnected: status.state === "open",
   };
 }
 
 const LATEST: StoreOptions<Latest, undefined> = {
-  initial: { data: null, parseError: null },
+  initial: { data: null, error: null },
   reduce,
   stores: /* @__PURE__ */ new WeakMap(),
 };
@@ -55,11 +55,11 @@ const LATEST: StoreOptions<Latest, undefined> = {
 function reduce(latest: Latest, { type, data }: StreamEvent): Latest {
   if (type !== "message") return latest;
   try {
-    return { data: JSON.parse(data) as unknown, parseError: null };
+    return { data: JSON.parse(data) as unknown, error: null };
   } catch (cause) {
     return {
       ...latest,
-      parseError: new EverstreamError("INVALID_DATA", "Failed to parse SSE data", { cause }),
+      error: new EverstreamError("INVALID_DATA", "Failed to parse SSE data", { cause }),
     };
   }
 }

@@ -191,6 +191,31 @@ describe.each([19, 18] as const)("React %i: Suspense", (version) => {
     expect(streams).toHaveLength(1);
   });
 
+  test("keeps its events for as long as others hold up the transition", async () => {
+    const { page, stream, streams } = await open();
+    await show(page, "route");
+    (await stream(0)).open("data: a\n\n");
+    await shows(page, "quote", ["a", "open"]);
+    await page.evaluate(() => {
+      tree.held = new Promise((resolve) => {
+        tree.release = () => {
+          tree.held = undefined;
+          resolve();
+        };
+      });
+      tree.go("/stream?2", true);
+    });
+    const { open: answer, response } = await stream(1);
+    answer("data: b\n\n");
+    await expect.poll(() => read(page, "shown")).toContain("b");
+    await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 6500)));
+    response.write("data: c\n\n");
+    await page.evaluate(() => tree.release());
+    await shows(page, "quote", ["bc", "open"]);
+    expect(await read(page, "seen")).toEqual(["a", "b", "c"]);
+    expect(streams).toHaveLength(2);
+  });
+
   test("leaves what the server has rendered as it is until there is an event", async () => {
     const { page, stream, complaints } = await open({
       html: '<!--$--><p id="quote">[null,&quot;idle&quot;]</p><!--/$-->',

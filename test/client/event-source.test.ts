@@ -332,7 +332,6 @@ describe("the format, through the class", () => {
   test.each([
     ["format-bom, format-bom-2", "\ufeffdata:1\n\n\ufeffdata:2\n\ndata:3\nretry: 1\n\n", ["1", "3"]],
     ["format-bom-2", "\ufeff\ufeffdata:1\n\ndata:2\nretry: 1\n\n", ["2"]],
-    ["format-field-retry-bogus, -retry-empty", "retry:1\nretry:1000x\nretry\nretry:\ndata:x\n\n", ["x"]],
     [
       "format-comments",
       `data:1\r:\0\n:\r\ndata:2\n:${LONG}\rdata:3\n:data:fail\r:${LONG}\ndata:4\n\n`,
@@ -363,6 +362,23 @@ describe("the format, through the class", () => {
     expect(await formatOf(text)).toEqual(data);
   });
 
+  test.each([
+    ["-bogus", "retry:3000\nretry:1000x\ndata:x\n\n"],
+    ["-empty", "retry:3000\nretry\nretry:\ndata:x\n\n"],
+  ])("format-field-retry%s: changes nothing", async (_, text) => {
+    const server = await startServer((exchange) => {
+      exchange.open();
+      exchange.response.end(text);
+    });
+    const source = closing(new EventSource(server.url));
+    const waits = vi.spyOn(globalThis, "setTimeout");
+    expect(await messages(source).count(1)).toEqual(["x"]);
+    await next(source, "error");
+    await expect.poll(() => waits.mock.calls.map(([, ms]) => ms)).toContain(3000);
+    waits.mockRestore();
+    expect(server.exchanges).toHaveLength(1);
+  });
+
   test("format-field-event, field-name-event: the type decides who hears it", async () => {
     expect(await formatOf("event:test\ndata:x\n\ndata:y\n\n", "test")).toEqual(["x"]);
   });
@@ -383,10 +399,14 @@ describe("the format, through the class", () => {
   });
 
   test.each([
-    ["persists", "id:1\ndata:a\n\ndata:b\n\n", ["1", "1"]],
-    ["changes and persists", "id:1\ndata:a\n\nid:2\ndata:b\n\ndata:c\n\n", ["1", "2", "2"]],
+    ["persists", "id:1\ndata:a\n\ndata:b\n\nid:2\ndata:c\n\ndata:d\n\n", ["1", "1", "2", "2"]],
     ["is reset", "id:1\ndata:a\n\nid:\ndata:b\n\ndata:c\n\n", ["1", "", ""]],
-    ["does not hold NUL", "id:\0\0\ndata:hello\n\n", [""]],
+    ["is reset without a colon", "id:1\ndata:a\n\nid\ndata:b\n\ndata:c\n\n", ["1", "", ""]],
+    ...["\0\0", "x\0", "\0x", "x\0x", " \0"].map((id): [string, string, string[]] => [
+      `is none where it holds NUL, as ${JSON.stringify(id)}`,
+      `id: ${id}\ndata:hello\n\n`,
+      [""],
+    ]),
   ])("format-field-id-3, format-field-id-null: the last event ID %s", async (_, text, ids) => {
     const server = await startServer((exchange) => exchange.open(text));
     const seen = record<string>();

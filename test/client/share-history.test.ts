@@ -28,11 +28,6 @@ describe("what a leader's history has for a tab", () => {
   const entries = [entry(1, "1-3"), entry(2, "1-6"), entry(3, "1-9")];
   for (const each of entries) history.add(each);
 
-  const ahead = hello("1-9", { term: 0.5, seq: 9 });
-  const from = { place: { term: 0.5, seq: 7 }, id: "1-9", isStolen: false };
-  const early: Entry = { kind: "lead", term: 0.5, seq: 0, from: undefined };
-  const all = [early, ...entries];
-
   test.each<[string, Hello, Leadership, unknown]>([
     ["at the same place", hello("1-9", { term: 1, seq: 3 }), leader(), { entries: [], joins: "next" }],
     [
@@ -57,27 +52,51 @@ describe("what a leader's history has for a tab", () => {
       { entries, joins: "anew" },
     ],
     ["at a forgotten place, with another id", hello("1-0", { term: 0.5, seq: 1 }), leader(), undefined],
-    ["ahead of where its term began, without an id", ahead, leader({ from }), { entries, joins: "next" }],
-    [
-      "ahead without an id, where both had a connection",
-      ahead,
-      leader({ from: { ...from, isStolen: true } }),
-      { entries: [], joins: "anew" },
-    ],
     [
       "ahead with an id",
       hello("1-6", { term: 0.5, seq: 9 }),
-      leader({ from }),
+      leader({ from: { place: { term: 0.5, seq: 7 }, id: "1-1", isStolen: false } }),
       { entries: entries.slice(2), joins: "next" },
     ],
   ])("%s", (_, question, facts, expected) => {
     expect(history.missedBy(question, facts)).toEqual(expected);
   });
 
-  test("of its own term alone is new to who was ahead", () => {
+  describe("that is ahead of where its term began, without an id", () => {
+    const place = { term: 0.5, seq: 7 };
+    const ahead = hello("1-1", { term: 0.5, seq: 9 });
+    const lead: Entry = { kind: "lead", term: 1, seq: 0, from: place };
+    const told = [lead, entry(1, "1-1"), ...entries.slice(1)];
+    const from = { place, id: "1-1", isStolen: false };
     const longer = createHistory();
-    for (const each of all) longer.add(each);
-    expect(longer.missedBy(ahead, leader({ from }))).toEqual({ entries, joins: "next" });
+    longer.add({ ...place, kind: "retry", ms: 1 });
+    for (const each of told) longer.add(each);
+
+    test("is all of its term", () => {
+      expect(longer.missedBy(ahead, leader({ from }))).toEqual({ entries: told, joins: "next" });
+    });
+
+    test("is what has a new id, where both had a connection", () => {
+      const stolen = leader({ from: { ...from, isStolen: true } });
+      expect(longer.missedBy(ahead, stolen)).toEqual({ entries: told.slice(2), joins: "anew" });
+      const [, ...silent] = told.slice(0, 2);
+      const quiet = createHistory();
+      for (const each of silent) quiet.add(each);
+      expect(quiet.missedBy(ahead, stolen)).toEqual({ entries: [], joins: "anew" });
+    });
+
+    test("is not known once some of its term is forgotten, but without any id", () => {
+      const long = createHistory();
+      for (let seq = 0; seq < 2000; seq++) long.add(entry(seq, seq === 0 ? "1-1" : `e${seq}`));
+      const facts = leader({ place: { term: 1, seq: 1999 }, id: "e1999", from, ordered: false });
+      expect(long.missedBy(ahead, facts)).toBeUndefined();
+      const idless = createHistory();
+      for (let seq = 0; seq < 2000; seq++) idless.add(entry(seq, ""));
+      const rest = idless.since({ term: 1, seq: 1500 });
+      const got = idless.missedBy({ ...ahead, id: "" }, { ...facts, id: "", from: { ...from, id: "" } });
+      expect(got?.joins).toBe("anew");
+      expect(got?.entries.slice(-499)).toEqual(rest);
+    });
   });
 
   test("is bounded, in entries and in text", () => {

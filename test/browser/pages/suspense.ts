@@ -28,6 +28,9 @@ export interface TestTree {
   start(): void;
   /** Shows another quote in the component that is there, at once or as a transition. */
   go(url: string, asTransition: boolean): void;
+  /** What else quotes after the first wait for, beside their events. */
+  held: Promise<void> | undefined;
+  release(): void;
 }
 
 declare global {
@@ -73,7 +76,15 @@ function Route() {
     if (asTransition) startTransition(() => setUrl(next));
     else setUrl(next);
   };
-  return createElement(Quote, { url });
+  return [
+    createElement(Quote, { key: 1, url }),
+    createElement(Slow, { key: 2, isHeld: url !== "/stream?1" }),
+  ];
+}
+
+function Slow({ isHeld }: { isHeld: boolean }) {
+  if (isHeld && tree.held) throw tree.held;
+  return null;
 }
 
 /** A token that is a new one at each rendering. */
@@ -150,4 +161,6 @@ globalThis.tree = {
   provided: {},
   start: () => undefined,
   go: () => undefined,
+  held: undefined,
+  release: () => undefined,
 };
