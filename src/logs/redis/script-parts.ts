@@ -22,6 +22,14 @@ export interface Script {
 const MAX_EPOCHS = 1000;
 
 /**
+ * For scripts that readers depend on: has what follows done also where memory is short. Redis looks at that before a script's
+ * first write alone, so as to leave nothing half done, and never where the command can only remove, as this one.
+ */
+export const IN_ANY_CASE = `
+redis.call('HDEL', HUB, '')
+`;
+
+/**
  * Every script begins with the question whose data this is. A server that was restarted, or that took over from another,
  * has another identity than the one that the epoch was begun on, and may lack something: a new epoch begins. Its number is
  * by chance, since the data can't tell which ones there were that it lacks; those that it has are not taken again.
@@ -39,6 +47,7 @@ local server = string.match(info, 'run_id:(%x+)') .. string.match(info, 'master_
 local hub = redis.call('HMGET', HUB, 'epoch', 'server', 'head', 'floor')
 local epoch, head, floor = hub[1], num(hub[3]), num(hub[4])
 if hub[2] ~= server then
+${IN_ANY_CASE}
   local epochs = redis.call('HGET', HUB, 'epochs')
   epoch = ARGV[2]
   while string.find(' ' .. (epochs or ''), ' ' .. epoch .. ':', 1, true) do epoch = txt(num(epoch) + 1) end

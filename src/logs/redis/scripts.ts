@@ -1,5 +1,5 @@
 import { NODE_LIFE_MS } from "./options.ts";
-import { GUARD, MAILBOX, SAME_EPOCH, type Script } from "./script-parts.ts";
+import { GUARD, IN_ANY_CASE, MAILBOX, SAME_EPOCH, type Script } from "./script-parts.ts";
 import { TOPICS } from "./script-topics.ts";
 
 /** How long the results of a node's calls are kept after its last sign of life. */
@@ -13,7 +13,7 @@ const CALLS_LIFE_MS = 3_600_000;
  */
 export const JOIN: Script = {
   name: "join",
-  source: `${GUARD}${MAILBOX}
+  source: `${GUARD}${MAILBOX}${IN_ANY_CASE}
 local box, before, mode, channel, node, first = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], num(ARGV[8])
 local calls = P .. 'c:' .. node
 local done = redis.call('HGET', calls, 'done')
@@ -36,7 +36,7 @@ return {'OK', redis.call('HGET', HUB, 'epochs'), txt(head)}
  */
 export const FOLLOW: Script = {
   name: "follow",
-  source: `${GUARD}${SAME_EPOCH}
+  source: `${GUARD}${SAME_EPOCH}${IN_ANY_CASE}
 local box, count = ARGV[3], tonumber(ARGV[4])
 if redis.call('EXISTS', P .. 'n:' .. box) == 0 then return {'UNKNOWN'} end
 for i = 5, #ARGV do
@@ -60,7 +60,7 @@ return {'OK', txt(head)}
  */
 export const CHECK: Script = {
   name: "check",
-  source: `${GUARD}${SAME_EPOCH}${MAILBOX}
+  source: `${GUARD}${SAME_EPOCH}${MAILBOX}${IN_ANY_CASE}
 local box, node, sync = ARGV[3], ARGV[4], ARGV[5] == 'sync'
 local at = redis.call('HMGET', P .. 'n:' .. box, 'through', 'mode', 'channel')
 if not at[1] then return {'UNKNOWN'} end
@@ -89,7 +89,7 @@ return {'OK'}
  */
 export const EXPIRE: Script = {
   name: "expire",
-  source: `${GUARD}${SAME_EPOCH}${MAILBOX}${TOPICS}
+  source: `${GUARD}${SAME_EPOCH}${MAILBOX}${TOPICS}${IN_ANY_CASE}
 local now = tonumber(ARGV[3])
 local function old(t) return large(t) or (t.age >= 0 and t.ftime + t.age <= now) end
 local due = redis.call('ZRANGEBYSCORE', P .. 'due', '-inf', txt(now), 'LIMIT', 0, 500)
@@ -121,7 +121,7 @@ return {'OK', (budget <= 0 or #due == 500) and '1' or '0'}
 /** Uses every command that the others use, on a key that is gone afterwards: so missing rights show when the log is opened. */
 export const PROBE: Script = {
   name: "probe",
-  source: `${GUARD}${MAILBOX}
+  source: `${GUARD}${MAILBOX}${IN_ANY_CASE}
 local key = P .. 'probe:' .. ARGV[3]
 redis.call('SET', key, '1', 'PX', 60000)
 redis.call('GET', key)
