@@ -120,6 +120,28 @@ describe("a failover", () => {
   });
 });
 
+describe("an address that leads to another primary", () => {
+  it("is asked anew where the old one stays and takes no writes: nobody has to cut the connections", async () => {
+    const { primary, replica, node } = await startPair();
+    const { hub, proxy } = await node({ timeout: 30_000 });
+    const client = await connect(hub, { topics: "t" });
+    await hub.publish("t", numbered(3));
+    await client.until(({ data }) => data.length === 3);
+    await replicated(primary, replica);
+    proxy.target = replica.port;
+    await command(replica, "REPLICAOF", "NO", "ONE");
+    await command(primary, "REPLICAOF", "127.0.0.1", String(replica.port));
+    await hub.publish("t", { data: 3 });
+    await client.until(({ data }) => data.length === 4);
+    const late = await connect(hub, { topics: "u" });
+    await hub.publish("u", { data: 4 });
+    await late.until(({ data }) => data.length === 1);
+    expect([client.gaps, client.data]).toEqual([[], numbers(4)]);
+    // Nothing of it goes by way of the old one any more.
+    await expect.poll(() => command(primary, "CLIENT", "LIST", "TYPE", "PUBSUB")).toBe("");
+  }, 90_000);
+});
+
 describe("waitReplicas", () => {
   it("rejects with NOT_REPLICATED where too few replicas have it, though it is stored; a repeat waits again", async () => {
     const { replica, node } = await startPair();

@@ -6,6 +6,7 @@ import { EverstreamError, isEverstreamError } from "../../errors.ts";
  */
 const PASSING =
   /\b(LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|MOVED|ASK|BUSY|NOREPLICAS|UNBLOCKED|max number of clients)\b/;
+const NO_PRIMARY = /\b(READONLY|MASTERDOWN)\b/;
 const NO_LOGIN = /\b(NOAUTH|WRONGPASS)\b|invalid password/;
 /** What a server of before Redis 6 says to a client's first words. */
 const NO_HELLO = /unknown command [`'"]?HELLO\b/i;
@@ -20,6 +21,11 @@ function isAnswer(error: unknown): error is Error {
 export function isPassing(error: unknown): boolean {
   if (isEverstreamError(error)) return false;
   return !isAnswer(error) || PASSING.test(error.message);
+}
+
+/** Whether a server says that it is not, or no longer, the primary: another one may be at its address by now. */
+export function isNoPrimary(error: unknown): boolean {
+  return isAnswer(error) && NO_PRIMARY.test(error.message);
 }
 
 export function isNoScript(error: unknown): boolean {

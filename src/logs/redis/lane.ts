@@ -1,11 +1,12 @@
 import { newConnection, type RedisConnection, retryDelay } from "./client.ts";
-import { closedError, isFinal, isNoScript, redisError } from "./failure.ts";
+import { closedError, isFinal, isNoPrimary, isNoScript, redisError } from "./failure.ts";
 import type { RedisSettings } from "./options.ts";
 import type { Script } from "./script-parts.ts";
 import { Bell } from "./timing.ts";
 
 /**
- * A connection that is there again whenever it can be: one that is lost comes back, one that gives no answer is replaced.
+ * A connection that is there again whenever it can be: one that is lost comes back; one that gives no answer, or that leads
+ * to a server which is no primary any more, is replaced, since its address may lead elsewhere now.
  * Calls are sent in the order in which they are made.
  */
 export class Lane {
@@ -147,6 +148,9 @@ export class Lane {
     });
     try {
       return await Promise.race([answer, late]);
+    } catch (error) {
+      if (isNoPrimary(error) && this.#connection === connection) this.reset();
+      throw error;
     } finally {
       clearTimeout(timer);
     }

@@ -246,7 +246,8 @@ export class Mailbox {
     const args = [this.epoch, this.#host.offer(), this.#box, node, ""];
     const answer = await lane.run(CHECK, args, this.#patienceMs);
     if (answer[0] === "OK" && answer[1] !== "0") return;
-    if (answer[0] === "OK") this.#subscribedLife = -1;
+    // Whoever listens listens elsewhere.
+    if (answer[0] === "OK") listener.reset();
     this.#isLost = true;
   }
 
