@@ -7,8 +7,8 @@ export interface RedisCluster {
   readonly primaries: readonly RedisServer[];
   /** One for each primary, where they were asked for. */
   readonly replicas: readonly RedisServer[];
-  /** Which primary has this slot. */
-  primaryOf(slot: number): RedisServer;
+  /** Which primary has a key at first. */
+  primaryOf(key: string): Promise<RedisServer>;
   dispose(): Promise<void>;
 }
 
@@ -21,6 +21,10 @@ export async function command(server: Pick<RedisServer, "url">, ...args: string[
   } finally {
     client.destroy();
   }
+}
+
+async function slotOf([any]: readonly RedisServer[], key: string): Promise<number> {
+  return Number(await command(any as RedisServer, "CLUSTER", "KEYSLOT", key));
 }
 
 export async function startRedisCluster({
@@ -45,9 +49,40 @@ export async function startRedisCluster({
   return {
     primaries,
     replicas: others,
-    primaryOf: (slot) => primaries[Math.floor(slot / share)] as RedisServer,
+    primaryOf: async (key) => primaries[Math.floor((await slotOf(all, key)) / share)] as RedisServer,
     dispose,
   };
+}
+
+/**
+ * Moves a key's slot, as redis-cli's `reshard` does: one key after the other, while it is in use. `halfway` is awaited when some
+ * are here and some there.
+ */
+export async function moveSlot(
+  cluster: RedisCluster,
+  key: string,
+  { from, to, halfway }: { from: RedisServer; to: RedisServer; halfway(): Promise<unknown> },
+): Promise<void> {
+  const slot = String(await slotOf(cluster.primaries, key));
+  const source = await createClient({ url: from.url }).connect();
+  const idOf = (server: RedisServer): Promise<string> => command(server, "CLUSTER", "MYID");
+  const setSlot = (server: RedisServer, ...how: string[]): Promise<string> =>
+    command(server, "CLUSTER", "SETSLOT", slot, ...how);
+  try {
+    await setSlot(to, "IMPORTING", await idOf(from));
+    await setSlot(from, "MIGRATING", await idOf(to));
+    const keys = await source.sendCommand<string[]>(["CLUSTER", "GETKEYSINSLOT", slot, "1000000"]);
+    const half = Math.ceil(keys.length / 2);
+    const migrate = ["MIGRATE", "127.0.0.1", String(to.port), "", "0", "20000", "KEYS"];
+    for (const [index, one] of keys.entries()) {
+      if (index === half) await halfway();
+      await source.sendCommand([...migrate, one]);
+    }
+    const owner = await idOf(to);
+    for (const server of new Set([to, from, ...cluster.primaries])) await setSlot(server, "NODE", owner);
+  } finally {
+    source.destroy();
+  }
 }
 
 /** Makes one cluster of them. */

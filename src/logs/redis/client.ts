@@ -14,7 +14,10 @@ export interface RedisConnection {
 }
 
 export interface RedisConnectionEvents {
-  /** It can be used, again or for the first time. Cluster and sentinel clients only tell the first time. */
+  /**
+   * It can be used, again or for the first time. A cluster's tells it of each server that it connects to, a sentinel's only
+   * the first time.
+   */
   onReady(): void;
   onError(error: unknown): void;
   /** It will not come back by itself. */
@@ -40,6 +43,7 @@ interface AnyClient {
   subscribe(channel: string, listener: (message: string) => void): Promise<unknown>;
   sSubscribe(channel: string, listener: (message: string) => void): Promise<unknown>;
   sendCommand(...args: unknown[]): Promise<unknown>;
+  getNodeClientForKey(key: string): Promise<AnyClient>;
   duplicate(overrides: Readonly<Record<string, unknown>>): AnyClient;
   readonly options?: { readonly socket?: object };
   readonly _options?: { readonly defaults?: object; readonly nodeClientOptions?: object };
@@ -58,6 +62,7 @@ export function newConnection(settings: RedisSettings, events: RedisConnectionEv
   const client = newClient(settings, kind);
   client.on("error", events.onError);
   client.on("ready", events.onReady);
+  client.on("node-ready", events.onReady);
   client.on("terminated", (error) => {
     // The strategy's own error, where it gave one, is what ended it.
     events.onEnd((error as { originalError?: unknown } | undefined)?.originalError ?? error);
@@ -66,9 +71,12 @@ export function newConnection(settings: RedisSettings, events: RedisConnectionEv
     get isReady() {
       return client.isReady;
     },
-    send(args) {
-      if (kind === "cluster") return client.sendCommand(settings.keys, false, args);
-      return kind === "sentinel" ? client.sendCommand(false, args) : client.sendCommand(args);
+    async send(args) {
+      if (kind === "sentinel") return client.sendCommand(false, args);
+      if (kind === "single") return client.sendCommand(args);
+      if (args[0]?.startsWith("EVAL") === true) return client.sendCommand(settings.keys, false, args);
+      // What names no key, a cluster's client would send to any server, or to all.
+      return (await client.getNodeClientForKey(settings.keys)).sendCommand(args);
     },
     async subscribe(channel, isSharded, listener) {
       await (isSharded ? client.sSubscribe(channel, listener) : client.subscribe(channel, listener));

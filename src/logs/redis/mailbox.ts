@@ -163,8 +163,9 @@ export class Mailbox {
     const begun = this.#beginning();
     const check = [epoch, this.#host.offer(), this.#box, node, "sync"];
     try {
-      this.#expectOk(await lane.run(CHECK, check, this.#patienceMs));
-      const head = await this.#inTime(begun);
+      const answer = await lane.run(CHECK, check, this.#patienceMs);
+      this.#expectOk(answer);
+      const head = answer[1] === "0" ? undefined : await this.#inTime(begun);
       if (head !== undefined) return head;
     } finally {
       this.#onSync = undefined;

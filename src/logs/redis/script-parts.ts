@@ -34,6 +34,10 @@ redis.call('HDEL', HUB, '')
  * has another identity than the one that the epoch was begun on, and may lack something: a new epoch begins. Its number is
  * by chance, since the data can't tell which ones there were that it lacks; those that it has are not taken again.
  *
+ * Before that, in a cluster, the question whether all of it is here. While a hub's slot is moved its keys are on two servers,
+ * and a script would be broken off half done, or would take for missing what is elsewhere. Then neither server says of two keys
+ * that neither has how many there are, and nothing is done until the slot has moved.
+ *
  * ARGV: the epoch that the caller goes by, and a number for a new one.
  */
 export const GUARD = `
@@ -43,6 +47,10 @@ local function num(text) return tonumber(text or '0') or 0 end
 local function txt(number) return string.format('%.0f', number) end
 local info = redis.pcall('INFO', 'server', 'replication')
 if type(info) ~= 'string' then info = redis.call('INFO', 'server') .. redis.call('INFO', 'replication') end
+if string.find(info, '_mode:cluster', 1, true) then
+  local missing = redis.pcall('EXISTS', P .. 'none', P .. 'nothing')
+  if type(missing) ~= 'number' then return redis.error_reply('TRYAGAIN The slot of the hub is being moved') end
+end
 local server = string.match(info, 'run_id:(%x+)') .. string.match(info, 'master_replid:(%x+)')
 local hub = redis.call('HMGET', HUB, 'epoch', 'server', 'head', 'floor')
 local epoch, head, floor = hub[1], num(hub[3]), num(hub[4])
