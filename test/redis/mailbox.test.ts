@@ -1,5 +1,6 @@
 // The moments in which a node's mailbox is made, is gone, or does not begin: nobody waits for ever, and nothing ends the process.
 import { createClient } from "@redis/client";
+import { redisLog } from "everstream/redis";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { command } from "../brokers/redis-cluster.ts";
 import type { TcpProxy } from "../brokers/tcp-proxy.ts";
@@ -86,5 +87,22 @@ describe("a mailbox", () => {
       await node.close();
       expect(await publishing).toMatch(/^(LOG|HUB)_CLOSED$/);
     }
+  });
+
+  it("of a new epoch follows what is asked for while the feed is told of it; what was asked for before is refused", async () => {
+    const { redis } = await startWorld();
+    let answer: (head: Promise<number>) => void = () => undefined;
+    const asked = new Promise<number>((resolve) => {
+      answer = resolve;
+    });
+    const connection = await redisLog({ url: redis.url, checkInterval: 20_000, timeout: 10_000 }).open({
+      onEntries: () => undefined,
+      onEpoch: () => answer(Promise.resolve(connection.follow("late"))),
+    });
+    onTestFinished(() => connection.close());
+    await command(redis, "FLUSHALL");
+    const early = expect(connection.follow("early")).rejects.toMatchObject({ code: "LOG_FAILED" });
+    expect(await asked).toBe(0);
+    await early;
   });
 });

@@ -211,8 +211,9 @@ export class Mailbox {
       onBegun();
       if (this.#closed) return;
       this.epochs = epochs;
-      this.#host.feed.onEpoch(epochs, head);
+      // They hear of it after the feed has. What the feed asks for is of the new epoch, and is none of them.
       this.#follows.failUnderWay();
+      this.#host.feed.onEpoch(epochs, head);
       this.#news.ring();
       const held = this.#held ?? [];
       this.#held = undefined;
