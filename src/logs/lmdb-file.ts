@@ -1,6 +1,7 @@
 import {
   closeSync,
   existsSync,
+  fstatSync,
   fsyncSync,
   linkSync,
   openSync,
@@ -61,6 +62,24 @@ export async function openFile(folder: string, name: string): Promise<RootDataba
     throw new EverstreamError("LOG_FAILED", `${path} is no LMDB file that this version of lmdb can read.`);
   }
   return open<unknown, string>({ path, ...DURABLE });
+}
+
+/** Opens a file so that {@link assertThere} can tell of it, beside lmdb, which shows nobody its own. */
+export function watchFile(folder: string, name: string): number {
+  return openSync(join(folder, name), "r");
+}
+
+/**
+ * Looks whether what is written to a file will be found again: one that was removed while it is open takes all of it, and is
+ * gone with the last who has it open.
+ *
+ * @throws Error where the file has no name any more, or its folder is not where it was.
+ */
+export function assertThere(folder: string, watch: number): void {
+  if (fstatSync(watch).nlink > 0 && existsSync(folder)) return;
+  throw new Error(
+    "its folder or file was removed while it was open, so that nothing would be kept; end this process, and put back what is to be kept before the next one",
+  );
 }
 
 /** Waits for a commit. Where it fails, the error is what lies behind lmdb's "see commitError for details". */

@@ -1,9 +1,10 @@
+import { closeSync } from "node:fs";
 import type { Database, Key, RootDatabase } from "lmdb";
 import { EverstreamError } from "../errors.ts";
 import type { Epoch } from "../hub/log.ts";
 import type { Changes } from "./lmdb-changes.ts";
 import { measureStored } from "./lmdb-event.ts";
-import { openFile, written } from "./lmdb-file.ts";
+import { assertThere, openFile, watchFile, written } from "./lmdb-file.ts";
 import { type Pair, pairKeys, textKeys } from "./lmdb-keys.ts";
 import { OldestEvents } from "./lmdb-oldest.ts";
 import { assertSpace } from "./lmdb-space.ts";
@@ -26,6 +27,7 @@ export interface LogState {
 /** What a `publishId` led to: until when that counts, the first sequence, and how many. */
 export type StoredResult = readonly [until: number, first: number, count: number];
 
+const FILE = "events.mdb";
 /** How this file lies on disk. Another number means that this code can't read it. */
 const FORMAT = 1;
 const FIRST_STATE: Readonly<LogState> = { head: 0, floor: 0, nextId: 1, emptyTopics: 0, leftovers: 0 };
@@ -57,11 +59,14 @@ export class LmdbTables {
   readonly #log: Database<unknown, string>;
   readonly #root: RootDatabase<unknown, string>;
   readonly #folder: string;
+  /** Tells whether the file still has a name. */
+  readonly #watch: number;
   #hasFailed = false;
 
-  private constructor(root: RootDatabase<unknown, string>, folder: string) {
+  private constructor(root: RootDatabase<unknown, string>, folder: string, watch: number) {
     this.#root = root;
     this.#folder = folder;
+    this.#watch = watch;
     this.#log = this.#table({ encoding: "json", ...textKeys(1) });
     this.#assertFormat();
     this.topics = this.#table({
@@ -79,10 +84,12 @@ export class LmdbTables {
 
   /** @throws EverstreamError `LOG_FAILED`: the folder holds a log of another format. */
   static async open(folder: string): Promise<LmdbTables> {
-    const root = await openFile(folder, "events.mdb");
+    const root = await openFile(folder, FILE);
+    const watch = watchFile(folder, FILE);
     try {
-      return new LmdbTables(root, folder);
+      return new LmdbTables(root, folder, watch);
     } catch (error) {
+      closeSync(watch);
       await root.close();
       throw error;
     }
@@ -112,6 +119,7 @@ export class LmdbTables {
 
   /** Writes all changes or none. Resolves when they are on disk. */
   async commit(changes: Changes): Promise<void> {
+    assertThere(this.#folder, this.#watch);
     assertSpace(this.#folder, changes.length, changes.bytes);
     try {
       await written(this.#root.batch(() => changes.write()));
@@ -122,6 +130,7 @@ export class LmdbTables {
   }
 
   async close(): Promise<void> {
+    closeSync(this.#watch);
     await this.#root.close();
   }
 

@@ -1,5 +1,5 @@
 import fs from "node:fs";
-import { mkdir, readdir, stat, utimes, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
 import { createHub, type Epoch } from "everstream";
@@ -321,6 +321,36 @@ describe("a folder", () => {
     ]);
     await node.connection.close();
   });
+
+  it.each([
+    ["removed", (path: string) => rm(path, { recursive: true })],
+    ["removed and made again", (path: string) => rm(path, { recursive: true }).then(() => mkdir(path))],
+    [
+      "emptied",
+      (path: string) => Promise.all(["events.mdb", "owner.mdb"].map((name) => rm(join(path, name)))),
+    ],
+    ["renamed", (path: string) => rename(path, join(path, "..", crypto.randomUUID()))],
+  ])(
+    "that is %s while it is open takes no more events, since nobody would find them again; what is there is read on",
+    async (_, harm) => {
+      const path = join(await testFolder(), "log");
+      const hub = createHub({ log: lmdbLog({ path }) });
+      await hub.publish("t", { data: 1 });
+      await harm(path);
+      for (const data of [2, 3]) {
+        await expect(hub.publish("t", { data })).rejects.toMatchObject({
+          code: "LOG_FAILED",
+          message: expect.stringContaining("removed"),
+        });
+      }
+      expect((await hub.read("t")).events.map(({ data }) => data)).toEqual([1]);
+      await hub.close();
+      const after = createHub({ log: lmdbLog({ path }) });
+      await after.publish("t", { data: 4 });
+      expect((await after.read("t")).events.map(({ data }) => data)).toEqual([4]);
+      await after.close();
+    },
+  );
 
   it("that is no folder, or holds something else, is an error with its cause", async () => {
     const path = await testFolder();
