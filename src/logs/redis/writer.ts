@@ -270,9 +270,11 @@ export class Writer {
         if (isOffline || append.deadline <= now) this.#fail(append, this.#lateError(true));
       }
     }
-    while (this.#queue[0] !== undefined && (isOffline || this.#queue[0].deadline <= now)) {
-      this.#fail(this.#queue.shift() as Append, this.#lateError(false));
-    }
+    // In one go: to shift a long array costs as much as to copy it.
+    const inTime = isOffline ? -1 : this.#queue.findIndex(({ deadline }) => deadline > now);
+    const late = inTime === -1 ? this.#queue : this.#queue.slice(0, inTime);
+    this.#queue = inTime === -1 ? [] : this.#queue.slice(inTime);
+    for (const append of late) this.#fail(append, this.#lateError(false));
     if (this.#pending > 0 || this.#watch === undefined) return;
     clearInterval(this.#watch);
     this.#watch = undefined;
