@@ -100,6 +100,21 @@ describe("redisLog on a cluster", () => {
     await expect.poll(() => publish(1), { timeout: 30_000 }).toMatch(/-/);
   }, 120_000);
 
+  it("fails publishes at once while its server is away, where that is asked for", async () => {
+    const whole = await startRedisCluster();
+    onTestFinished(() => whole.dispose());
+    const hub = createHub({ log: redisLog({ client: clientOf(whole), offline: "fail", timeout: 600_000 }) });
+    onTestFinished(() => hub.close());
+    await hub.publish("t", { data: 1 });
+    const primary = await whole.primaryOf("{hub}");
+    await primary.kill();
+    for (const data of [2, 3, 4]) {
+      await expect(hub.publish("t", { data })).rejects.toMatchObject({ code: "LOG_FAILED" });
+    }
+    await primary.start();
+    await expect.poll(() => hub.publish("t", { data: 5 }).catch(() => ""), { timeout: 30_000 }).not.toBe("");
+  }, 120_000);
+
   it("goes on when its slot is moved, as often as that may be: who publishes waits, and nobody misses anything", async () => {
     const name = freshName();
     const log = () => redisLog({ client: clientOf(cluster), name, checkInterval: 200, timeout: 30_000 });

@@ -17,10 +17,14 @@ function isAnswer(error: unknown): error is Error {
   return error instanceof Error && /^(SimpleError|BlobError|ErrorReply)$/.test(error.constructor.name);
 }
 
+/** Whether the server was not there to answer, or was not waited for any longer. */
+export function isUnanswered(error: unknown): boolean {
+  return !isEverstreamError(error) && !isAnswer(error);
+}
+
 /** Whether what failed so is worth another try. */
 export function isPassing(error: unknown): boolean {
-  if (isEverstreamError(error)) return false;
-  return !isAnswer(error) || PASSING.test(error.message);
+  return isUnanswered(error) || (isAnswer(error) && PASSING.test(error.message));
 }
 
 /** Whether a server says that it is not, or no longer, the primary: another one may be at its address by now. */

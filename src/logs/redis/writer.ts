@@ -3,7 +3,7 @@ import type { AppendRequest, AppendResult, Epoch } from "../../hub/log.ts";
 import { nextTurn } from "../next-turn.ts";
 import { type EncodedAppend, encodeAppend, parseResult, SKIPPED } from "./append-args.ts";
 import { retryDelay } from "./client.ts";
-import { closedError, isPassing, redisError } from "./failure.ts";
+import { closedError, isPassing, isUnanswered, redisError } from "./failure.ts";
 import type { Lane } from "./lane.ts";
 import type { RedisSettings } from "./options.ts";
 import { APPEND } from "./script-append.ts";
@@ -176,6 +176,8 @@ export class Writer {
     } catch (error) {
       call.isUnderWay = false;
       if (!isPassing(error)) this.#failAll(call, redisError("store the event", error));
+      // A cluster's or a sentinel's client does not say that a server is away, but in this way.
+      else if (settings.failsOffline && isUnanswered(error)) this.#failAll(call, this.#lateError(true));
     }
     this.#mending ??= this.#mend();
     return false;
