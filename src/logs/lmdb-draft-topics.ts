@@ -11,6 +11,8 @@ const MAX_EMPTY_TOPICS = 1000;
 const TRIMMED_FOR_EACH = 2;
 /** What one commit does on the side, counted in events that it removes: a millisecond or two of this thread. */
 const SIDE_WORK = 1000;
+/** The same where there is little space, of which one event that goes may take a few pages first. */
+const LITTLE_SIDE_WORK = 20;
 
 /** All topics as one commit sees and changes them, and their retention. */
 export class DraftTopics {
@@ -18,12 +20,13 @@ export class DraftTopics {
   readonly #state: LogState;
   readonly #changes: Changes;
   readonly #topics = new Map<string, DraftTopic | undefined>();
-  #sideWork = SIDE_WORK;
+  #sideWork: number;
 
-  constructor(tables: LmdbTables, state: LogState, changes: Changes) {
+  constructor(tables: LmdbTables, state: LogState, changes: Changes, isShortOfSpace: boolean) {
     this.#tables = tables;
     this.#state = state;
     this.#changes = changes;
+    this.#sideWork = isShortOfSpace ? LITTLE_SIDE_WORK : SIDE_WORK;
   }
 
   /** Whether this commit has done all that it may do on the side, so that more may be left. */

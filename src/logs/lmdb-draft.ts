@@ -7,8 +7,9 @@ import type { LmdbTables, LogState } from "./lmdb-tables.ts";
 
 /** How many old results are forgotten for each new `publishId`: more than one, so that they get fewer after a rush. */
 const IDS_FORGOTTEN_FOR_EACH = 2;
-/** How many are forgotten by a commit that expires. */
+/** How many are forgotten by a commit that expires, and where there is little space. */
 const IDS_FORGOTTEN = 2000;
+const FEW_IDS_FORGOTTEN = 20;
 
 /**
  * What one commit will do. All of it is decided before the first write, against what is stored and what the commit has
@@ -26,6 +27,7 @@ export class Draft {
   readonly #changes = new Changes();
   readonly #topics: DraftTopics;
   readonly #publishIds: DraftPublishIds;
+  readonly #isShort: boolean;
   #idsToForget = 0;
   #now = 0;
 
@@ -33,7 +35,8 @@ export class Draft {
     this.#tables = tables;
     this.state = { ...tables.state };
     this.after = this.state.head;
-    this.#topics = new DraftTopics(tables, this.state, this.#changes);
+    this.#isShort = tables.isShortOfSpace;
+    this.#topics = new DraftTopics(tables, this.state, this.#changes, this.#isShort);
     this.#publishIds = new DraftPublishIds(tables, this.#changes);
   }
 
@@ -67,7 +70,7 @@ export class Draft {
   /** Removes what is over its age at `now`, as far as one commit may. */
   expire(now: number): void {
     this.#now = Math.max(this.#now, now);
-    this.#idsToForget += IDS_FORGOTTEN;
+    this.#idsToForget += this.#isShort ? FEW_IDS_FORGOTTEN : IDS_FORGOTTEN;
     this.#topics.expire(now);
   }
 

@@ -15,7 +15,7 @@ import {
 import { join } from "node:path";
 import { open, type RootDatabase } from "lmdb";
 import { EverstreamError } from "../errors.ts";
-import { assertSpace } from "./lmdb-space.ts";
+import { assertSpace, type Room } from "./lmdb-space.ts";
 
 /** Events are nobody else's business. */
 const OWNER_ONLY = 0o600;
@@ -82,6 +82,32 @@ export function assertThere(folder: string, watch: number): void {
   );
 }
 
+/** What room there is in a file all of whose tables lie in one tree. */
+export function roomIn(root: RootDatabase<unknown, string>): Room {
+  const { pageSize, lastPageNumber, root: tree, free: list } = root.getStats() as FileStats;
+  // Its two heads and the list of what is free take pages, too; they are counted from 0.
+  const used = 2 + pagesOf(tree) + pagesOf(list);
+  return { used: used * pageSize, free: Math.max(0, lastPageNumber + 1 - used) * pageSize };
+}
+
+/** What lmdb's types leave out. */
+interface TreeStats {
+  readonly treeBranchPageCount: number;
+  readonly treeLeafPageCount: number;
+  readonly overflowPages: number;
+}
+
+interface FileStats {
+  readonly pageSize: number;
+  readonly lastPageNumber: number;
+  readonly root: TreeStats;
+  readonly free: TreeStats;
+}
+
+function pagesOf({ treeBranchPageCount, treeLeafPageCount, overflowPages }: TreeStats): number {
+  return treeBranchPageCount + treeLeafPageCount + overflowPages;
+}
+
 /** Waits for a commit. Where it fails, the error is what lies behind lmdb's "see commitError for details". */
 export async function written(commit: Promise<boolean>): Promise<void> {
   try {
@@ -108,7 +134,7 @@ export function removeUnfinished(folder: string): void {
  * full disk ends the process.
  */
 async function createFile(folder: string, path: string): Promise<void> {
-  assertSpace(folder, 1, LOCK_FILE_BYTES);
+  assertSpace(folder, { changes: 1, bytes: LOCK_FILE_BYTES }, () => ({ used: 1, free: 0 }));
   const unfinished = `${path}.${crypto.randomUUID()}${UNFINISHED}`;
   writeFileSync(`${unfinished}-lock`, Buffer.alloc(LOCK_FILE_BYTES), { mode: OWNER_ONLY });
   const root = open<unknown, string>({ path: unfinished, ...DURABLE });

@@ -5,6 +5,7 @@ import { Draft } from "./lmdb-draft.ts";
 import { encodeStored } from "./lmdb-event.ts";
 import { LmdbOwner } from "./lmdb-owner.ts";
 import { readPage } from "./lmdb-read.ts";
+import { isNoSpace } from "./lmdb-space.ts";
 
 /** How many events a commit takes before it leaves the rest to the next: a millisecond or two of this thread. */
 const MAX_EVENTS_IN_COMMIT = 500;
@@ -116,14 +117,19 @@ export class LmdbStore {
   async #write(): Promise<void> {
     // What is appended in the same turn shares a commit, as does what is appended while one is under way.
     for (await turn(); this.#jobs.length > 0; await turn()) {
-      const jobs = this.#takeJobs();
-      try {
-        await this.#writeOne(jobs);
-      } catch (error) {
-        for (const job of jobs) job.reject(error);
-      }
+      await this.#tryToWrite(this.#takeJobs());
     }
     this.#writing = undefined;
+  }
+
+  async #tryToWrite(jobs: readonly Job[]): Promise<void> {
+    try {
+      await this.#writeOne(jobs);
+    } catch (error) {
+      // What frees space must not have to wait until there is some for what came with it.
+      if (jobs.length > 1 && isNoSpace(error)) for (const job of jobs) await this.#tryToWrite([job]);
+      else for (const job of jobs) job.reject(error);
+    }
   }
 
   async #writeOne(jobs: readonly Job[]): Promise<void> {

@@ -4,10 +4,10 @@ import { EverstreamError } from "../errors.ts";
 import type { Epoch } from "../hub/log.ts";
 import type { Changes } from "./lmdb-changes.ts";
 import { measureStored } from "./lmdb-event.ts";
-import { assertThere, openFile, watchFile, written } from "./lmdb-file.ts";
+import { assertThere, openFile, roomIn, watchFile, written } from "./lmdb-file.ts";
 import { type Pair, pairKeys, textKeys } from "./lmdb-keys.ts";
 import { OldestEvents } from "./lmdb-oldest.ts";
-import { assertSpace } from "./lmdb-space.ts";
+import { assertSpace, isShortOfSpace } from "./lmdb-space.ts";
 import { decodeTopic, encodeTopic, type TopicRecord } from "./lmdb-topic.ts";
 
 /** What the whole log remembers beside topics and events. */
@@ -112,6 +112,11 @@ export class LmdbTables {
     changes.put(this.#log, "epochs", epochs);
   }
 
+  /** Whether commits are to be small, for want of space. */
+  get isShortOfSpace(): boolean {
+    return isShortOfSpace(this.#folder);
+  }
+
   /** Whether a commit failed in lmdb. */
   get hasFailed(): boolean {
     return this.#hasFailed;
@@ -120,7 +125,8 @@ export class LmdbTables {
   /** Writes all changes or none. Resolves when they are on disk. */
   async commit(changes: Changes): Promise<void> {
     assertThere(this.#folder, this.#watch);
-    assertSpace(this.#folder, changes.length, changes.bytes);
+    const { length, bytes } = changes;
+    assertSpace(this.#folder, { changes: length, bytes }, () => roomIn(this.#root));
     try {
       await written(this.#root.batch(() => changes.write()));
     } catch (error) {

@@ -2,7 +2,7 @@ import fs from "node:fs";
 import { mkdir, readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
-import { createHub, type Epoch } from "everstream";
+import { createHub, type Epoch, type Retention } from "everstream";
 import { lmdbLog } from "everstream/lmdb";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { Changes } from "../../src/logs/lmdb-changes.ts";
@@ -229,6 +229,42 @@ describe("a full disk", () => {
     expect((await hub.read("t")).events.map(({ data }) => data)).toEqual([1, 3, 4]);
     expect(seen).toEqual([1, 3, 4]);
     await hub.close();
+  });
+
+  /** A hub whose log has the disk for itself, and has filled it. */
+  async function filledBy(topic: string, retention: Retention) {
+    const path = await testFolder();
+    const file = join(path, "events.mdb");
+    setFree(() => 24e6 - (fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0));
+    const hub = createHub({
+      log: lmdbLog({ path }),
+      retention: { maxEvents: 1e6, maxBytes: 1e9, ...retention },
+    });
+    onTestFinished(() => hub.close());
+    let accepted = 0;
+    const publish = async (): Promise<number> => {
+      const events = Array.from({ length: 10 }, () => hub.publish(topic, { data: "x".repeat(9000) }));
+      const outcomes = await Promise.allSettled(events);
+      const added = outcomes.filter(({ status }) => status === "fulfilled").length;
+      accepted += added;
+      return added;
+    };
+    while ((await publish()) > 0) expect(accepted).toBeLessThan(3000);
+    expect(accepted).toBeGreaterThan(1000);
+    return { hub, publish };
+  }
+
+  it("of the log's own events is no dead end: what is deleted makes room in the file", async () => {
+    const { hub, publish } = await filledBy("t", {});
+    await hub.publish("small", { data: 1 }).catch(() => "");
+    await hub.delete("t");
+    await expect.poll(publish, { timeout: 20_000 }).toBe(10);
+    for (let round = 0; round < 50; round++) expect(await publish()).toBe(10);
+  });
+
+  it("of the log's own events is no dead end: so does what is over its age, whoever tries to publish meanwhile", async () => {
+    const { publish } = await filledBy("t", { maxAge: 3000 });
+    await expect.poll(publish, { timeout: 30_000 }).toBe(10);
   });
 
   it("fails opening too, and leaves nothing half made", async () => {
