@@ -112,8 +112,13 @@ export class LmdbTables {
     changes.put(this.#log, "epochs", epochs);
   }
 
-  /** Whether commits are to be small, for want of space. */
+  /**
+   * Whether commits are to be small, for want of space.
+   *
+   * @throws Error where what is committed would be found by nobody.
+   */
   get isShortOfSpace(): boolean {
+    assertThere(this.#folder, this.#watch);
     return isShortOfSpace(this.#folder);
   }
 
@@ -124,7 +129,6 @@ export class LmdbTables {
 
   /** Writes all changes or none. Resolves when they are on disk. */
   async commit(changes: Changes): Promise<void> {
-    assertThere(this.#folder, this.#watch);
     const { length, bytes } = changes;
     assertSpace(this.#folder, { changes: length, bytes }, () => roomIn(this.#root));
     try {
