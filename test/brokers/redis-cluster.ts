@@ -23,6 +23,17 @@ export async function command(server: Pick<RedisServer, "url">, ...args: string[
   }
 }
 
+/**
+ * Resolves when a replica has all that its primary has at this moment. To have as much as that never comes true for certain: a
+ * primary in use has something new every few milliseconds.
+ */
+export async function replicated(primary: RedisServer, replica: RedisServer): Promise<void> {
+  const offsetOf = async (server: RedisServer): Promise<number> =>
+    Number(/(?:master|slave)_repl_offset:(\d+)/.exec(await command(server, "INFO", "replication"))?.[1]);
+  const offset = await offsetOf(primary);
+  await vi.waitUntil(async () => (await offsetOf(replica)) >= offset, { timeout: 30_000, interval: 50 });
+}
+
 async function slotOf([any]: readonly RedisServer[], key: string): Promise<number> {
   return Number(await command(any as RedisServer, "CLUSTER", "KEYSLOT", key));
 }

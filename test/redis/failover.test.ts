@@ -3,7 +3,7 @@
 import { createHub, type Hub } from "everstream";
 import { type RedisLogOptions, redisLog } from "everstream/redis";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { command } from "../brokers/redis-cluster.ts";
+import { command, replicated } from "../brokers/redis-cluster.ts";
 import { type RedisServer, startRedis } from "../brokers/redis-server.ts";
 import { type TcpProxy, tcpProxy } from "../brokers/tcp-proxy.ts";
 import { connect, numbered, numbers } from "../hub/client.ts";
@@ -37,15 +37,6 @@ async function startPair() {
 function lead(proxy: TcpProxy, server: RedisServer): void {
   proxy.target = server.port;
   proxy.cut();
-}
-
-/** Resolves when the replica has all that the primary has. */
-async function replicated(primary: RedisServer, replica: RedisServer): Promise<void> {
-  const offsetOf = async (server: RedisServer) =>
-    /(?:master|slave)_repl_offset:(\d+)/.exec(await command(server, "INFO", "replication"))?.[1];
-  await expect
-    .poll(async () => (await offsetOf(replica)) === (await offsetOf(primary)), { timeout: 20_000 })
-    .toBe(true);
 }
 
 describe("a failover", () => {
