@@ -79,6 +79,14 @@ describe("a server that can't be used", () => {
     });
   });
 
+  it("does not say which one it is: LOG_UNSUITABLE, since a loss would not be noticed", async () => {
+    const proxy = await tcpProxy(redis.port);
+    onTestFinished(() => proxy.close());
+    proxy.alters = (chunk) => Buffer.from(chunk.toString("latin1").replace("run_id:", "row_id:"), "latin1");
+    const error = await failureOf({ url: `redis://default:secret@127.0.0.1:${proxy.port}`, timeout: 30_000 });
+    expect(error).toMatchObject({ code: "LOG_UNSUITABLE", message: expect.stringContaining("run_id") });
+  });
+
   it("is of before 6.0 and does not know a client's first words: LOG_UNSUITABLE at once", async () => {
     const old = await startRedis(["--rename-command", "HELLO", ""]);
     onTestFinished(() => old.dispose());

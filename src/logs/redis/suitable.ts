@@ -24,6 +24,11 @@ export async function assertSuitable(
   if (major < 6 || (major === 6 && minor < 2)) {
     throw tooOldError(version);
   }
+  if (fieldOf(server, "run_id") === undefined) {
+    throw unsuitable(
+      "This server does not say which one it is (`run_id` in `INFO server`), so that nobody would notice when it has lost data. Use one that does.",
+    );
+  }
   const isClustered =
     fieldOf(String(await lane.send(["INFO", "cluster"], timeoutMs)), "cluster_enabled") === "1";
   if (isClustered && kind !== "cluster") {
