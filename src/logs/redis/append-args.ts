@@ -1,4 +1,4 @@
-import { type AppendRequest, type AppendResult, sizeOf } from "../../hub/log.ts";
+import { type AppendRequest, type AppendResult, type Epoch, sizeOf } from "../../hub/log.ts";
 import { redisError } from "./failure.ts";
 import { encodeRecord } from "./record.ts";
 
@@ -40,6 +40,20 @@ export function encodeAppend(request: AppendRequest): EncodedAppend {
 
 /** An append in whose place nothing is done. */
 export const SKIPPED: readonly string[] = ["", "0", "skip", "", "", "0", "0", "0", "0", "0"];
+
+/** Whether an append names a sequence that the epoch of its time did not keep. */
+export function expectsWhatIsLost(
+  { expectLast }: AppendRequest,
+  then: readonly Epoch[],
+  now: readonly Epoch[],
+): boolean {
+  if (typeof expectLast !== "number" || expectLast <= 0 || then === now) return false;
+  const epoch = then.at(-1)?.epoch;
+  const index = now.findLastIndex((one) => one.epoch === epoch);
+  if (index === -1) return true;
+  const next = now[index + 1];
+  return next !== undefined && expectLast >= next.first;
+}
 
 /** Scripts read -1 as no limit. */
 function limit(value: number): string {

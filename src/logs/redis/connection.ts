@@ -166,8 +166,7 @@ export class RedisLogConnection implements LogConnection {
 
   /** Runs a script that goes by an epoch, again where that helps, until the time is over. */
   async #call(work: string, script: Script, epoch: string, args: readonly string[]): Promise<string[]> {
-    const { timeoutMs } = this.#settings;
-    const patienceMs = Math.max(1, Math.floor(timeoutMs / 2));
+    const { timeoutMs, patienceMs } = this.#settings;
     const isClosed = (): boolean => this.#closing !== undefined;
     try {
       return await persist(timeoutMs, isClosed, async (leftMs) => {

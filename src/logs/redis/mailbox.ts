@@ -153,17 +153,17 @@ export class Mailbox {
     this.#box = `${node}.${++this.#generation}`;
     const first = String(this.#host.firstOpenCall());
     const args = [this.epoch, this.#host.offer(), this.#box, before, mode, this.#channel, node, first];
-    const [, epochs] = (await lane.run(JOIN, args, this.#patienceMs)) as [string, string];
+    const [, epochs] = (await lane.run(JOIN, args, settings.patienceMs)) as [string, string];
     this.#joined = parseEpochs(epochs);
     const epoch = String(this.#joined.at(-1)?.epoch);
     for (const topics of this.#follows.all()) {
       const follow = [epoch, this.#host.offer(), this.#box, String(topics.length), ...topics];
-      this.#expectOk(await lane.run(FOLLOW, follow, this.#patienceMs));
+      this.#expectOk(await lane.run(FOLLOW, follow, settings.patienceMs));
     }
     const begun = this.#beginning();
     const check = [epoch, this.#host.offer(), this.#box, node, "sync"];
     try {
-      const answer = await lane.run(CHECK, check, this.#patienceMs);
+      const answer = await lane.run(CHECK, check, settings.patienceMs);
       this.#expectOk(answer);
       const head = answer[1] === "0" ? undefined : await this.#inTime(begun);
       if (head !== undefined) return head;
@@ -186,7 +186,7 @@ export class Mailbox {
 
   /** Resolves to `undefined` where it takes longer than it may, or until the mailbox is closed. */
   #inTime(head: Promise<number>): Promise<number | undefined> {
-    const late = this.#closed ? Promise.resolve() : this.#news.wait(this.#patienceMs);
+    const late = this.#closed ? Promise.resolve() : this.#news.wait(this.#host.settings.patienceMs);
     return Promise.race([head, late.then(() => undefined)]);
   }
 
@@ -226,7 +226,7 @@ export class Mailbox {
     const { epoch } = this;
     const { follow, leave } = this.#follows.next();
     const args = [epoch, this.#host.offer(), this.#box, String(follow.length), ...follow, ...leave];
-    const answer = await lane.run(FOLLOW, args, this.#patienceMs);
+    const answer = await lane.run(FOLLOW, args, this.#host.settings.patienceMs);
     if (answer[0] === "OK" && epoch === this.epoch) {
       this.#follows.done(Number(answer[1]));
       return;
@@ -238,7 +238,10 @@ export class Mailbox {
 
   async #check(): Promise<void> {
     const { lane, listener, node } = this.#host;
-    if (this.#unansweredSince > 0 && performance.now() - this.#unansweredSince > this.#patienceMs) {
+    if (
+      this.#unansweredSince > 0 &&
+      performance.now() - this.#unansweredSince > this.#host.settings.patienceMs
+    ) {
       // Nothing comes any more, though somebody is there to whom Redis pushes.
       listener.reset();
       this.#isLost = true;
@@ -246,7 +249,7 @@ export class Mailbox {
     }
     if (this.#unansweredSince === 0) this.#unansweredSince = performance.now();
     const args = [this.epoch, this.#host.offer(), this.#box, node, ""];
-    const answer = await lane.run(CHECK, args, this.#patienceMs);
+    const answer = await lane.run(CHECK, args, this.#host.settings.patienceMs);
     if (answer[0] === "OK" && answer[1] !== "0") return;
     // Whoever listens listens elsewhere.
     if (answer[0] === "OK") listener.reset();
@@ -257,7 +260,7 @@ export class Mailbox {
     const { listener, mode } = this.#host;
     const { life } = listener;
     if (life === this.#subscribedLife) return;
-    await listener.subscribe(this.#channel, mode === "s", this.#onMessage, this.#patienceMs);
+    await listener.subscribe(this.#channel, mode === "s", this.#onMessage, this.#host.settings.patienceMs);
     this.#subscribedLife = listener.life;
     this.#isLost = false;
   }
@@ -281,11 +284,6 @@ export class Mailbox {
     if (this.#closed) return;
     if (this.#held !== undefined) this.#held.push({ after, through, entries });
     else this.#host.feed.onEntries({ after, through, entries });
-  }
-
-  /** How long Redis may take for an answer before the connection counts as dead: so that a call can be tried twice. */
-  get #patienceMs(): number {
-    return Math.max(1, Math.floor(this.#host.settings.timeoutMs / 2));
   }
 
   #expectOk(answer: readonly string[]): void {

@@ -59,6 +59,8 @@ export interface RedisSettings {
   /** What every key begins with, the hash tag in it. */
   readonly keys: string;
   readonly timeoutMs: number;
+  /** How long Redis may take for an answer before the connection counts as dead: so that a call can be tried twice. */
+  readonly patienceMs: number;
   readonly failsOffline: boolean;
   readonly maxPending: number;
   readonly maxPendingBytes: number;
@@ -87,11 +89,13 @@ export function redisSettings(options: RedisLogOptions | undefined): RedisSettin
     throw invalidOption("`prefix` must be a text without braces.");
   }
   if (offline !== "wait" && offline !== "fail") throw invalidOption('`offline` must be "wait" or "fail".');
+  const timeoutMs = numberOf(options, "timeout", 5000, 1);
   return {
     url,
     client,
     keys: `${prefix}{${name}}:`,
-    timeoutMs: numberOf(options, "timeout", 5000, 1),
+    timeoutMs,
+    patienceMs: Math.max(1, Math.floor(timeoutMs / 2)),
     failsOffline: offline === "fail",
     maxPending: numberOf(options, "maxPending", 100_000, 1),
     maxPendingBytes: numberOf(options, "maxPendingBytes", 64 * 1024 * 1024, 1),

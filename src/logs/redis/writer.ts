@@ -1,7 +1,7 @@
 import { EverstreamError } from "../../errors.ts";
 import type { AppendRequest, AppendResult, Epoch } from "../../hub/log.ts";
 import { nextTurn } from "../next-turn.ts";
-import { type EncodedAppend, encodeAppend, parseResult, SKIPPED } from "./append-args.ts";
+import { type EncodedAppend, encodeAppend, expectsWhatIsLost, parseResult, SKIPPED } from "./append-args.ts";
 import { retryDelay } from "./client.ts";
 import { closedError, isPassing, isUnanswered, redisError } from "./failure.ts";
 import type { Lane } from "./lane.ts";
@@ -158,7 +158,7 @@ export class Writer {
     const { epoch } = this.#host;
     call.isUnderWay = true;
     try {
-      const [status, text] = (await lane.run(APPEND, this.#argsOf(call), this.#patienceMs)) as [
+      const [status, text] = (await lane.run(APPEND, this.#argsOf(call), settings.patienceMs)) as [
         string,
         string,
       ];
@@ -199,24 +199,13 @@ export class Writer {
   }
 
   #argsOf({ number, appends }: Call): string[] {
-    const { epoch, node } = this.#host;
+    const { epoch, epochs, node } = this.#host;
     const args = [epoch, this.#host.offer(), node, String(number), String(appends.length)];
     for (const append of appends) {
-      const isOff = append.isSettled || this.#expectsWhatIsLost(append);
+      const isOff = append.isSettled || expectsWhatIsLost(append.request, append.epochs, epochs);
       for (const arg of isOff ? SKIPPED : append.encoded.args) args.push(arg);
     }
     return args;
-  }
-
-  /** Whether an append names a sequence that the epoch of its time did not keep. */
-  #expectsWhatIsLost({ request: { expectLast }, epochs: then }: Append): boolean {
-    const { epochs } = this.#host;
-    if (typeof expectLast !== "number" || expectLast <= 0 || then === epochs) return false;
-    const epoch = then.at(-1)?.epoch;
-    const index = epochs.findLastIndex((one) => one.epoch === epoch);
-    if (index === -1) return true;
-    const next = epochs[index + 1];
-    return next !== undefined && expectLast >= next.first;
   }
 
   #answer(call: Call, text: string, error?: EverstreamError): void {
@@ -240,7 +229,7 @@ export class Writer {
     let replicas = 0;
     try {
       const wait = ["WAIT", String(waitReplicas), String(waitTimeoutMs)];
-      const answer = Number(await lane.send(wait, waitTimeoutMs + this.#patienceMs));
+      const answer = Number(await lane.send(wait, waitTimeoutMs + settings.patienceMs));
       // A connection that has written nothing is told of every replica there is.
       if (lane.life === life) replicas = answer;
     } catch {
@@ -302,9 +291,5 @@ export class Writer {
     this.#pending--;
     this.#pendingBytes -= append.encoded.bytes;
     return true;
-  }
-
-  get #patienceMs(): number {
-    return Math.max(1, Math.floor(this.#host.settings.timeoutMs / 2));
   }
 }
