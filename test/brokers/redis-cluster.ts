@@ -14,8 +14,13 @@ export interface RedisCluster {
 
 const SLOTS = 16_384;
 
+/** A client that waits until a starved machine has a connection for it. The caller ends it. */
+export function connectTo({ url }: { readonly url: string }) {
+  return createClient({ url, socket: { connectTimeout: 60_000 } }).connect();
+}
+
 export async function command(server: Pick<RedisServer, "url">, ...args: string[]): Promise<string> {
-  const client = await createClient({ url: server.url }).connect();
+  const client = await connectTo(server);
   try {
     return String(await client.sendCommand(args));
   } finally {
@@ -75,7 +80,7 @@ export async function moveSlot(
   { from, to, halfway }: { from: RedisServer; to: RedisServer; halfway(): Promise<unknown> },
 ): Promise<void> {
   const slot = String(await slotOf(cluster.primaries, key));
-  const source = await createClient({ url: from.url }).connect();
+  const source = await connectTo(from);
   const idOf = (server: RedisServer): Promise<string> => command(server, "CLUSTER", "MYID");
   const setSlot = (server: RedisServer, ...how: string[]): Promise<string> =>
     command(server, "CLUSTER", "SETSLOT", slot, ...how);

@@ -3,12 +3,13 @@ import { createClient, RESP_TYPES } from "@redis/client";
 import { createHub } from "everstream";
 import { redisLog } from "everstream/redis";
 import { expect, it, onTestFinished } from "vitest";
+import { connectTo } from "../brokers/redis-cluster.ts";
 import { startRedis } from "../brokers/redis-server.ts";
 import { connect, numbered, numbers } from "../hub/client.ts";
 
 it("takes over user, database and password, not how replies are read, and closes only what is its own", async () => {
   const redis = await startRedis(["--user", "app", "on", ">secret", "~*", "&*", "+@all"]);
-  const admin = await createClient({ url: redis.url }).connect();
+  const admin = await connectTo(redis);
   onTestFinished(async () => {
     admin.destroy();
     await redis.dispose();

@@ -1,9 +1,15 @@
 // Redis Cluster: a hub is one slot of it.
-import { createClient, createCluster } from "@redis/client";
+import { createCluster } from "@redis/client";
 import { createHub } from "everstream";
 import { redisLog } from "everstream/redis";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { command, moveSlot, type RedisCluster, startRedisCluster } from "../brokers/redis-cluster.ts";
+import {
+  command,
+  connectTo,
+  moveSlot,
+  type RedisCluster,
+  startRedisCluster,
+} from "../brokers/redis-cluster.ts";
 import type { RedisServer } from "../brokers/redis-server.ts";
 import { connect, numbered, numbers } from "../hub/client.ts";
 import { describeLog, type LogFixture } from "../logs/contract.ts";
@@ -174,7 +180,7 @@ describe("redisLog on a cluster", () => {
     const ids = await hub.publish("t", numbered(5));
     await client.until(({ data }) => data.length === 5);
     const primary = await whole.primaryOf("{hub}");
-    const own = await createClient({ url: primary.url }).connect();
+    const own = await connectTo(primary);
     await own.set("{hub}", "1");
     expect(await own.sendCommand(["WAIT", "1", "10000"])).toBe(1);
     own.destroy();

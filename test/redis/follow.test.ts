@@ -1,8 +1,8 @@
 // What a node follows: topics that somebody listens to, once each, and no longer than that.
-import { createClient } from "@redis/client";
 import { createHub, type LogEntry } from "everstream";
 import { redisLog } from "everstream/redis";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { connectTo } from "../brokers/redis-cluster.ts";
 import { connect } from "../hub/client.ts";
 import { openNode } from "../logs/contract.ts";
 import { freshName, sharedRedis } from "./fixture.ts";
@@ -10,7 +10,7 @@ import { freshName, sharedRedis } from "./fixture.ts";
 const server = sharedRedis(["--appendonly", "no"]);
 
 async function administrator() {
-  const client = await createClient({ url: server.current.url }).connect();
+  const client = await connectTo(server.current);
   onTestFinished(() => client.destroy());
   return client;
 }

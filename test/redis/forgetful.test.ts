@@ -1,12 +1,12 @@
 // A Redis that forgets what it may forget: its scripts at any time, and what it keeps for nodes that have been silent for long.
-import { createClient } from "@redis/client";
 import type { Hub } from "everstream";
 import { expect, it, onTestFinished } from "vitest";
+import { connectTo } from "../brokers/redis-cluster.ts";
 import { connect } from "../hub/client.ts";
 import { type RedisWorld, startWorld } from "./world.ts";
 
 async function adminOf({ redis }: RedisWorld) {
-  const admin = await createClient({ url: redis.url }).connect();
+  const admin = await connectTo(redis);
   onTestFinished(() => admin.destroy());
   return admin;
 }

@@ -1,8 +1,7 @@
 // The moments in which a node's mailbox is made, is gone, or does not begin: nobody waits for ever, and nothing ends the process.
-import { createClient } from "@redis/client";
 import { redisLog } from "everstream/redis";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { command } from "../brokers/redis-cluster.ts";
+import { command, connectTo } from "../brokers/redis-cluster.ts";
 import type { TcpProxy } from "../brokers/tcp-proxy.ts";
 import { connect } from "../hub/client.ts";
 import { isPush, startWorld } from "./world.ts";
@@ -43,7 +42,7 @@ describe("a mailbox", () => {
 
   it("that Redis has dropped meanwhile is made anew: who asked for a topic then gets it", async () => {
     const { redis, proxy, hub, nearHub } = await startWorld();
-    const admin = await createClient({ url: redis.url }).connect();
+    const admin = await connectTo(redis);
     onTestFinished(() => admin.destroy());
     // No check is to find out before.
     const node = hub({ checkInterval: 20_000 });

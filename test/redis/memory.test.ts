@@ -1,14 +1,14 @@
 // Memory that is short: with `noeviction` Redis refuses what may need more of it. Publishing has to wait for better times;
 // reading, opening, and removing what is over its age do not.
-import { createClient } from "@redis/client";
 import type { Hub } from "everstream";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { connectTo } from "../brokers/redis-cluster.ts";
 import { connect, numbered, numbers } from "../hub/client.ts";
 import { type RedisWorld, startWorld } from "./world.ts";
 
 /** For one test. */
 async function shortOf({ redis }: RedisWorld) {
-  const admin = await createClient({ url: redis.url }).connect();
+  const admin = await connectTo(redis);
   onTestFinished(() => admin.destroy());
   return {
     admin,

@@ -1,5 +1,6 @@
 // What Redis pushes can get lost without anybody noticing. Nothing may follow from that but a short wait.
 import { describe, expect, it } from "vitest";
+import { connectTo } from "../brokers/redis-cluster.ts";
 import { connect, numbered, numbers } from "../hub/client.ts";
 import { isPush, startWorld } from "./world.ts";
 
@@ -81,8 +82,7 @@ describe("idle clients", () => {
 describe("a node that is gone", () => {
   it("leaves nothing behind in Redis, whether it leaves in good order or not", async () => {
     const { redis, hub, nearHub } = await startWorld();
-    const { createClient } = await import("@redis/client");
-    const admin = await createClient({ url: redis.url }).connect();
+    const admin = await connectTo(redis);
     const far = hub();
     const near = nearHub();
     await connect(far, { topics: ["a", "b"] });

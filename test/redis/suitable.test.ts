@@ -1,9 +1,11 @@
 // Servers that a log can't stand on, and options that mean nothing: each says what to do about it.
+
 import { createClient } from "@redis/client";
 import { createHub } from "everstream";
 import { redisLog } from "everstream/redis";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { freePort } from "../brokers/child.ts";
+import { connectTo } from "../brokers/redis-cluster.ts";
 import { type RedisServer, startRedis } from "../brokers/redis-server.ts";
 import { tcpProxy } from "../brokers/tcp-proxy.ts";
 import { readText } from "../setup/repository.ts";
@@ -121,7 +123,7 @@ describe("a server that can't be used", () => {
 
   it("has no memory left: publishing fails and says so, reading goes on, and it is over when there is some", async () => {
     const small = await startRedis(["--save", ""]);
-    const admin = await createClient({ url: small.url }).connect();
+    const admin = await connectTo(small);
     const hub = createHub({ log: redisLog({ url: small.url }) });
     await hub.publish("t", { data: 1 });
     await admin.configSet("maxmemory", "1");
