@@ -16,8 +16,21 @@ export interface RedisServer extends Omit<BrokerChild, "child" | "output"> {
 
 const PROGRAM = process.env.REDIS_SERVER_PATH ?? "redis-server";
 
+/** How often another free port is tried: one may be somebody else's in the moment after it was found. */
+const PORTS_TRIED = 5;
+
 /** `args` come after the usual ones, and so override them: `["--appendonly", "no"]`. */
 export async function startRedis(args: readonly string[] = []): Promise<RedisServer> {
+  for (let left = PORTS_TRIED - 1; ; left--) {
+    try {
+      return await startOnFreePort(args);
+    } catch (error) {
+      if (left === 0 || !String(error).includes("Address already in use")) throw error;
+    }
+  }
+}
+
+async function startOnFreePort(args: readonly string[]): Promise<RedisServer> {
   const port = await freePort();
   const { path: folder, remove } = await dataFolder("redis");
   const usual = [
@@ -31,7 +44,10 @@ export async function startRedis(args: readonly string[] = []): Promise<RedisSer
   ].flat();
   const start = (): Promise<BrokerChild> =>
     startChild(PROGRAM, [...usual, ...args], (output) => output.includes("Ready to accept connections"));
-  let running = await start();
+  let running = await start().catch(async (error: unknown) => {
+    await remove();
+    throw error;
+  });
   return {
     port,
     url: `redis://127.0.0.1:${port}`,
