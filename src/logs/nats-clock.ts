@@ -1,6 +1,6 @@
 import { NoAnswer } from "./nats-errors.ts";
 import type { Link } from "./nats-link.ts";
-import { type ConsumerDelivery, deliveryOf, type StreamMessage } from "./nats-stream-message.ts";
+import { type ConsumerDelivery, deliveryOf, type StreamMessage, stampOf } from "./nats-stream-message.ts";
 
 /** After so many of its beats without a sign the clock is taken to be lost. */
 const SILENT_BEATS = 2.5;
@@ -19,6 +19,10 @@ export class Clock {
   readonly #link: Link;
   readonly #heartbeatMs: number;
   readonly #take: (message: StreamMessage) => void;
+  /** A message that is to come first, to show that this is a copy of the same stream. */
+  #known: StreamMessage | undefined;
+  /** When the newest message was taken. One copy may have stored some of its last messages for a second time, out of its own log. */
+  #nanos = 0n;
   #order = 0;
   #signAt = performance.now();
   #waiting: {
@@ -46,6 +50,7 @@ export class Clock {
     take: (message: StreamMessage) => void,
   ): Promise<Clock> {
     const clock = new Clock(link, options.through, options.heartbeatMs, take);
+    clock.#known = options.known;
     const inbox = link.inbox("clock");
     const subscription = link.subscribe(inbox, (message) => {
       clock.#signAt = performance.now();
@@ -82,12 +87,23 @@ export class Clock {
     });
   }
 
-  #onDelivery({ message, order }: ConsumerDelivery): void {
+  #onDelivery({ message, order, nanos }: ConsumerDelivery): void {
     if (order !== this.#order + 1) {
       this.#link.end(new Error("the stream's feed has skipped something"));
       return;
     }
     this.#order = order;
+    if (message.sequence === this.#known?.sequence && stampOf(message) === stampOf(this.#known)) {
+      this.#known = undefined;
+    }
+    const isAgain = this.#link.isCopied && BigInt(nanos) <= this.#nanos;
+    this.#nanos = BigInt(nanos);
+    // A copy of the stream that is behind begins with what it has next, however much later it was asked to begin.
+    if (message.sequence <= this.through) return;
+    if (this.#known !== undefined || isAgain) {
+      this.#link.end(new Error("the stream's copies differ"));
+      return;
+    }
     this.through = message.sequence;
     this.#take(message);
     if (this.#waiting.length > 0) this.#wake();
@@ -128,17 +144,19 @@ export interface ClockOptions {
   readonly stream: string;
   readonly subject: string;
   readonly through: number;
+  /** The message there, as the stream's leader has it: another copy must have the same. */
+  readonly known?: StreamMessage | undefined;
   readonly heartbeatMs: number;
 }
 
-function consumerOf(inbox: string, { stream, subject, through, heartbeatMs }: ClockOptions): object {
+function consumerOf(inbox: string, { stream, subject, through, known, heartbeatMs }: ClockOptions): object {
   const nanos = heartbeatMs * 1e6;
   return {
     stream_name: stream,
     config: {
       deliver_subject: inbox,
       deliver_policy: "by_start_sequence",
-      opt_start_seq: through + 1,
+      opt_start_seq: known?.sequence ?? through + 1,
       filter_subject: subject,
       ack_policy: "none",
       max_deliver: 1,

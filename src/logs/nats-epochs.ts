@@ -3,7 +3,7 @@ import { FAULT, isFault, unsuitable } from "./nats-errors.ts";
 import type { Link } from "./nats-link.ts";
 import { PLACES } from "./nats-names.ts";
 import { store } from "./nats-store.ts";
-import type { OpenedStream } from "./nats-stream.ts";
+import { has, type OpenedStream, type StreamInfo } from "./nats-stream.ts";
 import type { StreamMessage } from "./nats-stream-message.ts";
 
 /** How many epochs are remembered. A cursor of an older one is a gap. */
@@ -59,7 +59,7 @@ export async function findLineage(
       message !== undefined &&
       mark.created === info.created &&
       (server === undefined || mark.server === server) &&
-      !isLess(info.state.last_seq, mark.epoch, remembered);
+      !(await isLess(link, info, mark.epoch, remembered));
     if (isProven) return { epochs: before, mark: message.sequence, isNew: false };
     const made: Mark = {
       epoch: newEpoch(before),
@@ -85,11 +85,16 @@ export async function findLineage(
 }
 
 /** Whether there is less than was there. In an epoch that is not known here somebody else has found that out already. */
-function isLess(last: number, epoch: number, remembered: Remembered | undefined): boolean {
+async function isLess(
+  link: Link,
+  info: StreamInfo,
+  epoch: number,
+  remembered: Remembered | undefined,
+): Promise<boolean> {
   if (remembered === undefined) return false;
   const at = remembered.epochs.findIndex((known) => known.epoch === epoch);
   if (at === -1) return false;
-  return at < remembered.epochs.length - 1 || last < remembered.through;
+  return at < remembered.epochs.length - 1 || !(await has(link, info, remembered.through));
 }
 
 /** The epoch that a mark begins has the mark's own places: nobody can have seen an event there that is still there. */

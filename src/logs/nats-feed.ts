@@ -4,7 +4,7 @@ import type { Delivery, Epoch, LogEntry, LogFeed } from "../hub/log.ts";
 import { lastSequenceOf, nameOf } from "./nats-names.ts";
 import { decodeEntries, type Position } from "./nats-record.ts";
 import type { Session } from "./nats-session.ts";
-import type { StreamMessage } from "./nats-stream-message.ts";
+import { directMessage, type StreamMessage, stampOf } from "./nats-stream-message.ts";
 import { nextTurn } from "./next-turn.ts";
 
 /** How long a message that the clock has told of may be on its way before it is asked for. */
@@ -26,9 +26,16 @@ interface Followed {
 /** A message that the clock has told of. */
 interface Due {
   readonly message: number;
+  readonly stamp: string;
   /** The topic, where somebody follows it. */
   readonly topic: string | undefined;
   asked: boolean;
+}
+
+/** A message that was pushed, or asked for. */
+interface Pushed {
+  readonly stamp: string;
+  readonly text: string;
 }
 
 /**
@@ -41,7 +48,7 @@ export class Feed {
   readonly #followed = new Map<string, Followed>();
   readonly #due = new Deque<Due>();
   /** What was pushed, by message. */
-  readonly #pushed = new Map<number, string>();
+  readonly #pushed = new Map<number, Pushed>();
   #pushedChars = 0;
   #session: Session | undefined;
   /** Through where the hub was told. */
@@ -116,27 +123,27 @@ export class Feed {
     const session = this.#session;
     if (session === undefined || session.link.failure !== undefined) return;
     const subject = session.subjects.live(followed.topic);
-    followed.subscription = session.link.subscribe(subject, ({ headers, data }) => {
-      if (session !== this.#session) return;
-      const message = Number(headers?.get("Nats-Sequence"));
-      this.#onPush(message, new TextDecoder().decode(data));
+    followed.subscription = session.link.subscribe(subject, (message) => {
+      if (session === this.#session) this.#onPush(directMessage(message));
     });
   }
 
-  #onPush(message: number, text: string): void {
+  #onPush(message: StreamMessage): void {
+    const { sequence } = message;
     // What the clock has passed was asked for, or was nobody's.
-    if (lastSequenceOf(message) <= this.#through || this.#pushed.has(message)) return;
-    const isNext = this.#due.at(0)?.message === message;
+    if (lastSequenceOf(sequence) <= this.#through || this.#pushed.has(sequence)) return;
+    const isNext = this.#due.at(0)?.message === sequence;
     if (this.#pushedChars > MAX_AHEAD_CHARS && !isNext) return;
-    this.#pushed.set(message, text);
+    const text = message.text();
+    this.#pushed.set(sequence, { stamp: stampOf(message), text });
     this.#pushedChars += text.length;
     if (isNext) this.#schedule();
   }
 
-  #onClock({ subject, sequence }: StreamMessage): void {
-    const token = this.#session?.subjects.tokenOf(subject);
+  #onClock(message: StreamMessage): void {
+    const token = this.#session?.subjects.tokenOf(message.subject);
     const topic = token === undefined ? undefined : this.#nameOf(token);
-    this.#due.push({ message: sequence, topic, asked: false });
+    this.#due.push({ message: message.sequence, stamp: stampOf(message), topic, asked: false });
     this.#schedule();
   }
 
@@ -161,12 +168,16 @@ export class Feed {
     let through = 0;
     const entries: LogEntry[] = [];
     for (let due = this.#due.at(0); due !== undefined; due = this.#due.at(0)) {
-      const text = this.#pushed.get(due.message);
-      if (text === undefined && due.topic !== undefined) break;
+      const pushed = this.#pushed.get(due.message);
+      if (pushed === undefined && due.topic !== undefined) break;
+      if (pushed !== undefined && pushed.stamp !== due.stamp) {
+        this.#session.distrust("the stream's copies differ");
+        return;
+      }
       // It may have been pushed while its topic was still followed.
-      if (text !== undefined) this.#drop(due.message, text);
-      if (text !== undefined && due.topic !== undefined) {
-        entries.push(...decodeEntries(due.topic, due.message, text));
+      if (pushed !== undefined) this.#drop(due.message, pushed);
+      if (pushed !== undefined && due.topic !== undefined) {
+        entries.push(...decodeEntries(due.topic, due.message, pushed.text));
       }
       through = due.message;
       this.#due.shift();
@@ -180,7 +191,7 @@ export class Feed {
     this.#feed.onEntries(delivery);
   }
 
-  #drop(message: number, text: string): void {
+  #drop(message: number, { text }: Pushed): void {
     this.#pushed.delete(message);
     this.#pushedChars -= text.length;
   }
@@ -225,15 +236,15 @@ export class Feed {
     }
     if (session !== this.#session) return;
     if (found === undefined) this.#jumpOver(due);
-    else this.#onPush(due.message, found.text());
+    else this.#onPush(found);
   }
 
   /** A message is gone already, trimmed or erased: the hub finds out from the log what its readers are to be told. */
   #jumpOver(due: Due): void {
     for (let next = this.#due.at(0); next !== undefined; next = this.#due.at(0)) {
       if (next.message > due.message) break;
-      const text = this.#pushed.get(next.message);
-      if (text !== undefined) this.#drop(next.message, text);
+      const pushed = this.#pushed.get(next.message);
+      if (pushed !== undefined) this.#drop(next.message, pushed);
       this.#due.shift();
     }
     const at = lastSequenceOf(due.message);

@@ -16,6 +16,7 @@ import {
   deliveryOf,
   directMessage,
   type StreamMessage,
+  stampOf,
 } from "./nats-stream-message.ts";
 
 /** Called with the answer, or with why there is none. */
@@ -45,6 +46,8 @@ export class Link {
   failure: Error | undefined;
   /** Whether the stream is found to have several copies. */
   isCopied = false;
+  /** How long an answer is waited for: shorter than what somebody waits for altogether, so that there is time for another try. */
+  readonly answerMs: number;
   readonly stream: string;
   readonly #api: string;
   readonly #inbox: string;
@@ -58,9 +61,8 @@ export class Link {
     this.stream = name;
     this.#api = apiPrefix;
     this.#inbox = createInbox(inboxPrefix);
-    // Shorter than what somebody waits for altogether, so that there is time for another try.
-    const answerMs = Math.min(timeoutMs / 2, MAX_ANSWER_MS);
-    const timer = setInterval(() => this.#giveUp(answerMs), Math.min(answerMs, SWEEP_MS));
+    this.answerMs = Math.min(timeoutMs / 2, MAX_ANSWER_MS);
+    const timer = setInterval(() => this.#giveUp(), Math.min(this.answerMs, SWEEP_MS));
     this.onEnd(() => clearInterval(timer));
     this.onEnd(onStatus(connection, (status) => this.#onStatus(status)));
     this.subscribe(`${this.#inbox}.*`, (message) => this.#onReply(message));
@@ -191,9 +193,22 @@ export class Link {
       },
     );
     try {
-      return pending === 0 ? [] : await this.#pull(name, Math.min(max, pending));
+      const messages = pending === 0 ? [] : await this.#pull(name, Math.min(max, pending));
+      if (!this.isCopied) return messages;
+      await this.#verify(messages.at(-1));
+      // A copy that is behind begins with what it has next.
+      return "from" in start ? messages.filter(({ sequence }) => sequence >= start.from) : messages;
     } finally {
       this.tell(this.apiSubject(`CONSUMER.DELETE.{stream}.${name}`));
+    }
+  }
+
+  /** A consumer reads whichever copy: what it has brought is to be what the leader has. Where copies differ, they do from there on. */
+  async #verify(last: StreamMessage | undefined): Promise<void> {
+    if (last === undefined) return;
+    const found = await this.getFromLeader({ seq: last.sequence });
+    if (found === undefined || stampOf(found) !== stampOf(last)) {
+      throw new NoAnswer("the stream's copies differ");
     }
   }
 
@@ -238,8 +253,8 @@ export class Link {
     }
   }
 
-  #giveUp(answerMs: number): void {
-    const oldest = performance.now() - answerMs;
+  #giveUp(): void {
+    const oldest = performance.now() - this.answerMs;
     for (const [token, { since, reject }] of this.#waiting) {
       if (since > oldest) return;
       this.#waiting.delete(token);

@@ -1,3 +1,4 @@
+import { NoAnswer } from "./nats-errors.ts";
 import { TopicIds } from "./nats-ids.ts";
 import type { Session } from "./nats-session.ts";
 import { type KnownTopic, learnIds, recordOf } from "./nats-topics.ts";
@@ -28,7 +29,11 @@ export async function loadIds(session: Session, topic: KnownTopic, windowMs: num
 }
 
 async function readIds(session: Session, topic: KnownTopic, ids: TopicIds, windowMs: number): Promise<void> {
-  let start: { since: number } | { from: number } = { since: Date.now() - windowMs - CLOCKS_APART_MS };
+  const since = Date.now() - windowMs - CLOCKS_APART_MS;
+  // What comes later is brought by the clock.
+  const newest = topic.record?.message ?? 0;
+  let start: { since: number } | { from: number } = { since };
+  let through = 0;
   for (;;) {
     const found = await session.link.fetch({
       subject: topic.subject,
@@ -37,8 +42,14 @@ async function readIds(session: Session, topic: KnownTopic, ids: TopicIds, windo
       ...start,
     });
     for (const message of found) learnIds(ids, message, recordOf(message));
-    const last = found.at(-1);
-    if (last === undefined || found.length < FETCHED) return;
-    start = { from: last.sequence + 1 };
+    through = found.at(-1)?.sequence ?? through;
+    if (found.length < FETCHED) break;
+    start = { from: through + 1 };
   }
+  if (through >= newest || !session.link.isCopied) return;
+  // Whichever of several copies was asked: it may be behind, unless the newest message is from before the window.
+  const message = await session.get({ seq: newest });
+  if (message !== undefined && message.time < since) return;
+  session.topics.forget(topic);
+  throw new NoAnswer("a copy of the stream is behind");
 }

@@ -8,7 +8,7 @@ import { lastSequenceOf, type Subjects } from "./nats-names.ts";
 import type { NatsSettings } from "./nats-options.ts";
 import type { Position } from "./nats-record.ts";
 import { store } from "./nats-store.ts";
-import { openStream, type StreamInfo, streamInfo } from "./nats-stream.ts";
+import { has, openStream, type StreamInfo, streamInfo } from "./nats-stream.ts";
 import type { StreamMessage } from "./nats-stream-message.ts";
 import { KnownTopics } from "./nats-topics.ts";
 
@@ -90,6 +90,8 @@ export class Session {
       stream: settings.name,
       subject: subjects.all,
       through,
+      // The clock reads one of several copies, and it is to be one that is as the leader's.
+      known: link.isCopied && through > 0 ? await link.getFromLeader({ seq: through }) : undefined,
       heartbeatMs: settings.heartbeatMs,
     };
     const clock = await Clock.start(link, options, (message) => {
@@ -101,6 +103,12 @@ export class Session {
     const parts = { link, subjects, epochs, info, mark, floor, floorAt, through, previous, horizon };
     session = new Session(parts, clock, early);
     return session;
+  }
+
+  /** What this session was told does not hold: the next one begins anew. */
+  distrust(why: string): void {
+    this.#hasSkipped = true;
+    this.link.end(new Error(why));
   }
 
   /** Whether a stream is the one of this session, with not too much added. */
@@ -125,7 +133,8 @@ export class Session {
 
   /** What must be there wherever the next link leads. */
   remembered(): Remembered {
-    const through = Math.max(this.clock.through, this.#stored);
+    // What does not hold is not to be there.
+    const through = this.#hasSkipped ? this.#stored : Math.max(this.clock.through, this.#stored);
     return { epochs: this.epochs, through };
   }
 
@@ -141,6 +150,12 @@ export class Session {
   /** One message, as the stream is now. */
   get(question: GetQuestion): Promise<StreamMessage | undefined> {
     return this.link.isCopied ? this.link.getFromLeader(question) : this.link.get(question);
+  }
+
+  /** The newest message on a subject, after all that the clock has brought: it may be ahead of who leads several copies. */
+  async last(subject: string): Promise<StreamMessage | undefined> {
+    if (this.link.isCopied) await this.newest();
+    return this.get({ last_by_subj: subject });
   }
 
   /**
@@ -191,8 +206,7 @@ export class Session {
   /** The chain of a topic's messages shows where the clock has skipped one: somebody has purged the stream. */
   #onTopicMessage(message: StreamMessage): void {
     if (this.topics.onMessage(message)) return;
-    this.#hasSkipped = true;
-    this.link.end(new Error("the stream's feed has skipped something"));
+    this.distrust("the stream's feed has skipped something");
   }
 
   #onHorizon(message: number, time: number): void {
@@ -203,19 +217,19 @@ export class Session {
   async #ask(): Promise<number> {
     const { through } = this.clock;
     const info = await streamInfo(this.link);
-    const failure = this.#whatChanged(info, through);
-    if (failure === undefined) return info?.state.last_seq ?? 0;
+    const failure = await this.#whatChanged(info, through);
+    if (failure === undefined) return Math.max(info?.state.last_seq ?? 0, through);
     this.link.end(new Error(failure));
     throw new NoAnswer(failure);
   }
 
-  #whatChanged(info: StreamInfo | undefined, through: number): string | undefined {
+  async #whatChanged(info: StreamInfo | undefined, through: number): Promise<string | undefined> {
     if (info === undefined) return "the stream is gone";
     if (info.created !== this.#info.created) return "the stream was made anew";
     if (info.config.num_replicas !== this.#info.config.num_replicas)
       return "the stream has more copies, or less";
     if (info.state.first_seq > this.#mark) return "the stream was purged";
-    if (info.state.last_seq < through) return "the stream has lost messages";
+    if (!(await has(this.link, info, through))) return "the stream has lost messages";
     return undefined;
   }
 

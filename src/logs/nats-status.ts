@@ -21,7 +21,12 @@ export function onStatus(connection: NatsConnection, listener: Listener): () => 
 }
 
 async function watch(connection: NatsConnection, listeners: ReadonlySet<Listener>): Promise<void> {
-  for await (const status of connection.status()) {
-    for (const listener of [...listeners]) listener(status);
+  try {
+    for await (const status of connection.status()) {
+      for (const listener of [...listeners]) listener(status);
+    }
+  } catch {
+    // Nobody can say any more what befalls it, which is as good as closed.
+    for (const listener of [...listeners]) listener({ type: "close" });
   }
 }

@@ -1,4 +1,5 @@
 import type { Msg } from "@nats-io/transport-node";
+import { RECORD_HEADER } from "./nats-record.ts";
 
 const SHORT_ACK_TOKENS = 9;
 
@@ -14,6 +15,11 @@ export interface StreamMessage {
   text(): string;
 }
 
+/** Tells a message from every other one that could have its sequence in another copy of the stream. */
+export function stampOf(message: StreamMessage): string {
+  return `${message.subject} ${message.header(RECORD_HEADER)}`;
+}
+
 /** A message as a consumer delivers it, with what the consumer says of it. */
 export interface ConsumerDelivery {
   readonly message: StreamMessage;
@@ -21,6 +27,8 @@ export interface ConsumerDelivery {
   readonly order: number;
   /** How many more there are. */
   readonly pending: number;
+  /** When the server took the message, in nanoseconds, as digits. */
+  readonly nanos: string;
 }
 
 /** Reads what a consumer says in a message's reply subject. Nothing where the message is none of the stream's. */
@@ -40,6 +48,7 @@ export function deliveryOf({ subject, reply, headers: hdrs, data }: Msg): Consum
     },
     order: numberAt(6),
     pending: numberAt(8),
+    nanos: tokens[at + 7] ?? "",
   };
 }
 

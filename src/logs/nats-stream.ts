@@ -46,6 +46,14 @@ const SPREAD_MS = 200;
  * until it is stored. It costs their memory, for each message that came within it.
  */
 const FOLLOWED_NS = 30e9;
+/**
+ * The same for servers before 2.10. One that was killed goes through the last minutes of its raft log again; where that holds messages
+ * that were refused, it knows as many of the last stored ones again only by this, and otherwise stores them twice in its copy (seen
+ * with 2.9.10). Each server writes a snapshot, which ends that log, within three minutes.
+ */
+const FOLLOWED_NS_BEFORE_2_10 = 300e9;
+/** How often it is looked whether a copy that is behind has what another one has. */
+const BEHIND_MS = 50;
 /** After so long another one's making has shown. */
 const SETTLE_MS = 20;
 
@@ -70,6 +78,22 @@ export async function streamInfo(link: Link): Promise<StreamInfo | undefined> {
     if (isFault(error, FAULT.streamNotFound)) return undefined;
     throw error;
   }
+}
+
+/**
+ * Whether the stream has its messages through `sequence`. One of several copies that has only begun to lead may still be storing
+ * what another one has shown already: it is given time for that.
+ */
+export async function has(link: Link, info: StreamInfo, sequence: number): Promise<boolean> {
+  const until = performance.now() + link.answerMs;
+  let now: StreamInfo | undefined = info;
+  while (now !== undefined && now.created === info.created) {
+    if (now.state.last_seq >= sequence) return true;
+    if (!link.isCopied || performance.now() > until) return false;
+    await pause(BEHIND_MS);
+    now = await streamInfo(link);
+  }
+  return false;
 }
 
 /** By the log's name, the making that is under way in this process. */
@@ -121,7 +145,9 @@ async function createStream(
       // What was accepted is not dropped for what is new.
       discard: "new",
       allow_direct: true,
-      duplicate_window: FOLLOWED_NS,
+      duplicate_window: /^2\.9\./.test(link.connection.info?.version ?? "")
+        ? FOLLOWED_NS_BEFORE_2_10
+        : FOLLOWED_NS,
       republish: { src: subjects.topics, dest: subjects.pushed },
     });
   } catch (error) {

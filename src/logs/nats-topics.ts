@@ -1,7 +1,6 @@
 import type { Measures } from "./nats-draft.ts";
 import { unsuitable } from "./nats-errors.ts";
 import { TopicIds } from "./nats-ids.ts";
-import type { GetQuestion } from "./nats-link.ts";
 import type { Subjects } from "./nats-names.ts";
 import {
   decodeIds,
@@ -64,7 +63,7 @@ export class KnownTopic {
 export class KnownTopics {
   readonly #subjects: Subjects;
   /** Whom to ask. */
-  source: { get(question: GetQuestion): Promise<StreamMessage | undefined> } | undefined;
+  source: { last(subject: string): Promise<StreamMessage | undefined> } | undefined;
   readonly #topics = new Map<string, KnownTopic>();
   readonly #loading = new Map<KnownTopic, Promise<void>>();
 
@@ -117,11 +116,12 @@ export class KnownTopics {
     const before = topic.record?.message ?? 0;
     topic.learn(record);
     if (topic.ids !== undefined) learnIds(topic.ids, message, record);
-    return before === 0 || record.previous <= before;
+    // One that is forgotten begins anew, without anything before it.
+    return before === 0 || record.message <= before || [before, 0].includes(record.previous);
   }
 
   async #load(topic: KnownTopic): Promise<void> {
-    const message = await this.source?.get({ last_by_subj: topic.subject });
+    const message = await this.source?.last(topic.subject);
     if (message === undefined) {
       topic.record ??= UNKNOWN;
       // What is only beginning has no ids.
