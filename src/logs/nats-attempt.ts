@@ -1,5 +1,6 @@
 import type { AppendResult, Epoch } from "../hub/log.ts";
 import type { Decision } from "./nats-draft.ts";
+import { sequenceOf } from "./nats-names.ts";
 import type { Pending } from "./nats-pending.ts";
 
 /** A message as it was sent: what its appends were to become, should it turn out to be stored. */
@@ -16,18 +17,27 @@ export interface Group {
   readonly attempts: Attempt[];
 }
 
+/** Tells those who wait what became of their appends, now that they are `entries` in a message that is stored. */
+export function answer(
+  decisions: ReadonlyMap<Pending, Decision>,
+  { message, entries }: { readonly message: number; readonly entries: number },
+  epochs: readonly Epoch[],
+): void {
+  for (const [pending, decision] of decisions) {
+    if ("result" in decision) {
+      pending.resolve(withEpoch(decision.result, epochs));
+      continue;
+    }
+    const { from, count } = decision;
+    const sequences = Array.from({ length: count }, (_, index) => sequenceOf(message, entries, from + index));
+    pending.resolve(withEpoch({ accepted: true, sequences, repeated: false }, epochs));
+  }
+}
+
 /** Says of which epoch a result's sequences are. */
-export function withEpoch(result: AppendResult, epochs: readonly Epoch[]): AppendResult {
+function withEpoch(result: AppendResult, epochs: readonly Epoch[]): AppendResult {
   if (!result.accepted) return result;
   const at = result.sequences[0];
   const epoch = at === undefined ? epochs.at(-1) : epochs.findLast(({ first }) => first <= at);
   return epoch === undefined ? result : { ...result, epoch: epoch.epoch };
-}
-
-/** Whether a sequence that was named in an epoch still means what it meant. */
-export function isKept(epochs: readonly Epoch[], epoch: Epoch, sequence: number): boolean {
-  const index = epochs.findLastIndex((known) => known.epoch === epoch.epoch);
-  if (index === -1) return sequence <= 0;
-  const next = epochs[index + 1];
-  return next === undefined || sequence < next.first;
 }

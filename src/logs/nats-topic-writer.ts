@@ -1,12 +1,10 @@
-import { type Attempt, type Group, isKept, withEpoch } from "./nats-attempt.ts";
+import { type Attempt, answer, type Group } from "./nats-attempt.ts";
 import { batchOf, HEADERS_CHARS } from "./nats-batch.ts";
-import { type Decision, Draft, type KnownIds, NEEDS_MEASURES } from "./nats-draft.ts";
+import { type Decided, decide } from "./nats-decide.ts";
+import type { Draft } from "./nats-draft.ts";
 import { FAULT, failureOf, isFault, isPassing } from "./nats-errors.ts";
-import { loadIds } from "./nats-load-ids.ts";
-import { measureMore } from "./nats-measure.ts";
-import { messageOf, sequenceOf } from "./nats-names.ts";
+import { messageOf } from "./nats-names.ts";
 import type { Pending } from "./nats-pending.ts";
-import { withoutAged } from "./nats-read.ts";
 import {
   decodeRecord,
   encodeIds,
@@ -27,12 +25,9 @@ const MAX_MEASURES = 64;
 /** How long to wait after an answer that says no more than that it did not work. */
 const RETRY_MS = 50;
 
-/** What one message is to be. */
-interface Step {
+/** What one message is to be, and for whom. */
+interface Step extends Decided {
   readonly group: Group;
-  readonly base: TopicRecord;
-  readonly draft: Draft;
-  readonly decisions: Map<Pending, Decision>;
 }
 
 /** Writes one topic's messages, each on the condition that the one before is still the newest. */
@@ -103,19 +98,14 @@ export class TopicWriter {
     const topic = session.topics.topic(this.#name);
     if (this.#open !== undefined && (await this.#settleOpen(session, topic))) return;
     const group = this.#open ?? { pending: this.#nextBatch(session), attempts: [] };
-    if (topic.record === undefined) await session.topics.load(topic);
-    const base = await this.#base(session, topic);
-    const ids = group.pending.some(({ request }) => request.publishId !== undefined)
-      ? await loadIds(
-          session,
-          topic,
-          Math.max(...group.pending.map(({ request }) => request.publishIdWindowMs)),
-        )
-      : NO_IDS;
-    const { draft, decisions } = await this.#decide(session, topic, base, ids, group.pending);
+    const horizonOf = () => this.#host.horizonIn(session);
+    const { base, draft, decisions } = await decide(
+      { session, topic, name: this.#name, horizonOf },
+      group.pending,
+    );
     if (draft.entries.length === 0) {
       this.#takeOut(group);
-      this.#answer(session, decisions, 0, 0);
+      answer(decisions, { message: 0, entries: 0 }, session.epochs);
       return;
     }
     await this.#store(session, topic, { group, base, draft, decisions });
@@ -123,50 +113,6 @@ export class TopicWriter {
 
   #nextBatch({ maxPayload }: Session): readonly Pending[] {
     return this.#isAlone ? this.#queue.slice(0, 1) : batchOf(this.#queue, maxPayload);
-  }
-
-  /** The topic as the hub's readers see it. */
-  async #base(session: Session, topic: KnownTopic): Promise<TopicRecord> {
-    const record = topic.record as TopicRecord;
-    const horizon = this.#host.horizonIn(session);
-    if (record.events === 0 || record.oldest + record.maxAgeMs > horizon) return record;
-    return withoutAged({ session, horizon }, this.#name, record);
-  }
-
-  async #decide(
-    session: Session,
-    topic: KnownTopic,
-    base: TopicRecord,
-    ids: KnownIds,
-    group: readonly Pending[],
-  ): Promise<{ draft: Draft; decisions: Map<Pending, Decision> }> {
-    for (;;) {
-      const measures = topic.currentMeasures(base);
-      try {
-        const draft = new Draft(base, session.floor, measures, ids);
-        const decisions = new Map<Pending, Decision>();
-        for (const pending of group) {
-          if (!pending.settled) decisions.set(pending, this.#decideOne(session, draft, pending));
-        }
-        if (draft.entries.length > 0) draft.record("");
-        return { draft, decisions };
-      } catch (error) {
-        if (error !== NEEDS_MEASURES) throw error;
-        await measureMore(session, this.#name, topic, base, measures);
-      }
-    }
-  }
-
-  #decideOne(session: Session, draft: Draft, pending: Pending): Decision {
-    const { request } = pending;
-    if (
-      typeof request.expectLast === "number" &&
-      !isKept(session.epochs, pending.epoch, request.expectLast)
-    ) {
-      // What it names is void; but a publish that was stored before has its result.
-      return draft.decide({ ...pending, request: { ...request, expectLast: -1 } }, session.floor);
-    }
-    return draft.decide(pending, session.floor);
   }
 
   async #store(session: Session, topic: KnownTopic, { group, base, draft, decisions }: Step): Promise<void> {
@@ -231,7 +177,7 @@ export class TopicWriter {
     topic.ids?.add(message, record.count, draft.ids);
     topic.measures = draft.measuresAfter(message, MAX_MEASURES);
     topic.measuredAt = message;
-    this.#answer(session, attempt.decisions, message, attempt.entries);
+    answer(attempt.decisions, { message, entries: attempt.entries }, session.epochs);
     const needed = record.events === 0 ? message : messageOf(record.first);
     if (base.message > 0 && needed > messageOf(base.first || 1)) {
       this.#host.onTrimmed({
@@ -259,7 +205,7 @@ export class TopicWriter {
         session.onStored(next.sequence);
         topic.learn(record);
         this.#open = undefined;
-        this.#answer(session, attempt.decisions, next.sequence, attempt.entries);
+        answer(attempt.decisions, { message: next.sequence, entries: attempt.entries }, session.epochs);
         return true;
       } else if (record.previous !== attempt.expected) {
         // What came right after is gone already.
@@ -283,27 +229,6 @@ export class TopicWriter {
     const taken = new Set(pending);
     this.#queue = this.#queue.filter((one) => !taken.has(one));
   }
-
-  #answer(
-    session: Session,
-    decisions: ReadonlyMap<Pending, Decision>,
-    message: number,
-    entries: number,
-  ): void {
-    for (const [pending, decision] of decisions) {
-      if ("result" in decision) {
-        pending.resolve(withEpoch(decision.result, session.epochs));
-        continue;
-      }
-      const { from, count } = decision;
-      const sequences = Array.from({ length: count }, (_, index) =>
-        sequenceOf(message, entries, from + index),
-      );
-      pending.resolve(withEpoch({ accepted: true, sequences, repeated: false }, session.epochs));
-    }
-  }
 }
 
 const encoder = /* @__PURE__ */ new TextEncoder();
-
-const NO_IDS: KnownIds = { find: () => undefined };
