@@ -1,14 +1,14 @@
 // A copy of a stream that is behind another one: a server that was just started, or has only begun to lead.
 import { headers } from "@nats-io/transport-node";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { Clock } from "../../src/logs/nats-clock.ts";
-import { Link } from "../../src/logs/nats-link.ts";
-import { loadIds } from "../../src/logs/nats-load-ids.ts";
-import { settingsOf } from "../../src/logs/nats-options.ts";
-import { encodeIds, encodeRecord, IDS_HEADER, RECORD_HEADER, UNKNOWN } from "../../src/logs/nats-record.ts";
-import type { Session } from "../../src/logs/nats-session.ts";
-import { has, openStream } from "../../src/logs/nats-stream.ts";
-import { KnownTopics } from "../../src/logs/nats-topics.ts";
+import { Clock } from "../../src/logs/nats/clock.ts";
+import { Link } from "../../src/logs/nats/link.ts";
+import { loadIds } from "../../src/logs/nats/load-ids.ts";
+import { settingsOf } from "../../src/logs/nats/options.ts";
+import { encodeIds, encodeRecord, IDS_HEADER, RECORD_HEADER, UNKNOWN } from "../../src/logs/nats/record.ts";
+import type { Session } from "../../src/logs/nats/session.ts";
+import { has, openStream } from "../../src/logs/nats/stream.ts";
+import { KnownTopics } from "../../src/logs/nats/topics.ts";
 import { lossy } from "./lossy.ts";
 import { startWorld } from "./world.ts";
 

@@ -2,9 +2,9 @@
 import { connect as connectNats } from "@nats-io/transport-node";
 import { natsLog } from "everstream/nats";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
-import { Link } from "../../src/logs/nats-link.ts";
-import { settingsOf } from "../../src/logs/nats-options.ts";
-import { type StreamInfo, streamInfo } from "../../src/logs/nats-stream.ts";
+import { Link } from "../../src/logs/nats/link.ts";
+import { settingsOf } from "../../src/logs/nats/options.ts";
+import { type StreamInfo, streamInfo } from "../../src/logs/nats/stream.ts";
 import type { NatsServer } from "../brokers/nats-server.ts";
 import { connect } from "../hub/client.ts";
 import { openNode } from "../logs/contract.ts";

@@ -1,4 +1,4 @@
-import { EverstreamError } from "../errors.ts";
+import { EverstreamError } from "../../errors.ts";
 import type {
   AppendRequest,
   AppendResult,
@@ -7,17 +7,17 @@ import type {
   LogFeed,
   Page,
   ReadQuery,
-} from "../hub/log.ts";
-import { Collector, type Trimmed } from "./nats-collector.ts";
-import type { Dialer } from "./nats-dialer.ts";
-import { failureOf, isPassing, lateFailure, logFailed, NoAnswer } from "./nats-errors.ts";
-import { Feed } from "./nats-feed.ts";
-import { lastSequenceOf } from "./nats-names.ts";
-import type { NatsSettings } from "./nats-options.ts";
-import { readPage } from "./nats-read.ts";
-import type { Session } from "./nats-session.ts";
-import { Writer, type WriterHost } from "./nats-writer.ts";
-import { nextTurn } from "./next-turn.ts";
+} from "../../hub/log.ts";
+import { nextTurn } from "../next-turn.ts";
+import { Collector, type Trimmed } from "./collector.ts";
+import type { Dialer } from "./dialer.ts";
+import { failureOf, isPassing, lateFailure, logFailed, NoAnswer } from "./errors.ts";
+import { Feed } from "./feed.ts";
+import { lastSequenceOf } from "./names.ts";
+import type { NatsSettings } from "./options.ts";
+import { readPage } from "./read.ts";
+import type { Session } from "./session.ts";
+import { Writer, type WriterHost } from "./writer.ts";
 
 const FIRST_RETRY_MS = 50;
 const MAX_RETRY_MS = 2000;

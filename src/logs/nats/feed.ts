@@ -1,11 +1,11 @@
 import type { Subscription } from "@nats-io/transport-node";
-import { Deque } from "../hub/deque.ts";
-import type { Delivery, Epoch, LogEntry, LogFeed } from "../hub/log.ts";
-import { lastSequenceOf, nameOf } from "./nats-names.ts";
-import { decodeEntries, type Position } from "./nats-record.ts";
-import type { Session } from "./nats-session.ts";
-import { directMessage, type StreamMessage, stampOf } from "./nats-stream-message.ts";
-import { nextTurn } from "./next-turn.ts";
+import { Deque } from "../../hub/deque.ts";
+import type { Delivery, Epoch, LogEntry, LogFeed } from "../../hub/log.ts";
+import { nextTurn } from "../next-turn.ts";
+import { lastSequenceOf, nameOf } from "./names.ts";
+import { decodeEntries, type Position } from "./record.ts";
+import type { Session } from "./session.ts";
+import { directMessage, type StreamMessage, stampOf } from "./stream-message.ts";
 
 /** How long a message that the clock has told of may be on its way before it is asked for. */
 const PUSH_GRACE_MS = 5;

@@ -1,11 +1,11 @@
-import type { LogEntry } from "../hub/log.ts";
-import { sizeOf } from "../hub/log.ts";
-import type { Measure } from "./nats-draft.ts";
-import type { Subjects } from "./nats-names.ts";
-import { decodeEntries, type Position, type TopicRecord } from "./nats-record.ts";
-import type { Session } from "./nats-session.ts";
-import type { StreamMessage } from "./nats-stream-message.ts";
-import { recordOf } from "./nats-topics.ts";
+import type { LogEntry } from "../../hub/log.ts";
+import { sizeOf } from "../../hub/log.ts";
+import type { Measure } from "./draft.ts";
+import type { Subjects } from "./names.ts";
+import { decodeEntries, type Position, type TopicRecord } from "./record.ts";
+import type { Session } from "./session.ts";
+import type { StreamMessage } from "./stream-message.ts";
+import { recordOf } from "./topics.ts";
 
 /** How much of what was read is kept for those who come for what follows it. */
 const MAX_KEPT_CHARS = 48 * 1024 * 1024;

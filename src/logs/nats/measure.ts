@@ -1,9 +1,9 @@
-import type { Measures } from "./nats-draft.ts";
-import { NoAnswer } from "./nats-errors.ts";
-import { messageOf } from "./nats-names.ts";
-import type { TopicRecord } from "./nats-record.ts";
-import type { Session } from "./nats-session.ts";
-import type { KnownTopic } from "./nats-topics.ts";
+import type { Measures } from "./draft.ts";
+import { NoAnswer } from "./errors.ts";
+import { messageOf } from "./names.ts";
+import type { TopicRecord } from "./record.ts";
+import type { Session } from "./session.ts";
+import type { KnownTopic } from "./topics.ts";
 
 /** How many messages are read at once. */
 const MEASURED_MESSAGES = 64;

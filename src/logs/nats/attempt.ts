@@ -1,7 +1,7 @@
-import type { AppendResult, Epoch } from "../hub/log.ts";
-import type { Decision } from "./nats-draft.ts";
-import { sequenceOf } from "./nats-names.ts";
-import type { Pending } from "./nats-pending.ts";
+import type { AppendResult, Epoch } from "../../hub/log.ts";
+import type { Decision } from "./draft.ts";
+import { sequenceOf } from "./names.ts";
+import type { Pending } from "./pending.ts";
 
 /** A message as it was sent: what its appends were to become, should it turn out to be stored. */
 export interface Attempt {

@@ -1,6 +1,6 @@
-import { NoAnswer } from "./nats-errors.ts";
-import type { Link } from "./nats-link.ts";
-import { type ConsumerDelivery, deliveryOf, type StreamMessage, stampOf } from "./nats-stream-message.ts";
+import { NoAnswer } from "./errors.ts";
+import type { Link } from "./link.ts";
+import { type ConsumerDelivery, deliveryOf, type StreamMessage, stampOf } from "./stream-message.ts";
 
 /** After so many of its beats without a sign the clock is taken to be lost. */
 const SILENT_BEATS = 2.5;

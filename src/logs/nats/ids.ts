@@ -1,6 +1,6 @@
-import type { KnownIds } from "./nats-draft.ts";
-import { sequenceOf } from "./nats-names.ts";
-import type { CarriedId } from "./nats-record.ts";
+import type { KnownIds } from "./draft.ts";
+import { sequenceOf } from "./names.ts";
+import type { CarriedId } from "./record.ts";
 
 /** Over this many of one topic the oldest are forgotten within their window, so that memory has a bound. */
 const MAX_REMEMBERED = 100_000;

@@ -1,11 +1,11 @@
-import { EverstreamError } from "../errors.ts";
-import type { AppendRequest, AppendResult, Epoch } from "../hub/log.ts";
-import type { Trimmed } from "./nats-collector.ts";
-import { logFailed } from "./nats-errors.ts";
-import type { NatsSettings } from "./nats-options.ts";
-import { Pending } from "./nats-pending.ts";
-import type { Session } from "./nats-session.ts";
-import { TopicWriter } from "./nats-topic-writer.ts";
+import { EverstreamError } from "../../errors.ts";
+import type { AppendRequest, AppendResult, Epoch } from "../../hub/log.ts";
+import type { Trimmed } from "./collector.ts";
+import { logFailed } from "./errors.ts";
+import type { NatsSettings } from "./options.ts";
+import { Pending } from "./pending.ts";
+import type { Session } from "./session.ts";
+import { TopicWriter } from "./topic-writer.ts";
 
 /** What writers need of the connection they write over. */
 export interface WriterHost {

@@ -1,10 +1,10 @@
-import type { Epoch } from "../hub/log.ts";
-import { FAULT, isFault, unsuitable } from "./nats-errors.ts";
-import type { Link } from "./nats-link.ts";
-import { PLACES } from "./nats-names.ts";
-import { store } from "./nats-store.ts";
-import { has, type OpenedStream, type StreamInfo } from "./nats-stream.ts";
-import type { StreamMessage } from "./nats-stream-message.ts";
+import type { Epoch } from "../../hub/log.ts";
+import { FAULT, isFault, unsuitable } from "./errors.ts";
+import type { Link } from "./link.ts";
+import { PLACES } from "./names.ts";
+import { store } from "./store.ts";
+import { has, type OpenedStream, type StreamInfo } from "./stream.ts";
+import type { StreamMessage } from "./stream-message.ts";
 
 /** How many epochs are remembered. A cursor of an older one is a gap. */
 const MAX_EPOCHS = 1000;

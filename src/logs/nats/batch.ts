@@ -1,4 +1,4 @@
-import type { Pending } from "./nats-pending.ts";
+import type { Pending } from "./pending.ts";
 
 /** As many entries as a message has places for. */
 const MAX_ENTRIES = 1001;

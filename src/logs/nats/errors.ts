@@ -1,5 +1,5 @@
 import { errors } from "@nats-io/transport-node";
-import { EverstreamError, isEverstreamError } from "../errors.ts";
+import { EverstreamError, isEverstreamError } from "../../errors.ts";
 
 /** What JetStream answers instead of a result. */
 export interface ApiFault {

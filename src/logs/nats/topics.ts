@@ -1,16 +1,9 @@
-import type { Measures } from "./nats-draft.ts";
-import { unsuitable } from "./nats-errors.ts";
-import { TopicIds } from "./nats-ids.ts";
-import type { Subjects } from "./nats-names.ts";
-import {
-  decodeIds,
-  decodeRecord,
-  IDS_HEADER,
-  RECORD_HEADER,
-  type TopicRecord,
-  UNKNOWN,
-} from "./nats-record.ts";
-import type { StreamMessage } from "./nats-stream-message.ts";
+import type { Measures } from "./draft.ts";
+import { unsuitable } from "./errors.ts";
+import { TopicIds } from "./ids.ts";
+import type { Subjects } from "./names.ts";
+import { decodeIds, decodeRecord, IDS_HEADER, RECORD_HEADER, type TopicRecord, UNKNOWN } from "./record.ts";
+import type { StreamMessage } from "./stream-message.ts";
 
 /** How many topics are kept in mind. Others are asked for again. */
 const MAX_KNOWN = 20_000;

@@ -4,8 +4,8 @@ import {
   type RetentionLimits,
   type StoredEvent,
   sizeOf,
-} from "../hub/log.ts";
-import { sequenceOf } from "./nats-names.ts";
+} from "../../hub/log.ts";
+import { sequenceOf } from "./names.ts";
 import {
   type CarriedId,
   encodeEntry,
@@ -16,7 +16,7 @@ import {
   type TopicRecord,
   trimmedOf,
   UNKNOWN,
-} from "./nats-record.ts";
+} from "./record.ts";
 
 /** What trimming must know of a kept event. */
 export interface Measure {

@@ -7,9 +7,9 @@ import {
   type Status,
   type Subscription,
 } from "@nats-io/transport-node";
-import { type ApiFault, JetStreamFault, NoAnswer, NobodyAnswers } from "./nats-errors.ts";
-import type { NatsSettings } from "./nats-options.ts";
-import { onStatus } from "./nats-status.ts";
+import { type ApiFault, JetStreamFault, NoAnswer, NobodyAnswers } from "./errors.ts";
+import type { NatsSettings } from "./options.ts";
+import { onStatus } from "./status.ts";
 import {
   type ApiMessage,
   apiMessage,
@@ -17,7 +17,7 @@ import {
   directMessage,
   type StreamMessage,
   stampOf,
-} from "./nats-stream-message.ts";
+} from "./stream-message.ts";
 
 /** Called with the answer, or with why there is none. */
 interface Waiting {

@@ -1,10 +1,10 @@
-import { FAULT, isFault } from "./nats-errors.ts";
-import { messageOf, nameOf } from "./nats-names.ts";
-import { withoutAged } from "./nats-read.ts";
-import { lastOf, type TopicRecord } from "./nats-record.ts";
-import type { Session } from "./nats-session.ts";
-import type { StreamMessage } from "./nats-stream-message.ts";
-import { recordOf } from "./nats-topics.ts";
+import { FAULT, isFault } from "./errors.ts";
+import { messageOf, nameOf } from "./names.ts";
+import { withoutAged } from "./read.ts";
+import { lastOf, type TopicRecord } from "./record.ts";
+import type { Session } from "./session.ts";
+import type { StreamMessage } from "./stream-message.ts";
+import { recordOf } from "./topics.ts";
 
 /** How many messages one step looks at. */
 const MESSAGES = 1000;

@@ -1,9 +1,9 @@
-import { type LogEntry, type Page, type ReadQuery, sizeOf } from "../hub/log.ts";
-import { Heap } from "./heap.ts";
-import { TRIMMED } from "./nats-errors.ts";
-import type { Messages, ReadMessage } from "./nats-messages.ts";
-import { lastSequenceOf, messageOf } from "./nats-names.ts";
-import type { Position, TopicRecord } from "./nats-record.ts";
+import { type LogEntry, type Page, type ReadQuery, sizeOf } from "../../hub/log.ts";
+import { Heap } from "../heap.ts";
+import { TRIMMED } from "./errors.ts";
+import type { Messages, ReadMessage } from "./messages.ts";
+import { lastSequenceOf, messageOf } from "./names.ts";
+import type { Position, TopicRecord } from "./record.ts";
 
 /** About how many messages are worth reading at once. */
 export const MAX_WANTED = 256;

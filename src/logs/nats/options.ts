@@ -1,5 +1,5 @@
 import type { NatsConnection, NodeConnectionOptions } from "@nats-io/transport-node";
-import { invalidOption } from "../errors.ts";
+import { invalidOption } from "../../errors.ts";
 
 /** Options of {@link natsLog}. Times are in milliseconds. */
 export interface NatsLogOptions {

@@ -1,7 +1,7 @@
-import { FAULT, isFault, unsuitable } from "./nats-errors.ts";
-import type { Link } from "./nats-link.ts";
-import { Subjects } from "./nats-names.ts";
-import type { NatsSettings } from "./nats-options.ts";
+import { FAULT, isFault, unsuitable } from "./errors.ts";
+import type { Link } from "./link.ts";
+import { Subjects } from "./names.ts";
+import type { NatsSettings } from "./options.ts";
 
 /** What JetStream says of a stream, as far as it matters here. */
 export interface StreamInfo {

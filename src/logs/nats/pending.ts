@@ -1,8 +1,8 @@
-import type { EverstreamError } from "../errors.ts";
-import type { AppendRequest, AppendResult, Epoch } from "../hub/log.ts";
-import type { Draftable } from "./nats-draft.ts";
-import { lateFailure, logFailed } from "./nats-errors.ts";
-import { encodeEntry } from "./nats-record.ts";
+import type { EverstreamError } from "../../errors.ts";
+import type { AppendRequest, AppendResult, Epoch } from "../../hub/log.ts";
+import type { Draftable } from "./draft.ts";
+import { lateFailure, logFailed } from "./errors.ts";
+import { encodeEntry } from "./record.ts";
 
 /** An append that waits for its result. */
 export class Pending implements Draftable {

@@ -1,5 +1,5 @@
-import { type LogEntry, NO_EVENT, STORED_VERSION, type StoredEvent, type TopicState } from "../hub/log.ts";
-import { lastSequenceOf, sequenceOf } from "./nats-names.ts";
+import { type LogEntry, NO_EVENT, STORED_VERSION, type StoredEvent, type TopicState } from "../../hub/log.ts";
+import { lastSequenceOf, sequenceOf } from "./names.ts";
 
 /** A sequence of the log. */
 export type Position = number;

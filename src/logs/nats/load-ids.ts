@@ -1,7 +1,7 @@
-import { NoAnswer } from "./nats-errors.ts";
-import { TopicIds } from "./nats-ids.ts";
-import type { Session } from "./nats-session.ts";
-import { type KnownTopic, learnIds, recordOf } from "./nats-topics.ts";
+import { NoAnswer } from "./errors.ts";
+import { TopicIds } from "./ids.ts";
+import type { Session } from "./session.ts";
+import { type KnownTopic, learnIds, recordOf } from "./topics.ts";
 
 /** How many messages are looked through at once. */
 const FETCHED = 1000;

@@ -1,6 +1,6 @@
 import { headers } from "@nats-io/transport-node";
-import { type ApiFault, FAULT, JetStreamFault, NoAnswer } from "./nats-errors.ts";
-import type { Link } from "./nats-link.ts";
+import { type ApiFault, FAULT, JetStreamFault, NoAnswer } from "./errors.ts";
+import type { Link } from "./link.ts";
 
 /** As the server says it where it looks itself. */
 const FOLLOWED: ApiFault = {

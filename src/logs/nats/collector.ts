@@ -1,6 +1,6 @@
-import type { NatsSettings } from "./nats-options.ts";
-import type { Session } from "./nats-session.ts";
-import { Walker } from "./nats-walker.ts";
+import type { NatsSettings } from "./options.ts";
+import type { Session } from "./session.ts";
+import { Walker } from "./walker.ts";
 
 /** What of a topic is no longer needed. */
 export interface Trimmed {

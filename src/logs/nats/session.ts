@@ -1,16 +1,16 @@
-import type { Epoch } from "../hub/log.ts";
-import { Clock } from "./nats-clock.ts";
-import { findLineage, type Remembered } from "./nats-epochs.ts";
-import { JetStreamFault, NoAnswer } from "./nats-errors.ts";
-import type { GetQuestion, Link } from "./nats-link.ts";
-import { Messages } from "./nats-messages.ts";
-import { lastSequenceOf, type Subjects } from "./nats-names.ts";
-import type { NatsSettings } from "./nats-options.ts";
-import type { Position } from "./nats-record.ts";
-import { store } from "./nats-store.ts";
-import { has, openStream, type StreamInfo, streamInfo } from "./nats-stream.ts";
-import type { StreamMessage } from "./nats-stream-message.ts";
-import { KnownTopics } from "./nats-topics.ts";
+import type { Epoch } from "../../hub/log.ts";
+import { Clock } from "./clock.ts";
+import { findLineage, type Remembered } from "./epochs.ts";
+import { JetStreamFault, NoAnswer } from "./errors.ts";
+import type { GetQuestion, Link } from "./link.ts";
+import { Messages } from "./messages.ts";
+import { lastSequenceOf, type Subjects } from "./names.ts";
+import type { NatsSettings } from "./options.ts";
+import type { Position } from "./record.ts";
+import { store } from "./store.ts";
+import { has, openStream, type StreamInfo, streamInfo } from "./stream.ts";
+import type { StreamMessage } from "./stream-message.ts";
+import { KnownTopics } from "./topics.ts";
 
 /** The floor's message carries it in a header, since the clock brings no more. */
 const FLOOR_HEADER = "Es-Floor";

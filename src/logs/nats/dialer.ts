@@ -4,7 +4,8 @@ import {
   type NodeConnectionOptions,
   type Status,
 } from "@nats-io/transport-node";
-import { EverstreamError } from "../errors.ts";
+import { EverstreamError } from "../../errors.ts";
+import { nextTurn } from "../next-turn.ts";
 import {
   FAULT,
   failureOf,
@@ -15,11 +16,11 @@ import {
   NobodyAnswers,
   noJetStream,
   unsuitable,
-} from "./nats-errors.ts";
-import { Link } from "./nats-link.ts";
-import type { NatsSettings } from "./nats-options.ts";
-import { Session } from "./nats-session.ts";
-import { onStatus } from "./nats-status.ts";
+} from "./errors.ts";
+import { Link } from "./link.ts";
+import type { NatsSettings } from "./options.ts";
+import { Session } from "./session.ts";
+import { onStatus } from "./status.ts";
 
 const OLDEST = [2, 9] as const;
 /** What a server may take to answer a connection. One that is going down may never do so. */
@@ -134,7 +135,7 @@ export class SharedDialer implements Dialer {
 
 /** Once all sockets have told of the errors that they have by now: they do so where the event loop closes handles. */
 function errorsHeard(): Promise<void> {
-  return new Promise((resolve) => void setImmediate(() => setTimeout(resolve, 0)));
+  return new Promise((resolve) => nextTurn(() => setTimeout(resolve, 0)));
 }
 
 /** A link that does not lead to a session in time is ended. */

@@ -1,11 +1,11 @@
-import type { Page, ReadQuery, TopicState } from "../hub/log.ts";
-import { logFailed, TRIMMED } from "./nats-errors.ts";
-import { MAX_WANTED, placeBeforeLast, readMerged, type Topic } from "./nats-merge.ts";
-import type { Messages, ReadMessage } from "./nats-messages.ts";
-import { lastSequenceOf, messageOf } from "./nats-names.ts";
-import { type Position, stateOf, type TopicRecord } from "./nats-record.ts";
-import type { Session } from "./nats-session.ts";
-import type { KnownTopic } from "./nats-topics.ts";
+import type { Page, ReadQuery, TopicState } from "../../hub/log.ts";
+import { logFailed, TRIMMED } from "./errors.ts";
+import { MAX_WANTED, placeBeforeLast, readMerged, type Topic } from "./merge.ts";
+import type { Messages, ReadMessage } from "./messages.ts";
+import { lastSequenceOf, messageOf } from "./names.ts";
+import { type Position, stateOf, type TopicRecord } from "./record.ts";
+import type { Session } from "./session.ts";
+import type { KnownTopic } from "./topics.ts";
 
 /** How often a read begins anew because of what was trimmed under its hands. */
 const MAX_TRIES = 50;

@@ -1,4 +1,4 @@
-import type { Position } from "./nats-record.ts";
+import type { Position } from "./record.ts";
 
 /**
  * One message of the stream holds up to 1024 entries: {@link MAX_BATCH} events and what marks them. They stand at the end

@@ -1,10 +1,11 @@
-import { type Attempt, answer, type Group } from "./nats-attempt.ts";
-import { batchOf, HEADERS_CHARS } from "./nats-batch.ts";
-import { type Decided, decide } from "./nats-decide.ts";
-import type { Draft } from "./nats-draft.ts";
-import { FAULT, failureOf, isFault, isPassing } from "./nats-errors.ts";
-import { messageOf } from "./nats-names.ts";
-import type { Pending } from "./nats-pending.ts";
+import { nextTurn } from "../next-turn.ts";
+import { type Attempt, answer, type Group } from "./attempt.ts";
+import { batchOf, HEADERS_CHARS } from "./batch.ts";
+import { type Decided, decide } from "./decide.ts";
+import type { Draft } from "./draft.ts";
+import { FAULT, failureOf, isFault, isPassing } from "./errors.ts";
+import { messageOf } from "./names.ts";
+import type { Pending } from "./pending.ts";
 import {
   decodeRecord,
   encodeIds,
@@ -13,12 +14,11 @@ import {
   newNonce,
   RECORD_HEADER,
   type TopicRecord,
-} from "./nats-record.ts";
-import type { Session } from "./nats-session.ts";
-import { store } from "./nats-store.ts";
-import { type KnownTopic, recordOf } from "./nats-topics.ts";
-import { tooLarge, type WriterHost } from "./nats-writer.ts";
-import { nextTurn } from "./next-turn.ts";
+} from "./record.ts";
+import type { Session } from "./session.ts";
+import { store } from "./store.ts";
+import { type KnownTopic, recordOf } from "./topics.ts";
+import { tooLarge, type WriterHost } from "./writer.ts";
 
 /** So many of a topic's oldest events are kept in mind, for trimming. */
 const MAX_MEASURES = 64;

@@ -1,12 +1,12 @@
-import type { Epoch } from "../hub/log.ts";
-import { type Decision, Draft, type KnownIds, NEEDS_MEASURES } from "./nats-draft.ts";
-import { loadIds } from "./nats-load-ids.ts";
-import { measureMore } from "./nats-measure.ts";
-import type { Pending } from "./nats-pending.ts";
-import { type Reading, withoutAged } from "./nats-read.ts";
-import type { TopicRecord } from "./nats-record.ts";
-import type { Session } from "./nats-session.ts";
-import type { KnownTopic } from "./nats-topics.ts";
+import type { Epoch } from "../../hub/log.ts";
+import { type Decision, Draft, type KnownIds, NEEDS_MEASURES } from "./draft.ts";
+import { loadIds } from "./load-ids.ts";
+import { measureMore } from "./measure.ts";
+import type { Pending } from "./pending.ts";
+import { type Reading, withoutAged } from "./read.ts";
+import type { TopicRecord } from "./record.ts";
+import type { Session } from "./session.ts";
+import type { KnownTopic } from "./topics.ts";
 
 /** A topic that is written to. */
 export interface Deciding extends Reading {

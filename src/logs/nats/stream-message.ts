@@ -1,5 +1,5 @@
 import type { Msg } from "@nats-io/transport-node";
-import { RECORD_HEADER } from "./nats-record.ts";
+import { RECORD_HEADER } from "./record.ts";
 
 const SHORT_ACK_TOKENS = 9;
 
