@@ -45,6 +45,30 @@ describe("a copy that is behind", () => {
     expect(told).toEqual([5, 6]);
   });
 
+  it.each([true, false])(
+    "has a message whose time is before that of the one before: believed if the leader has it, too (%s)",
+    async (isTrue) => {
+      const { link, settings, stream, publish } = await linked();
+      const subscribe = link.subscribe.bind(link);
+      link.subscribe = (subject, take) =>
+        subscribe(subject, (message) => {
+          const tokens = message.reply?.split(".") ?? [];
+          const isEarly = tokens[5] === "2" || tokens[5] === "4";
+          const reply = tokens.map((token, index) => (index === 7 && isEarly ? "1" : token)).join(".");
+          take(isEarly ? Object.create(message, { reply: { value: reply } }) : message);
+        });
+      const ask = link.getFromLeader.bind(link);
+      link.getFromLeader = (question) => ask(isTrue ? question : { seq: 1 });
+      const told: number[] = [];
+      const options = { stream: settings.name, subject: stream.subjects.all, heartbeatMs: 200, through: 0 };
+      const clock = await Clock.start(link, options, ({ sequence }) => void told.push(sequence));
+      for (const id of ["a", "b", "c", "d", "e"]) await publish(id).catch(() => undefined);
+      if (isTrue) await clock.reaches(5);
+      else await expect.poll(() => link.failure?.message).toContain("differ");
+      expect(told).toEqual(isTrue ? [1, 2, 3, 4, 5] : [1]);
+    },
+  );
+
   it("as a leader is given time for what another one has shown", async () => {
     const { link, stream, publish } = await linked();
     await publish("a");

@@ -8,6 +8,8 @@ const SILENT_BEATS = 2.5;
 const KEPT_BEATS = 15;
 const CONTROL = 100;
 
+const DIFFERS = "the stream's copies differ";
+
 /**
  * Brings the headers of all messages of the stream, in order and without a hole, which is what tells a node that
  * something was lost on another way. A consumer that the server keeps in memory; where it skips something or falls
@@ -23,6 +25,8 @@ export class Clock {
   #known: StreamMessage | undefined;
   /** When the newest message was taken. One copy may have stored some of its last messages for a second time, out of its own log. */
   #nanos = 0n;
+  /** What has come meanwhile, while a message is verified. */
+  #held: ConsumerDelivery[] | undefined;
   #order = 0;
   #signAt = performance.now();
   #waiting: {
@@ -87,23 +91,63 @@ export class Clock {
     });
   }
 
-  #onDelivery({ message, order, nanos }: ConsumerDelivery): void {
-    if (order !== this.#order + 1) {
+  #onDelivery(delivery: ConsumerDelivery): void {
+    if (delivery.order !== this.#order + 1) {
       this.#link.end(new Error("the stream's feed has skipped something"));
       return;
     }
-    this.#order = order;
+    this.#order = delivery.order;
+    if (this.#held !== undefined) this.#held.push(delivery);
+    else this.#onNext(delivery);
+  }
+
+  #onNext(delivery: ConsumerDelivery): void {
+    const { message } = delivery;
+    const nanos = BigInt(delivery.nanos);
+    if (this.#link.isCopied && nanos <= this.#nanos && message.sequence > this.through) {
+      this.#held = [];
+      void this.#verify(delivery);
+      return;
+    }
+    this.#nanos = nanos;
     if (message.sequence === this.#known?.sequence && stampOf(message) === stampOf(this.#known)) {
       this.#known = undefined;
     }
-    const isAgain = this.#link.isCopied && BigInt(nanos) <= this.#nanos;
-    this.#nanos = BigInt(nanos);
     // A copy of the stream that is behind begins with what it has next, however much later it was asked to begin.
     if (message.sequence <= this.through) return;
-    if (this.#known !== undefined || isAgain) {
-      this.#link.end(new Error("the stream's copies differ"));
+    if (this.#known === undefined) this.#bring(message);
+    else this.#link.end(new Error(DIFFERS));
+  }
+
+  /** A message that was taken before the one before it: by a server whose clock is behind, or it is in this copy for a second time. */
+  async #verify({ message, nanos }: ConsumerDelivery): Promise<void> {
+    let found: StreamMessage | undefined;
+    try {
+      found = await this.#link.getFromLeader({ seq: message.sequence });
+    } catch (error) {
+      this.#link.end(error as Error);
       return;
     }
+    if (found === undefined || stampOf(found) !== stampOf(message) || this.#known !== undefined) {
+      this.#link.end(new Error(DIFFERS));
+      return;
+    }
+    this.#nanos = BigInt(nanos);
+    this.#bring(message);
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (let next = held.shift(); next !== undefined; next = held.shift()) {
+      this.#onNext(next);
+      // That one is to be verified, too.
+      if (this.#held !== undefined) {
+        this.#held = held;
+        return;
+      }
+    }
+  }
+
+  #bring(message: StreamMessage): void {
+    if (this.#link.failure !== undefined) return;
     this.through = message.sequence;
     this.#take(message);
     if (this.#waiting.length > 0) this.#wake();
