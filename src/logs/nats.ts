@@ -1,11 +1,11 @@
 import type { NodeConnectionOptions } from "@nats-io/transport-node";
 import { EverstreamError } from "../errors.ts";
 import type { EventLog } from "../hub/log.ts";
-import { NatsConnection } from "./nats-connection.ts";
-import { OwnDialer, SharedDialer } from "./nats-dialer.ts";
-import { type NatsLogOptions, settingsOf } from "./nats-options.ts";
+import { NatsConnection } from "./nats/connection.ts";
+import { OwnDialer, SharedDialer } from "./nats/dialer.ts";
+import { type NatsLogOptions, settingsOf } from "./nats/options.ts";
 
-export type { NatsLogOptions } from "./nats-options.ts";
+export type { NatsLogOptions } from "./nats/options.ts";
 
 /**
  * A log in a stream of NATS JetStream (server 2.9 or later; the package `@nats-io/transport-node`, to be installed beside

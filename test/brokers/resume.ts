@@ -53,9 +53,19 @@ export interface ResumeOptions {
   log(port: number): EventLog;
   /** What befalls this broker besides. */
   readonly more?: readonly Fault[];
+  /** How many events are accepted between one thing and the next. Default: none need be. */
+  readonly between?: number;
+  readonly timeoutMs?: number;
 }
 
-export function describeResume({ name, start, log, more = [] }: ResumeOptions): void {
+export function describeResume({
+  name,
+  start,
+  log,
+  more = [],
+  between = 0,
+  timeoutMs = TIMEOUT_MS,
+}: ResumeOptions): void {
   it(
     `60 clients on three nodes get every event once and in order, whatever befalls ${name} (seed ${seed})`,
     async () => {
@@ -77,6 +87,8 @@ export function describeResume({ name, start, log, more = [] }: ResumeOptions): 
         // Each fault at least once, in an order by chance.
         const order = [...all, ...all].sort(() => random() - 0.5);
         for (const fault of order) {
+          const wanted = world.account.size + between;
+          while (world.account.size < wanted && !isOver) await pause(5);
           if (isOver) return;
           await pause(20 + random() * 200);
           await fault(net, 50 + random() * 300);
@@ -92,6 +104,6 @@ export function describeResume({ name, start, log, more = [] }: ResumeOptions): 
       expect([faults, parts.flat().flatMap(({ gaps }) => gaps)]).toEqual([[], []]);
       expect(world.account.size).toBe(EVENTS * scale + 1);
     },
-    TIMEOUT_MS,
+    timeoutMs,
   );
 }

@@ -2,9 +2,9 @@
 import { connect as connectNats } from "@nats-io/transport-node";
 import { natsLog } from "everstream/nats";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
-import { Link } from "../../src/logs/nats-link.ts";
-import { settingsOf } from "../../src/logs/nats-options.ts";
-import { type StreamInfo, streamInfo } from "../../src/logs/nats-stream.ts";
+import { Link } from "../../src/logs/nats/link.ts";
+import { settingsOf } from "../../src/logs/nats/options.ts";
+import { type StreamInfo, streamInfo } from "../../src/logs/nats/stream.ts";
 import type { NatsServer } from "../brokers/nats-server.ts";
 import { connect } from "../hub/client.ts";
 import { openNode } from "../logs/contract.ts";
@@ -125,7 +125,28 @@ describe("over a connection of the user's", () => {
     expect(wire.open()).toEqual([]);
     expect(wire.watched).toBe(1);
   });
+
+  it("its statuses may fail: a log is as good as cut off then, and says so", async () => {
+    const { nats } = await startWorld();
+    const { connection } = await lossy(nats);
+    let fail: () => void = () => undefined;
+    const failing = new Promise<never>((_, reject) => {
+      fail = () => reject(new Error("no statuses any more"));
+    });
+    connection.status = () => ({
+      [Symbol.asyncIterator]: () => ({ next: () => failing }),
+    });
+    const node = await openNode(natsLog({ connection, timeout: 500 }));
+    await node.append("t", ["a"]);
+    fail();
+    await expect.poll(() => node.append("t", ["b"]).then(String, codeOf)).toBe("LOG_FAILED");
+    await node.connection.close();
+  });
 });
+
+function codeOf(error: unknown): string {
+  return String((error as { code?: unknown }).code);
+}
 
 describe("what was pushed ahead of the clock", () => {
   it("of a topic that nobody follows any more does not take up room for ever", async () => {

@@ -16,7 +16,7 @@ export interface ClusterWorld extends BrokerWorld {
 }
 
 /** Soon missed; and with time for two elections, one after the other. */
-const CLUSTER_OPTIONS: NatsLogOptions = {
+export const CLUSTER_OPTIONS: NatsLogOptions = {
   replicas: 3,
   checkInterval: 500,
   heartbeat: 500,
@@ -24,7 +24,7 @@ const CLUSTER_OPTIONS: NatsLogOptions = {
 };
 
 /** The proxied server, and the others: one that was just started may be of no use for a while. */
-function farServers({ proxy, cluster }: Pick<ClusterWorld, "proxy" | "cluster">): string[] {
+export function farServers({ proxy, cluster }: Pick<ClusterWorld, "proxy" | "cluster">): string[] {
   return [`127.0.0.1:${proxy.port}`, ...cluster.urls.slice(1)];
 }
 

@@ -45,9 +45,9 @@ const PEER_FILES: Readonly<Record<string, readonly RegExp[]>> = {
   hono: [/^src\/adapters\/hono[./-]/],
   lmdb: [/^src\/logs\/lmdb[./-]/],
   react: [/^src\/react\//],
-  "@redis/client": [/^src\/logs\/redis[./-]/],
+  "@redis/client": [/^src\/logs\/redis[./]/],
   vue: [/^src\/vue\//],
-  "@nats-io/transport-node": [/^src\/logs\/nats[./-]/],
+  "@nats-io/transport-node": [/^src\/logs\/nats[./]/],
 };
 
 const files = filesBelow("src").filter((path) => /\.tsx?$/.test(path));

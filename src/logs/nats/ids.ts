@@ -1,0 +1,44 @@
+import type { KnownIds } from "./draft.ts";
+import { sequenceOf } from "./names.ts";
+import type { CarriedId } from "./record.ts";
+
+/** Over this many of one topic the oldest are forgotten within their window, so that memory has a bound. */
+const MAX_REMEMBERED = 100_000;
+
+interface Remembered {
+  readonly first: number;
+  readonly count: number;
+  readonly until: number;
+}
+
+/** The publishes of one topic that carried a `publishId`, within its window. */
+export class TopicIds implements KnownIds {
+  readonly #known = new Map<string, Remembered>();
+
+  find(id: string, now: number): readonly number[] | undefined {
+    const found = this.#known.get(id);
+    if (found === undefined || found.until <= now) return undefined;
+    return Array.from({ length: found.count }, (_, index) => found.first + index);
+  }
+
+  /** Takes in what a message of `entries` entries carries. */
+  add(message: number, entries: number, ids: readonly CarriedId[]): void {
+    for (const { id, from, count, until } of ids) {
+      const first = sequenceOf(message, entries, from);
+      const found = this.#known.get(id);
+      // What is read late must not come in the place of what came after it.
+      if (found !== undefined && found.first >= first) continue;
+      this.#known.delete(id);
+      this.#known.set(id, { first, count, until });
+      if (this.#known.size > MAX_REMEMBERED) this.#known.delete(this.#known.keys().next().value as string);
+    }
+  }
+
+  /** Forgets what is over its window. Stops at the first that is not: windows are alike. */
+  expire(now: number): void {
+    for (const [id, { until }] of this.#known) {
+      if (until > now) return;
+      this.#known.delete(id);
+    }
+  }
+}
