@@ -1,5 +1,6 @@
 import { type EventStream, type EventStreamOptions, openEventStream } from "everstream/client";
-import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { eventually } from "../session/eventually.ts";
 import { closing, reached, recordData, startServer, type TestServer } from "./server.ts";
 import {
   tabs as browser,
@@ -89,7 +90,7 @@ describe("when the leader leaves", () => {
     });
     const position: Writing = (number) => `id: 1-${number}\ndata: ${number}\n\n`;
     const { stream } = await openTab(server);
-    await vi.waitFor(() => expect(stream.lastEventId).toBe("1-5"));
+    await eventually(() => expect(stream.lastEventId).toBe("1-5"));
     const ahead = await openTab(server, { ...FAST, initialLastEventId: "1-8" });
     const other = await openTab(server);
     stream.close();
@@ -136,7 +137,7 @@ describe("when the leader leaves", () => {
     const first = next();
     await reached(first, "waiting");
     const second = next();
-    await vi.waitFor(() => expect(second.status).toMatchObject({ state: "waiting", attempt: 2 }));
+    await eventually(() => expect(second.status).toMatchObject({ state: "waiting", attempt: 2 }));
     const { nextTryAt = 0 } = second.status;
     const lead = told("lead");
     first.close();
@@ -144,7 +145,7 @@ describe("when the leader leaves", () => {
     // A tab that was just opened is not to wait.
     next();
     await server.exchange(2);
-    await vi.waitFor(() => expect(second.status.nextTryAt).toBeGreaterThan(Date.now() + 500_000));
+    await eventually(() => expect(second.status.nextTryAt).toBeGreaterThan(Date.now() + 500_000));
     await new Promise((resolve) => setTimeout(resolve, nextTryAt - Date.now() + 1));
     expect(second.status.state).toBe("waiting");
     expect(server.exchanges).toHaveLength(3);

@@ -2,7 +2,8 @@
 import { createHub, createRuns } from "everstream";
 import type { EventSource, EventStream, TokenStream } from "everstream/client";
 import { type FaultServer, type FaultyAnswer, faultServer, serveForTest } from "everstream/testing";
-import { expect, it, onTestFinished, vi } from "vitest";
+import { expect, it, onTestFinished } from "vitest";
+import { eventually } from "../session/eventually.ts";
 import { type ExampleOptions, type RunExample, runExample } from "../setup/doc-example.ts";
 import { browserAt } from "./page-globals.ts";
 
@@ -39,7 +40,7 @@ it("tells events, gaps and states", async () => {
   const gap = 'event: sse:gap\ndata: {"reason":"trimmed","after":"1-1","next":"1-2"}\n\n';
   const server = await serve({ body: `${gap}id: 1\nevent: alert\ndata: fire\n\n`, ending: "stall" });
   const { lines } = await runBlock(server.url, { wanted: ["stream"] });
-  await vi.waitFor(() => {
+  await eventually(() => {
     expect(lines).toContainEqual(["events are missing:", "trimmed"]);
     expect(lines).toContainEqual(["fire"]);
     expect(lines).toContainEqual(["alert", "fire", "1"]);
@@ -61,7 +62,7 @@ it("tokens become a text", async () => {
   const server = await serve({ body });
   const { document, text } = pageOf();
   const { lines } = await runBlock(server.url, { below: "Tokens", wanted: ["stream"] }, { document });
-  await vi.waitFor(() => expect(lines).toEqual([["Complete:", "Hello"]]));
+  await eventually(() => expect(lines).toEqual([["Complete:", "Hello"]]));
   expect(text()).toBe("Hello");
 });
 
@@ -91,7 +92,7 @@ it("a run is started, followed to its end, and joined again", async () => {
     for (const name of ["run", "again"]) (values[name] as { close(): void }).close();
   });
   expect([values.state, values.result, text()]).toEqual(["done", { tokens: 3 }, "So."]);
-  await vi.waitFor(() => expect(lines).toContainEqual(["done", undefined]));
+  await eventually(() => expect(lines).toContainEqual(["done", undefined]));
 });
 
 it("an EventSource has headers", async () => {
@@ -107,7 +108,7 @@ it("an EventSource has headers", async () => {
     },
     { fetch: redirected(server.url) },
   );
-  await vi.waitFor(() => expect(lines).toEqual([["a", "7"], ['{"eur":1}']]));
+  await eventually(() => expect(lines).toEqual([["a", "7"], ['{"eur":1}']]));
   expect(server.requests[0]?.headers.authorization).toMatch(/^Bearer /);
 });
 
@@ -118,7 +119,7 @@ it("an EventSource reads the answer to a POST", async () => {
     { below: "Of any stream" },
     { fetch: redirected(server.url) },
   );
-  await vi.waitFor(() => expect(lines).toEqual([["a"]]));
+  await eventually(() => expect(lines).toEqual([["a"]]));
   expect(server.requests[0]?.method).toBe("POST");
 });
 

@@ -2,6 +2,7 @@
 import type { Hub } from "everstream";
 import { rawRequest } from "everstream/testing";
 import { expect, it, onTestFinished, vi } from "vitest";
+import { until } from "../session/eventually.ts";
 import { runExample } from "../setup/doc-example.ts";
 
 const page = "docs/hub.md";
@@ -80,7 +81,7 @@ it("a closed session is told of with its key and its reason", async () => {
   onTestFinished(() => said.mockRestore());
   const response = await hub.respond(new Request("http://localhost/"), { topics: "t", key: "ann" });
   await response.body?.cancel();
-  await vi.waitUntil(() => hub.stats().sessions === 0);
+  await until(() => hub.stats().sessions === 0);
   expect(said).toHaveBeenCalledExactlyOnceWith(
     expect.stringMatching(/^ann was there for \d+ ms: cancelled$/),
   );

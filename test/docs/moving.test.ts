@@ -1,7 +1,8 @@
 // What docs/moving.md shows, run as it stands against a server that is found at its relative URLs.
 import type { EventStream } from "everstream/client";
 import { faultServer } from "everstream/testing";
-import { expect, it, onTestFinished, vi } from "vitest";
+import { expect, it, onTestFinished } from "vitest";
+import { eventually } from "../session/eventually.ts";
 import { runExample } from "../setup/doc-example.ts";
 import { browserAt } from "./page-globals.ts";
 
@@ -18,7 +19,7 @@ it("an EventSource becomes a stream with listeners", async () => {
   const { declared, lines } = browserAt(server.url);
   const { values } = await runExample(page, { declared, wanted: ["stream"] });
   closeAfterwards(values.stream);
-  await vi.waitFor(() => expect(lines).toEqual([["a"], [{ eur: 1 }]]));
+  await eventually(() => expect(lines).toEqual([["a"], [{ eur: 1 }]]));
 });
 
 it("a POST of fetch-event-source becomes a loop, with its end and its errors", async () => {
@@ -46,7 +47,7 @@ it("the callbacks of eventsource-client have their places", async () => {
     wanted: ["stream"],
   });
   closeAfterwards(values.stream);
-  await vi.waitFor(() =>
+  await eventually(() =>
     expect(lines.slice(0, 3)).toEqual([
       ["connected"],
       ["message", "a", "42"],

@@ -1,7 +1,8 @@
 // The example of docs/sharing.md, as it stands, where nothing can be shared: it has to work there, too.
 import type { EventStream } from "everstream/client";
 import { faultServer } from "everstream/testing";
-import { expect, it, onTestFinished, vi } from "vitest";
+import { expect, it, onTestFinished } from "vitest";
+import { eventually } from "../session/eventually.ts";
 import { runExample } from "../setup/doc-example.ts";
 import { browserAt } from "./page-globals.ts";
 
@@ -11,5 +12,5 @@ it("gets its events over a connection of its own where the runtime has no locks"
   const { declared, lines } = browserAt(server.url);
   const { values } = await runExample("docs/sharing.md", { declared, wanted: ["stream"] });
   onTestFinished(() => (values.stream as EventStream).close());
-  await vi.waitFor(() => expect(lines).toEqual([["open"], ["fire"]]));
+  await eventually(() => expect(lines).toEqual([["open"], ["fire"]]));
 });

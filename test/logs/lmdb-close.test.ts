@@ -4,6 +4,7 @@ import { lmdbLog } from "everstream/lmdb";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { LmdbOwner } from "../../src/logs/lmdb-owner.ts";
 import { LmdbTables } from "../../src/logs/lmdb-tables.ts";
+import { until } from "../session/eventually.ts";
 import { testFolder } from "./lmdb-folder.ts";
 
 let path: string;
@@ -86,7 +87,7 @@ describe("a file that fails to close", () => {
 it("a log that is closed while its file is being opened anew closes that, too", async () => {
   const closed = vi.spyOn(LmdbTables.prototype, "close");
   await failToCommit();
-  await vi.waitUntil(() => closed.mock.calls.length === 1);
+  await until(() => closed.mock.calls.length === 1);
   const { open } = LmdbTables;
   let pass: () => void = () => undefined;
   const passed = new Promise<void>((resolve) => {
@@ -97,7 +98,7 @@ it("a log that is closed while its file is being opened anew closes that, too", 
     return open.call(LmdbTables, folder);
   });
   const reading = datas(hub).catch((error: unknown) => error);
-  await vi.waitUntil(() => opened.mock.calls.length === 1);
+  await until(() => opened.mock.calls.length === 1);
   const closing = hub.close();
   pass();
   await closing;

@@ -1,5 +1,6 @@
 import { createHub, memoryLog } from "everstream";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
+import { until } from "../session/eventually.ts";
 import { collectGarbage } from "../session/garbage.ts";
 import { describeLog, type LogFixture, openNode } from "./contract.ts";
 import { describeHubOver, remote } from "./hub-contract.ts";
@@ -77,7 +78,7 @@ describe("memoryLog", () => {
     }).ready;
     await second.subscribe("t", ({ data }) => seen.push(data)).ready;
     await second.publish("t", { data: 1 });
-    await vi.waitUntil(() => seen.length >= 2, { interval: 1 });
+    await until(() => seen.length >= 2);
     expect(seen).toEqual([1, 2]);
     await Promise.all([first.close(), second.close()]);
   });

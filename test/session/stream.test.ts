@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { pulseSize } from "../../src/session/pulse.ts";
 import { Session } from "../../src/session/session.ts";
 import { deferred } from "./deferred.ts";
-import { eventually } from "./eventually.ts";
+import { eventually, until } from "./eventually.ts";
 import { collectGarbage } from "./garbage.ts";
 
 const reported = vi.spyOn(console, "error").mockImplementation(() => undefined);
@@ -315,7 +315,7 @@ describe("a refused write", () => {
       expect(reported).not.toHaveBeenCalled();
       void refuse("dropped");
       void refuse(later("dropped"));
-      await vi.waitUntil(() => reported.mock.calls.length === 2, { interval: 1 });
+      await until(() => reported.mock.calls.length === 2);
     });
     expect(reported).toHaveBeenCalledTimes(2);
   });
