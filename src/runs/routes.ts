@@ -26,6 +26,12 @@ export interface RunRoutesOptions {
    * already. A `Response` in place of an answer is sent as it is; `false` becomes 403.
    */
   authorize: (request: Request, run: RunInfo) => boolean | Response | Promise<boolean | Response>;
+  /**
+   * Whether this client may stop a run that nobody has asked for yet: its start, when it comes, ends as it begins. Answers
+   * are as `authorize`'s. Default: whoever knows the id may, which is right where ids are hard to guess, as those are that
+   * our clients make.
+   */
+  authorizeEarlyStop?: (request: Request, id: string) => boolean | Response | Promise<boolean | Response>;
   /** Options of the streams. */
   join?: Omit<JoinOptions, "authorize">;
 }
@@ -192,8 +198,9 @@ class Exchange {
       info = await this.#arrival(id);
       if (info === undefined) return notYet(id);
     }
-    // What has not been asked for yet belongs to nobody: whoever knows its id may stop it.
-    const refusal = info && (await this.#refusal(info));
+    const { authorizeEarlyStop = () => true } = this.#options;
+    const refusal =
+      info === undefined ? refusalOf(await authorizeEarlyStop(this.#request, id)) : await this.#refusal(info);
     if (refusal !== undefined) return refusal;
     await this.#runs.stop(id);
     return { kind: "response", response: new Response(null, { status: 204 }) };
@@ -211,11 +218,14 @@ class Exchange {
   }
 
   async #refusal(info: RunInfo): Promise<RunAnswer | undefined> {
-    const answer = await this.#options.authorize(this.#request, info);
-    if (answer instanceof Response) return { kind: "response", response: answer };
-    if (answer === true) return undefined;
-    return response(forbidden());
+    return refusalOf(await this.#options.authorize(this.#request, info));
   }
+}
+
+/** What an answer of the developer's comes to; anything but `true` refuses. */
+function refusalOf(answer: boolean | Response): RunAnswer | undefined {
+  if (answer instanceof Response) return { kind: "response", response: answer };
+  return answer === true ? undefined : response(forbidden());
 }
 
 /** The header's value; drafts of its standard have it in quotation marks. */
@@ -245,6 +255,7 @@ const STATUS: Readonly<Partial<Record<EverstreamErrorCode, number>>> = {
   UNKNOWN_RUN: 404,
   RUN_EXPIRED: 410,
   HUB_CLOSED: 503,
+  LOG_CLOSED: 503,
   LOG_FAILED: 503,
 };
 

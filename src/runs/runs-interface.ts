@@ -8,7 +8,7 @@ import type { FoundRun, RunInfo, StartedRun, StartOptions } from "./types.ts";
  * the one that started it among them.
  *
  * Methods that answer with a promise reject with `HUB_CLOSED` after `close`, and with `LOG_FAILED` where the log can't do
- * its work.
+ * its work. Those that answer a request, `respond` and `open`, have its client come back, as the hub does.
  */
 export interface Runs {
   /**

@@ -5,9 +5,10 @@ import { report } from "../session/report.ts";
 import { followRequest } from "../session/request.ts";
 import { WebSink } from "../session/web-sink.ts";
 import { clientErrorOf } from "./client-error.ts";
-import { closedError, isClosed } from "./closed.ts";
+import { closedError, isClosed, isLogAway } from "./closed.ts";
 import { findRun } from "./find.ts";
 import {
+  comeBack,
   findToJoin,
   forbidden,
   type JoinOptions,
@@ -142,15 +143,12 @@ class HubRuns implements Runs {
 
   async open(head: RequestHead, id: string, options: JoinOptions = {}): Promise<RunOpening> {
     assertRunId(id);
-    this.#keeper.registry.assertOpen();
-    const topic = this.#names.topicOf(id);
-    const found = await findToJoin(this.#hub, topic, id, head, this.#settings.joinWaitMs);
-    if (found.kind !== "run") return missing(id, found);
-    if ((await options.authorize?.(found.info)) === false) return forbidden();
-    await this.#keeper.verify(found.info);
-    const opening = await openRun(this.#hub, topic, head, options);
-    if (opening.kind === "stream" && this.#keeper.countsReaders(id)) this.#watchers.add(id, opening.session);
-    return opening;
+    try {
+      return await this.#open(head, id, options);
+    } catch (error) {
+      if (!isLogAway(error)) throw error;
+      return comeBack(head, error);
+    }
   }
 
   async respond(request: Request, id: string, options?: JoinOptions): Promise<Response> {
@@ -172,6 +170,20 @@ class HubRuns implements Runs {
   close({ within = 0 }: { within?: number } = {}): Promise<void> {
     this.#closed ??= this.#keeper.close(within);
     return this.#closed;
+  }
+
+  async #open(head: RequestHead, id: string, options: JoinOptions): Promise<RunOpening> {
+    this.#keeper.registry.assertOpen();
+    const topic = this.#names.topicOf(id);
+    const found = await findToJoin(this.#hub, topic, id, head, this.#settings.joinWaitMs);
+    if (found.kind !== "run") return missing(id, found);
+    const { authorize = () => true } = options;
+    // A check that forgets to answer has not let anybody in.
+    if ((await authorize(found.info)) !== true) return forbidden();
+    await this.#keeper.verify(found.info);
+    const opening = await openRun(this.#hub, topic, head, options);
+    if (opening.kind === "stream" && this.#keeper.countsReaders(id)) this.#watchers.add(id, opening.session);
+    return opening;
   }
 
   async #start(settings: StartSettings): Promise<StartedRun> {

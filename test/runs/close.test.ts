@@ -1,6 +1,6 @@
 // What is left of runs after `close`: the other servers' runs go on, and nothing that was under way hangs.
-import { createHub, type Hub } from "everstream";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { createHub, EverstreamError, type Hub } from "everstream";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { aborted, Cluster, gate, hubHeldAt, hubWith, publishing } from "./nodes.ts";
 
 let cluster: Cluster;
@@ -29,14 +29,11 @@ describe("runs that were closed while their hub goes on", () => {
     await closed.runs.running();
     await closed.runs.close();
     await other.runs.start({ id: "a", key: "k", produce: (run) => aborted(run.signal) });
-    const head = { method: "GET", url: "/", header: () => undefined };
     const { runs } = closed;
     for (const asked of [
       runs.get("a"),
       runs.find("a"),
       runs.ended("a"),
-      runs.open(head, "a"),
-      runs.respond(new Request("http://x/"), "a"),
       runs.running(),
       runs.holder("k"),
       runs.stop("a"),
@@ -65,7 +62,24 @@ describe("runs that were closed while their hub goes on", () => {
       const { status, headers } = await routes(new Request(`http://x${path}`, { method }));
       expect([method, path, status, headers.get("retry-after")]).toEqual([method, path, 503, "2"]);
     }
+    const response = await closed.runs.respond(new Request("http://x/"), "a");
+    expect([response.status, response.headers.get("retry-after")]).toEqual([503, "2"]);
+    expect(await response.json()).toEqual({ error: expect.any(String), code: "HUB_CLOSED" });
     expect(await other.runs.get("a")).toMatchObject({ state: "running" });
+  });
+
+  it("have an EventSource come back, which would give up for good at anything but 200", async () => {
+    const closed = cluster.node({ lease });
+    await closed.runs.close();
+    const request = new Request("http://x/runs/a", { headers: { accept: "text/event-stream" } });
+    for (const response of [
+      await closed.runs.respond(request, "a"),
+      await closed.runs.routes({ authorize: () => true })(request),
+    ]) {
+      expect(response.status).toBe(200);
+      expect(response.headers.get("content-type")).toContain("text/event-stream");
+      expect(await response.text()).toMatch(/^: closing\nretry: \d{1,4}\n\n$/);
+    }
   });
 
   it("end nothing that was being looked at when they were closed", async () => {
@@ -129,6 +143,26 @@ describe("a start that is under way at close", () => {
     expect(await other.runs.ended("a")).toMatchObject({ state: leaves ? "done" : "abandoned" });
     expect(produce).not.toHaveBeenCalled();
     expect(continued).toHaveBeenCalledTimes(leaves ? 1 : 0);
+  });
+});
+
+describe("a log that fails", () => {
+  it("has readers come back, and the developer told", async () => {
+    const told = vi.spyOn(console, "error").mockImplementation(() => undefined);
+    onTestFinished(() => told.mockRestore());
+    const failure = new EverstreamError("LOG_FAILED", "The log can't be reached.");
+    const hub = hubWith(createHub({ log: cluster.log }), { read: () => Promise.reject(failure) });
+    const { runs } = cluster.node({ hub });
+    const answers = ["application/json", "text/event-stream"].map((accept) =>
+      runs.respond(new Request("http://x/runs/a", { headers: { accept } }), "a"),
+    );
+    const [asJson, asStream] = await Promise.all(answers);
+    expect([asJson?.status, asJson?.headers.get("retry-after")]).toEqual([503, "2"]);
+    expect([asStream?.status, await asStream?.text()]).toEqual([
+      200,
+      expect.stringMatching(/^: failed\nretry: /),
+    ]);
+    expect(told).toHaveBeenCalledWith(expect.stringContaining("The log can't be reached."));
   });
 });
 
