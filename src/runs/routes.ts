@@ -87,15 +87,15 @@ function targetOf(pathname: string, path: string): Target | undefined {
   const [encoded = "", last, ...more] = pathname.slice(base.length + 1).split("/");
   if (more.length > 0 || (last !== undefined && last !== "state")) return undefined;
   if (encoded === "") return last === undefined ? { id: undefined, wantsState: false } : undefined;
-  const id = decoded(encoded);
-  return isRunId(id) ? { id, wantsState: last === "state" } : undefined;
+  return { id: decoded(encoded), wantsState: last === "state" };
 }
 
-function decoded(text: string): string | undefined {
+/** Nothing, which is no run's id, where it can't be decoded. */
+function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    return undefined;
+    return "";
   }
 }
 
@@ -112,6 +112,7 @@ class Exchange {
 
   answer({ id, wantsState }: Target): Promise<RunAnswer> | RunAnswer {
     const { method } = this.#request;
+    if (id !== undefined && !isRunId(id)) return noId("What stands in the path");
     if (method === "POST" && !wantsState) return this.#start(id);
     if (id === undefined) return notAllowed("POST");
     if (method === "GET" || method === "HEAD") return wantsState ? this.#state(id) : this.#join(id);
@@ -123,9 +124,7 @@ class Exchange {
     const { start } = this.#options;
     if (start === undefined) return notAllowed("GET, HEAD, DELETE");
     const id = named ?? idempotencyKey(this.#request) ?? crypto.randomUUID();
-    if (!isRunId(id)) {
-      return json(400, { error: "The idempotency key can't be a run's id.", code: "INVALID_OPTION" });
-    }
+    if (!isRunId(id)) return noId("The idempotency key");
     const found = await this.#runs.find(id);
     if (found.kind === "expired") return response(missing(id, found));
     if (found.kind === "run") return this.#answerJoined(id, found.info);
@@ -266,6 +265,11 @@ const RETRY_AFTER = { "Retry-After": "2" };
 function notYet(id: string): RunAnswer {
   const error = `The run ${JSON.stringify(id)} is being started; try again.`;
   return json(503, { error, code: "RUN_STARTING" }, RETRY_AFTER);
+}
+
+function noId(what: string): RunAnswer {
+  const error = `${what} can't be a run's id, which is 1 to 128 printable characters of ASCII.`;
+  return json(400, { error, code: "INVALID_OPTION" });
 }
 
 function notAllowed(allowed: string): RunAnswer {
