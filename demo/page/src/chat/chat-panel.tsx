@@ -92,13 +92,10 @@ export function ChatPanel() {
             enterKeyHint="send"
             required
           />
-          {streaming && question.trim() === "" ? (
-            <button key="stop" type="button" className="plain" onClick={thenType(() => stop(current.stop))}>
+          {(!streaming || question.trim() !== "") && <button type="submit">Ask</button>}
+          {streaming && (
+            <button type="button" className="plain" onClick={thenType(() => stop(current.stop))}>
               Stop
-            </button>
-          ) : (
-            <button key="ask" type="submit">
-              Ask
             </button>
           )}
           <button type="button" className="plain" onClick={thenType(renew)} disabled={exchanges.length === 0}>
