@@ -28,10 +28,12 @@ const MIN_SHARE = 0.02;
 export class RunProgress {
   readonly #send: (data: RunProgressData) => Promise<void>;
   readonly #shares: StepShares;
+  /** What was done before this process had the work. */
+  readonly #inherited: number;
   #step = "";
   #before = 0;
   #share = 1;
-  #reached = 0;
+  #reached: number;
   #count: Pick<ProgressData, "done" | "total" | "unit"> = {};
   #begunAt = performance.now();
   #sentAt = Number.NEGATIVE_INFINITY;
@@ -42,9 +44,12 @@ export class RunProgress {
   #sending = false;
   #ended = false;
 
-  constructor(shares: StepShares, send: (data: RunProgressData) => Promise<void>) {
+  /** @param inherited How far another process had come with it, of 1. */
+  constructor(shares: StepShares, inherited: number, send: (data: RunProgressData) => Promise<void>) {
     this.#send = send;
     this.#shares = shares;
+    this.#inherited = inherited;
+    this.#reached = inherited;
     const first = shares.entries().next().value;
     // Progress that names no step is the first one's.
     if (first !== undefined) [this.#step, { share: this.#share }] = first;
@@ -127,8 +132,9 @@ export class RunProgress {
       progress: percent(this.#reached),
       ...this.#count,
     };
-    if (this.#reached >= MIN_SHARE && this.#reached < 1) {
-      const perShare = (performance.now() - this.#begunAt) / this.#reached;
+    const own = this.#reached - this.#inherited;
+    if (own >= MIN_SHARE && this.#reached < 1) {
+      const perShare = (performance.now() - this.#begunAt) / own;
       data.etaMs = Math.round(perShare * (1 - this.#reached));
     }
     return data;
@@ -159,6 +165,12 @@ export function stepShares(steps: readonly (string | ProgressStep)[] = []): Step
   }
   if (shares.size === steps.length) return shares;
   throw new EverstreamError("INVALID_OPTION", "Each of the `steps` needs a name of its own.");
+}
+
+/** How far a run has come by a `progress` event, of 1; nothing where that is an event of the developer's own. */
+export function reachedBy(data: unknown): number {
+  const { progress } = Object(data) as { progress?: unknown };
+  return typeof progress === "number" && progress >= 0 ? Math.min(progress / 100, 1) : 0;
 }
 
 function read(progress: StepProgress): {

@@ -208,6 +208,7 @@ class HubRuns implements Runs {
       last,
       lastProgress: undefined,
       written: 0,
+      reached: 0,
       shares,
       stopAfterMs,
     });
@@ -256,10 +257,12 @@ class HubRuns implements Runs {
     return true;
   }
 
-  #publishStart({ id, key, input, stopAfterMs }: StartSettings, token: string): Promise<string> {
+  #publishStart({ id, key, input, stopAfterMs, shares }: StartSettings, token: string): Promise<string> {
+    const steps =
+      shares.size > 0 ? [...shares].map(([name, { share }]) => [name, share] as const) : undefined;
     return this.#hub.publish(
       this.#names.topicOf(id),
-      { type: RUN_EVENT, data: { id, state: "running" }, meta: noteOf({ key, input, stopAfterMs }) },
+      { type: RUN_EVENT, data: { id, state: "running" }, meta: noteOf({ key, input, stopAfterMs, steps }) },
       {
         expectLast: null,
         publishId: token,

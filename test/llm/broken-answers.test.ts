@@ -103,7 +103,7 @@ test("a UI message stream that fails for a gap ends the run's stream", async () 
 
 test("a report that is refused does not silence those after it", async () => {
   const send = vi.fn(async (_data: unknown) => undefined).mockRejectedValueOnce(new Error("refused"));
-  const progress = new RunProgress(new Map(), send);
+  const progress = new RunProgress(new Map(), 0, send);
   progress.report(0.1);
   await Promise.resolve();
   await new Promise((resolve) => setTimeout(resolve, 0));
