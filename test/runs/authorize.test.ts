@@ -7,9 +7,6 @@ import { aborted, Cluster, hubHeldAt } from "./nodes.ts";
 let cluster: Cluster;
 afterEach(() => cluster.close());
 
-/** Nobody is to be taken for dead on a machine that is busy. */
-const lease = 60_000;
-
 const userOf = (request: Request): string | null => request.headers.get("user");
 
 const optionsWith = (onWritten: () => void): RunRoutesOptions => ({
@@ -28,7 +25,7 @@ const optionsWith = (onWritten: () => void): RunRoutesOptions => ({
 async function starting(joinWait: number) {
   cluster = new Cluster();
   const held = hubHeldAt("run:s", createHub({ log: cluster.log }));
-  const [node, other] = [cluster.node({ hub: held.hub, joinWait, lease }), cluster.node({ joinWait, lease })];
+  const [node, other] = [cluster.node({ hub: held.hub, joinWait }), cluster.node({ joinWait })];
   let onWritten: () => void = () => undefined;
   const written = new Promise<void>((resolve) => {
     onWritten = resolve;

@@ -10,7 +10,6 @@ beforeEach(() => {
 afterEach(() => cluster.close());
 
 const CLOSED = { code: "HUB_CLOSED" };
-const lease = 60_000;
 
 /** A hub to which nothing comes back from the log, and its first publishing. */
 function deaf(): { readonly hub: Hub; readonly published: Promise<void> } {
@@ -25,7 +24,7 @@ function deaf(): { readonly hub: Hub; readonly published: Promise<void> } {
 
 describe("runs that were closed while their hub goes on", () => {
   it("leave the runs of other servers alone, whatever they are asked", async () => {
-    const [closed, other] = [cluster.node({ lease }), cluster.node({ lease })];
+    const [closed, other] = [cluster.node(), cluster.node()];
     await closed.runs.running();
     await closed.runs.close();
     await other.runs.start({ id: "a", key: "k", produce: (run) => aborted(run.signal) });
@@ -45,7 +44,7 @@ describe("runs that were closed while their hub goes on", () => {
   });
 
   it("answer requests by 503 and a time to come back after", async () => {
-    const [closed, other] = [cluster.node({ lease }), cluster.node({ lease })];
+    const [closed, other] = [cluster.node(), cluster.node()];
     await closed.runs.close();
     await other.runs.start({ id: "a", produce: (run) => aborted(run.signal) });
     const routes = closed.runs.routes({
@@ -69,7 +68,7 @@ describe("runs that were closed while their hub goes on", () => {
   });
 
   it("have an EventSource come back, which would give up for good at anything but 200", async () => {
-    const closed = cluster.node({ lease });
+    const closed = cluster.node();
     await closed.runs.close();
     const request = new Request("http://x/runs/a", { headers: { accept: "text/event-stream" } });
     for (const response of [
@@ -83,7 +82,7 @@ describe("runs that were closed while their hub goes on", () => {
   });
 
   it("end nothing that was being looked at when they were closed", async () => {
-    const [closed, other] = [cluster.node({ lease, hub: deaf().hub }), cluster.node({ lease })];
+    const [closed, other] = [cluster.node({ hub: deaf().hub }), cluster.node()];
     await closed.runs.running();
     await other.runs.start({ id: "a", produce: (run) => aborted(run.signal) });
     const asked = [closed.runs.get("a"), closed.runs.running()];
@@ -97,7 +96,7 @@ describe("runs that were closed while their hub goes on", () => {
 
 describe("a start that is under way at close", () => {
   it("is refused where it was not granted yet, and its key is free", async () => {
-    const [closed, other] = [cluster.node({ lease }), cluster.node({ lease })];
+    const [closed, other] = [cluster.node(), cluster.node()];
     await closed.runs.running();
     const produce = vi.fn();
     const started = closed.runs.start({ id: "a", key: "k", produce });
@@ -115,7 +114,7 @@ describe("a start that is under way at close", () => {
 
   it("is refused where its claim gets no answer", async () => {
     const { hub, published } = deaf();
-    const [closed, other] = [cluster.node({ lease, hub }), cluster.node({ lease })];
+    const [closed, other] = [cluster.node({ hub }), cluster.node()];
     await closed.runs.running();
     const started = closed.runs.start({ id: "a", key: "k", produce: () => undefined });
     started.catch(() => undefined);
@@ -130,7 +129,7 @@ describe("a start that is under way at close", () => {
     ["is left to the others", true, "running"],
   ] as const)("%s where it has come to stand in the log", async (_, leaves, state) => {
     const continued = vi.fn();
-    const options = { lease, ...(leaves && { onAbandoned: () => continued }) };
+    const options = leaves ? { onAbandoned: () => continued } : {};
     const held = hubHeldAt("run:a", createHub({ log: cluster.log }));
     const [closed, other] = [cluster.node({ ...options, hub: held.hub }), cluster.node(options)];
     const produce = vi.fn();

@@ -17,7 +17,7 @@ import {
 
 let cluster: Cluster;
 beforeEach(() => {
-  cluster = new Cluster();
+  cluster = new Cluster(undefined, LEASE_MS);
 });
 afterEach(() => cluster.close());
 

@@ -1,11 +1,11 @@
 // What clients are told of a work's progress when another process goes on with it.
 import type { Produce, RunProgressData } from "everstream";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { aborted, Cluster, ended, join } from "./nodes.ts";
+import { aborted, Cluster, ended, join, LEASE_MS } from "./nodes.ts";
 
 let cluster: Cluster;
 beforeEach(() => {
-  cluster = new Cluster();
+  cluster = new Cluster(undefined, LEASE_MS);
 });
 afterEach(() => cluster.close());
 

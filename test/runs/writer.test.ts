@@ -52,7 +52,7 @@ describe("a run's text", () => {
     const log = remoteLog(cluster.log, {
       onCall: (call, moment) => (call === "append" && moment === "before" ? held?.promise : undefined),
     });
-    const node = cluster.node({ lease: 60_000 }, log);
+    const node = cluster.node({}, log);
     let written = 0;
     const full = gate();
     await node.runs.start({
@@ -89,7 +89,7 @@ describe("a run's text", () => {
         throw Object.assign(failing, { name: "EverstreamError", code: "LOG_FAILED" });
       },
     });
-    const node = cluster.node({ lease: 60_000 }, log);
+    const node = cluster.node({}, log);
     vi.spyOn(console, "error").mockImplementation(() => undefined);
     const words = Array.from({ length: 40 }, (_, index) => `word ${index} `);
     for (let tries = 0; ; tries++) {
