@@ -1,4 +1,5 @@
-import { EverstreamError } from "../errors.ts";
+import { invalidOption } from "../errors.ts";
+import { assertObject } from "../hub/options.ts";
 import type { ProgressData, ProgressStep, StepProgress } from "../session/progress.ts";
 
 /** The data of a run's `progress` events. */
@@ -147,6 +148,9 @@ export class RunProgress {
  * @throws EverstreamError `INVALID_OPTION`.
  */
 export function stepShares(steps: readonly (string | ProgressStep)[] = []): StepShares {
+  if (!Array.isArray(steps) || !steps.every(isStep)) {
+    throw invalidOption("`steps` must be an array of names, or of objects with a `name` and a `weight`.");
+  }
   const weighted = steps.map((step) =>
     typeof step === "string" ? { name: step, weight: 1 } : { weight: 1, ...step },
   );
@@ -155,7 +159,7 @@ export function stepShares(steps: readonly (string | ProgressStep)[] = []): Step
     steps.length > 0 &&
     !(Number.isFinite(total) && total > 0 && weighted.every(({ weight }) => weight >= 0))
   ) {
-    throw new EverstreamError("INVALID_OPTION", "`steps` must have weights from 0, and not only zeros.");
+    throw invalidOption("`steps` must have weights from 0, and not only zeros.");
   }
   const shares = new Map<string, StepShare>();
   let before = 0;
@@ -164,7 +168,11 @@ export function stepShares(steps: readonly (string | ProgressStep)[] = []): Step
     before += weight;
   }
   if (shares.size === steps.length) return shares;
-  throw new EverstreamError("INVALID_OPTION", "Each of the `steps` needs a name of its own.");
+  throw invalidOption("Each of the `steps` needs a name of its own.");
+}
+
+function isStep(step: unknown): boolean {
+  return typeof (typeof step === "object" && step !== null ? (step as ProgressStep).name : step) === "string";
 }
 
 /** How far a run has come by a `progress` event, of 1; nothing where that is an event of the developer's own. */
@@ -178,6 +186,7 @@ function read(progress: StepProgress): {
   count: Pick<ProgressData, "done" | "total" | "unit">;
 } {
   if (typeof progress === "number") return { fraction: clamp(finite(progress)), count: {} };
+  assertObject("progress", progress);
   const { done, total, unit } = progress;
   // Nothing to do is all done.
   const fraction = finite(total) <= 0 ? 1 : clamp(finite(done) / total);
@@ -195,5 +204,5 @@ function clamp(fraction: number): number {
 
 function finite(value: number): number {
   if (Number.isFinite(value)) return value;
-  throw new EverstreamError("INVALID_OPTION", `A progress must be a finite number, but is ${value}.`);
+  throw invalidOption(`A progress must be a finite number, but is ${String(value)}.`);
 }

@@ -1,11 +1,12 @@
-import { type EverstreamErrorCode, isEverstreamError } from "../errors.ts";
+import { type EverstreamErrorCode, invalidOption, isEverstreamError } from "../errors.ts";
 import type { RequestHead } from "../hub/index.ts";
+import { assertObject } from "../hub/options.ts";
 import { EVENT_STREAM_TYPE } from "../protocol/index.ts";
 import { report } from "../session/report.ts";
 import { followRequest } from "../session/request.ts";
 import { WebSink } from "../session/web-sink.ts";
 import { forbidden, type JoinOptions, missing, type RunOpening, type RunRefusal } from "./join.ts";
-import { isRunId } from "./options.ts";
+import { assertCallback, isRunId } from "./options.ts";
 import type { Runs } from "./runs-interface.ts";
 import type { RunInfo, StartOptions } from "./types.ts";
 
@@ -54,6 +55,7 @@ export type RunAnswer =
 
 /** The routes as a Fetch handler. */
 export function runRoutes(runs: Runs, options: RunRoutesOptions): RunRoutes {
+  assertRoutesOptions(options);
   return async (request) => {
     const answer = await answerRun(runs, request, options);
     if (answer.kind === "response") return answer.response;
@@ -62,6 +64,20 @@ export function runRoutes(runs: Runs, options: RunRoutesOptions): RunRoutes {
     followRequest(answer.session, request);
     return new Response(sink.stream, { headers: answer.headers });
   };
+}
+
+/** @throws EverstreamError `INVALID_OPTION`. */
+export function assertRoutesOptions(options: RunRoutesOptions): void {
+  assertObject("options", options);
+  const { path, start, authorize, authorizeEarlyStop } = options;
+  if (path !== undefined && (typeof path !== "string" || !path.startsWith("/"))) {
+    throw invalidOption(`\`path\` must begin with "/", as "/api/runs" does.`);
+  }
+  if (typeof authorize !== "function") {
+    throw invalidOption("`authorize` must be a function that says whether a client may have a run.");
+  }
+  assertCallback("start", start);
+  assertCallback("authorizeEarlyStop", authorizeEarlyStop);
 }
 
 /** Decides on a request. */

@@ -43,12 +43,18 @@ export interface Runs {
   respond(request: Request, id: string, options?: JoinOptions): Promise<Response>;
   /** What `respond` does for any server: decides, and leaves the sending to the caller. */
   open(head: RequestHead, id: string, options?: JoinOptions): Promise<RunOpening>;
-  /** Routes for any Fetch server: start, join, stop, state. */
+  /**
+   * Routes for any Fetch server: start, join, stop, state.
+   *
+   * @throws EverstreamError `INVALID_OPTION` for the options.
+   */
   routes(options: RunRoutesOptions): RunRoutes;
   /**
    * Takes no more starts, lets running producers go on for `within` milliseconds (default 0), and then ends their runs as
    * abandoned, or leaves them to others where there is an `onAbandoned`. To be called before the hub's `close`. May be
    * called twice.
+   *
+   * @throws EverstreamError `INVALID_OPTION` for `within`.
    */
   close(options?: { within?: number }): Promise<void>;
 }

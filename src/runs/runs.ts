@@ -1,6 +1,7 @@
 import { EverstreamError, isEverstreamError } from "../errors.ts";
 import type { Hub, RequestHead } from "../hub/index.ts";
 import type { ErrorData } from "../protocol/index.ts";
+import { withinOf } from "../session/options.ts";
 import { report } from "../session/report.ts";
 import { followRequest } from "../session/request.ts";
 import { WebSink } from "../session/web-sink.ts";
@@ -60,8 +61,8 @@ class HubRuns implements Runs {
   #closed: Promise<void> | undefined;
 
   constructor(options: RunsOptions) {
-    this.#hub = options.hub;
     this.#settings = runsSettings(options);
+    this.#hub = options.hub;
     this.#names = namesIn(this.#settings.namespace);
     this.#watchers = new Watchers((id, watched, isAwaited) =>
       this.#keeper.setWatched(id, watched, isAwaited),
@@ -167,9 +168,10 @@ class HubRuns implements Runs {
     return runRoutes(this, options);
   }
 
-  close({ within = 0 }: { within?: number } = {}): Promise<void> {
-    this.#closed ??= this.#keeper.close(within);
-    return this.#closed;
+  async close(options?: { within?: number }): Promise<void> {
+    const withinMs = withinOf(options);
+    this.#closed ??= this.#keeper.close(withinMs);
+    await this.#closed;
   }
 
   async #open(head: RequestHead, id: string, options: JoinOptions): Promise<RunOpening> {

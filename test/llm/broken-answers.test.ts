@@ -4,6 +4,7 @@ import type { Runs } from "everstream";
 import { type AnswerChunk, type AnswerStream, chunksOf, pipeAnswer, runUIMessages } from "everstream/llm";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { RunProgress } from "../../src/runs/progress.ts";
+import { eventually } from "../session/eventually.ts";
 
 async function* from(items: readonly unknown[]): AsyncGenerator<unknown> {
   yield* items;
@@ -108,6 +109,6 @@ test("a report that is refused does not silence those after it", async () => {
   await Promise.resolve();
   await new Promise((resolve) => setTimeout(resolve, 0));
   progress.report(0.5);
-  await vi.waitFor(() => expect(send).toHaveBeenCalledTimes(2));
+  await eventually(() => expect(send).toHaveBeenCalledTimes(2));
   expect(send.mock.calls[1]?.[0]).toMatchObject({ progress: 50 });
 });

@@ -1,6 +1,7 @@
 import type { Run } from "everstream";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { remoteLog } from "../hub/remote-log.ts";
+import { eventually } from "../session/eventually.ts";
 import { aborted, Cluster, ended, gate, join, textOf } from "./nodes.ts";
 
 let cluster: Cluster;
@@ -68,7 +69,7 @@ describe("a run's text", () => {
       },
     });
     await full.promise;
-    await vi.waitFor(() => expect(written).toBeGreaterThan(60_000));
+    await eventually(() => expect(written).toBeGreaterThan(60_000));
     await sleep(50);
     expect(written).toBeLessThan(70_000);
     const waiting = held;
