@@ -88,6 +88,7 @@ describe("while a start is on its way to the log", () => {
 });
 
 describe("a run that nobody has asked for yet", () => {
+  const options = optionsWith(() => undefined);
   const stop = (user: string) => new Request("http://x/runs/s", { method: "DELETE", headers: { user } });
   const state = async (runs: Runs): Promise<string> =>
     (await runs.start({ id: "s", produce: (run) => aborted(run.signal) })).state;

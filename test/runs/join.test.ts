@@ -41,7 +41,7 @@ describe("joining", () => {
     await eventually(async () => {
       const { events } = await node.hub.read("run:a", { last: 1 });
       expect(events[0]?.type).toBe("half");
-    }, 20_000);
+    });
     const other = cluster.node();
     const client = await join(other, "a");
     await client.until(({ events }) => events.some(({ event }) => event === "half"));
