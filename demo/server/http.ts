@@ -1,4 +1,5 @@
 import type { HttpBindings } from "@hono/node-server";
+import { type EverstreamErrorCode, isEverstreamError } from "everstream";
 import { encodeEvent } from "everstream/protocol";
 import type { Context, Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
@@ -12,6 +13,13 @@ export interface DemoEnv {
 /** No route but the upload takes more than this. */
 const MAX_JSON_BYTES = 64 * 1024;
 
+/** What clients send and no event can carry, as arrays that are nested ten thousand times. */
+const UNSENDABLE: Readonly<Partial<Record<EverstreamErrorCode, ContentfulStatusCode>>> = {
+  INVALID_EVENT: 400,
+  NOT_SERIALIZABLE: 400,
+  EVENT_TOO_LARGE: 413,
+};
+
 /** An error whose message is meant for the client. */
 export function problem(status: ContentfulStatusCode, message: string): HTTPException {
   return new HTTPException(status, { message });
@@ -24,6 +32,8 @@ export function answerInJson(app: Hono<DemoEnv>): void {
     if (error instanceof HTTPException)
       return c.json({ error: error.message }, error.status as ContentfulStatusCode);
     if (isClosed(error)) return leave(c);
+    const status = isEverstreamError(error) ? UNSENDABLE[error.code] : undefined;
+    if (status !== undefined) return c.json({ error: (error as Error).message }, status);
     complain(`${c.req.method} ${c.req.path} failed`, error);
     if (isLogAway(error)) return comeBack(c, "the log of events can't be reached");
     return c.json({ error: "internal error" }, 500);

@@ -4,6 +4,7 @@ import type { Hub, Opening, RequestHead, RespondOptions } from "../hub/index.ts"
 import { EVENT_STREAM_HEADERS } from "../protocol/index.ts";
 import {
   answerRun,
+  assertRoutesOptions,
   type JoinOptions,
   type RunOpening,
   type RunRoutesOptions,
@@ -104,6 +105,7 @@ export async function streamRun(
  * (`/runs/*` is `/runs` itself, too.)
  */
 export function runRoutes(runs: Runs, options: RunRoutesOptions): (c: Context) => Promise<Response> {
+  assertRoutesOptions(options);
   return async (c) => {
     const answered = await answerRun(runs, c.req.raw, options);
     return answered.kind === "response" ? answered.response : answer(c, answered);

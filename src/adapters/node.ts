@@ -5,6 +5,7 @@ import type { Hub, Opening, RequestHead, RespondOptions } from "../hub/index.ts"
 import { EVENT_STREAM_HEADERS, MASKED_ERROR } from "../protocol/index.ts";
 import {
   answerRun,
+  assertRoutesOptions,
   type JoinOptions,
   type RunOpening,
   type RunRoutesOptions,
@@ -86,6 +87,7 @@ export function runRoutes(
   runs: Runs,
   options: RunRoutesOptions,
 ): (req: NodeRequest, res: ServerResponse | Http2ServerResponse) => Promise<void> {
+  assertRoutesOptions(options);
   return async (req, res) => {
     const request = requestOf(req);
     const answered = request && (await answerRun(runs, request, options));

@@ -42,7 +42,7 @@ export function refusal(
 /** A hub that is closing, or has no log, sends its clients to another server, or to the next one in its place. */
 export function closing(
   reason: "closing" | "failed",
-  sessions: Sessions,
+  sessions: Pick<Sessions, "retryMs">,
   head: RequestHead,
   headers: Readonly<Record<string, string>>,
 ): Refused {

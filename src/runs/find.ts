@@ -1,6 +1,7 @@
 import type { Hub, HubEvent } from "../hub/index.ts";
 import { PROGRESS_EVENT, TOKEN_EVENT } from "../protocol/index.ts";
 import { infoOf, PROGRESS_NOTE, RUN_EVENT } from "./names.ts";
+import { reachedBy } from "./progress.ts";
 import type { FoundRun } from "./types.ts";
 
 export async function findRun(hub: Hub, topic: string, id: string): Promise<FoundRun> {
@@ -24,22 +25,32 @@ export function latestProgress(last: HubEvent): string | undefined {
   return last.type === PROGRESS_EVENT ? last.id : last.meta[PROGRESS_NOTE];
 }
 
-/** All text that a run has written, and how many characters its events take. */
-export async function readText(hub: Hub, topic: string): Promise<{ text: string; written: number }> {
+/** What a run has written so far. */
+export interface Written {
+  readonly text: string;
+  /** How many characters its events take. */
+  readonly written: number;
+  /** How far its work has come, of 1. */
+  readonly reached: number;
+}
+
+export async function readWritten(hub: Hub, topic: string): Promise<Written> {
   let text = "";
   let written = 0;
+  let reached = 0;
   let after: string | undefined;
   for (let complete = false; !complete; ) {
     const page = await hub.read(topic, { after });
     for (const { type, data } of page.events) {
       const content = type === TOKEN_EVENT ? contentOf(data) : undefined;
       if (content !== undefined) text += content;
-      else if (type !== RUN_EVENT && type !== PROGRESS_EVENT) written += JSON.stringify(data ?? "").length;
+      else if (type === PROGRESS_EVENT) reached = Math.max(reached, reachedBy(data));
+      else if (type !== RUN_EVENT) written += JSON.stringify(data ?? "").length;
     }
     after = page.position;
     complete = page.complete;
   }
-  return { text, written: written + text.length };
+  return { text, written: written + text.length, reached };
 }
 
 /** The text of a token event that holds nothing else. */

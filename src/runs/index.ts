@@ -3,7 +3,7 @@ export { explainToClients } from "./client-error.ts";
 export type { JoinOptions, RunOpening } from "./join.ts";
 export type { RunsOptions } from "./options.ts";
 export type { RunProgressData } from "./progress.ts";
-export { answerRun, type RunRoutes, type RunRoutesOptions } from "./routes.ts";
+export { answerRun, assertRoutesOptions, type RunRoutes, type RunRoutesOptions } from "./routes.ts";
 export { createRuns } from "./runs.ts";
 export type { Runs } from "./runs-interface.ts";
 export type {

@@ -1,8 +1,12 @@
 import { EverstreamError } from "../errors.ts";
 import type { Hub, Opening, RequestHead, RespondOptions } from "../hub/index.ts";
+import { closing } from "../hub/refusal.ts";
+import { EVENT_STREAM_HEADERS } from "../protocol/index.ts";
 import type { CloseReason } from "../session/close-reason.ts";
 import { lastEventIdOf } from "../session/last-event-id.ts";
+import { report } from "../session/report.ts";
 import type { Session } from "../session/session.ts";
+import { isClosed } from "./closed.ts";
 import { compactionFor } from "./compaction.ts";
 import { findRun, lastEvent, latestProgress } from "./find.ts";
 import type { FoundRun, RunInfo } from "./types.ts";
@@ -25,6 +29,9 @@ export type RunOpening =
 
 /** A {@link RunOpening} that opens nothing. */
 export type RunRefusal = Extract<RunOpening, { kind: "response" }>;
+
+/** How long an EventSource waits that could not be let in, at the most. */
+const MAX_RETRY_MS = 2000;
 
 /** Opens a run's stream: what was written, in few large events, and then what comes. */
 export async function openRun(
@@ -88,6 +95,19 @@ export function missing(id: string, found: Exclude<FoundRun, { kind: "run" }>): 
 /** The answer to a client that may not read a run. */
 export function forbidden(): RunRefusal {
   return refusal(403, { code: "FORBIDDEN", message: "This run is not yours." });
+}
+
+/** The answer where the runs, or their log, can't be asked: as the hub's own. */
+export function comeBack(head: RequestHead, error: unknown): Opening {
+  const isOver = isClosed(error);
+  if (!isOver) report("A run's stream could not be opened", error);
+  const reason = isOver ? "closing" : "failed";
+  return closing(
+    reason,
+    { retryMs: () => Math.round(Math.random() * MAX_RETRY_MS) },
+    head,
+    EVENT_STREAM_HEADERS,
+  ).answer;
 }
 
 function refusal(status: 403 | 404 | 410, { code, message }: { code: string; message: string }): RunRefusal {

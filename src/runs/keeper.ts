@@ -7,7 +7,6 @@ import { Leases } from "./lease.ts";
 import { LocalRun } from "./local-run.ts";
 import { ABANDONED, type Names, retentionFor, STOPPED } from "./names.ts";
 import type { RunsOptions, RunsSettings, StartSettings } from "./options.ts";
-import { stepShares } from "./progress.ts";
 import { Registry } from "./registry.ts";
 import type { RunRecord } from "./registry-state.ts";
 import { endFor, takeOver } from "./take-over.ts";
@@ -30,6 +29,8 @@ export interface Beginning extends Pick<StartSettings, "shares" | "stopAfterMs">
   readonly last: string;
   readonly lastProgress: string | undefined;
   readonly written: number;
+  /** How far the work has come, of 1. */
+  readonly reached: number;
 }
 
 /** Keeps this process' runs alive, and sees to those whose process is gone. */
@@ -278,7 +279,7 @@ export class Keeper {
     if ((await this.registry.adopt(id, node)) === undefined) return false;
     const taken = await takeOver(hub, names.topicOf(id), id, settings, onAbandoned);
     if (taken === undefined) return false;
-    const run = this.add(taken.info, token, { ...taken, shares: stepShares(), stopAfterMs });
+    const run = this.add(taken.info, token, { ...taken, stopAfterMs });
     await this.begin(run, taken.produce);
     return true;
   }

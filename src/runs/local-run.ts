@@ -24,6 +24,8 @@ export interface LocalRunOptions
   readonly firstReaderMs: number;
   /** What was written before, by another process. */
   readonly written: number;
+  /** How far the work had come then, of 1. */
+  readonly reached: number;
   /** What clients are told of what the producer threw. */
   readonly explain: (error: unknown) => ErrorData | undefined;
   /** It is over; whether its end is in the log. Called once, and waited for. */
@@ -57,7 +59,7 @@ export class LocalRun implements Run {
     this.#options = options;
     this.#writer = options.writer;
     this.#written = options.written;
-    this.#progress = new RunProgress(options.shares, (data) =>
+    this.#progress = new RunProgress(options.shares, options.reached, (data) =>
       this.#writer.send({ type: PROGRESS_EVENT, data }, 0),
     );
     this.over = new Promise((resolve) => {

@@ -26,6 +26,8 @@ export interface StartNote {
   readonly key?: string | undefined;
   readonly input?: unknown;
   readonly stopAfterMs?: number | undefined;
+  /** The names of the steps and their shares of the whole, in their order, for whoever takes the run over. */
+  readonly steps?: readonly (readonly [name: string, share: number])[] | undefined;
 }
 
 interface EndNote {

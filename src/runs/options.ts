@@ -1,5 +1,6 @@
 import { EverstreamError, invalidOption } from "../errors.ts";
 import type { Hub } from "../hub/index.ts";
+import { assertObject } from "../hub/options.ts";
 import type { ErrorData } from "../protocol/index.ts";
 import { type StepShares, stepShares } from "./progress.ts";
 import type { Produce, RunInfo, StartOptions } from "./types.ts";
@@ -55,18 +56,21 @@ const ID = /^[\x21-\x7e]{1,128}$/;
 const NAMESPACE = /^[\x21-\x7e]{1,64}$/;
 
 /** @throws EverstreamError `INVALID_OPTION`. */
-export function runsSettings({
-  hub,
-  namespace = "run",
-  lease = 15_000,
-  keepFor = HOUR_MS,
-  maxDuration = HOUR_MS,
-  maxOutput = 4 * 1024 * 1024,
-  joinWait = 2000,
-}: RunsOptions): RunsSettings {
-  if (typeof hub?.publish !== "function")
+export function runsSettings(options: RunsOptions): RunsSettings {
+  assertObject("options", options);
+  const {
+    namespace = "run",
+    lease = 15_000,
+    keepFor = HOUR_MS,
+    maxDuration = HOUR_MS,
+    maxOutput = 4 * 1024 * 1024,
+    joinWait = 2000,
+  } = options;
+  if (typeof options.hub?.publish !== "function")
     throw invalidOption("`hub` must be a hub, as `createHub()` makes one.");
-  if (!NAMESPACE.test(namespace))
+  assertCallback("onAbandoned", options.onAbandoned);
+  assertCallback("onError", options.onError);
+  if (typeof namespace !== "string" || !NAMESPACE.test(namespace))
     throw invalidOption("`namespace` must be 1 to 64 printable characters of ASCII.");
   return {
     namespace,
@@ -101,6 +105,7 @@ export interface StartSettings {
 
 /** @throws EverstreamError `INVALID_OPTION`, `NOT_SERIALIZABLE` for the input. */
 export function startSettings(options: StartOptions): StartSettings {
+  assertObject("options", options);
   const { id = crypto.randomUUID(), key, onBusy = "refuse", produce } = options;
   assertRunId(id);
   if (key !== undefined && (typeof key !== "string" || key === "" || key.length > 256)) {
@@ -110,6 +115,7 @@ export function startSettings(options: StartOptions): StartSettings {
     throw invalidOption('`onBusy` must be "refuse" or "replace".');
   if (typeof produce !== "function") throw invalidOption("`produce` must be a function.");
   const { whenUnwatched = "continue" } = options;
+  if (whenUnwatched !== "continue") assertObject("whenUnwatched", whenUnwatched);
   const stopAfterMs =
     whenUnwatched === "continue"
       ? undefined
@@ -123,6 +129,12 @@ export function startSettings(options: StartOptions): StartSettings {
     produce,
     stopAfterMs,
   };
+}
+
+/** @throws EverstreamError `INVALID_OPTION` for what is there and can't be called. */
+export function assertCallback(name: string, value: unknown): void {
+  if (value === undefined || typeof value === "function") return;
+  throw invalidOption(`\`${name}\` must be a function, but is ${value === null ? "null" : typeof value}.`);
 }
 
 /** A copy, as the log will give it back. */

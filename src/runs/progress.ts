@@ -1,4 +1,5 @@
-import { EverstreamError } from "../errors.ts";
+import { invalidOption } from "../errors.ts";
+import { assertObject } from "../hub/options.ts";
 import type { ProgressData, ProgressStep, StepProgress } from "../session/progress.ts";
 
 /** The data of a run's `progress` events. */
@@ -28,10 +29,12 @@ const MIN_SHARE = 0.02;
 export class RunProgress {
   readonly #send: (data: RunProgressData) => Promise<void>;
   readonly #shares: StepShares;
+  /** What was done before this process had the work. */
+  readonly #inherited: number;
   #step = "";
   #before = 0;
   #share = 1;
-  #reached = 0;
+  #reached: number;
   #count: Pick<ProgressData, "done" | "total" | "unit"> = {};
   #begunAt = performance.now();
   #sentAt = Number.NEGATIVE_INFINITY;
@@ -42,9 +45,12 @@ export class RunProgress {
   #sending = false;
   #ended = false;
 
-  constructor(shares: StepShares, send: (data: RunProgressData) => Promise<void>) {
+  /** @param inherited How far another process had come with it, of 1. */
+  constructor(shares: StepShares, inherited: number, send: (data: RunProgressData) => Promise<void>) {
     this.#send = send;
     this.#shares = shares;
+    this.#inherited = inherited;
+    this.#reached = inherited;
     const first = shares.entries().next().value;
     // Progress that names no step is the first one's.
     if (first !== undefined) [this.#step, { share: this.#share }] = first;
@@ -127,8 +133,9 @@ export class RunProgress {
       progress: percent(this.#reached),
       ...this.#count,
     };
-    if (this.#reached >= MIN_SHARE && this.#reached < 1) {
-      const perShare = (performance.now() - this.#begunAt) / this.#reached;
+    const own = this.#reached - this.#inherited;
+    if (own >= MIN_SHARE && this.#reached < 1) {
+      const perShare = (performance.now() - this.#begunAt) / own;
       data.etaMs = Math.round(perShare * (1 - this.#reached));
     }
     return data;
@@ -141,6 +148,9 @@ export class RunProgress {
  * @throws EverstreamError `INVALID_OPTION`.
  */
 export function stepShares(steps: readonly (string | ProgressStep)[] = []): StepShares {
+  if (!Array.isArray(steps) || !steps.every(isStep)) {
+    throw invalidOption("`steps` must be an array of names, or of objects with a `name` and a `weight`.");
+  }
   const weighted = steps.map((step) =>
     typeof step === "string" ? { name: step, weight: 1 } : { weight: 1, ...step },
   );
@@ -149,7 +159,7 @@ export function stepShares(steps: readonly (string | ProgressStep)[] = []): Step
     steps.length > 0 &&
     !(Number.isFinite(total) && total > 0 && weighted.every(({ weight }) => weight >= 0))
   ) {
-    throw new EverstreamError("INVALID_OPTION", "`steps` must have weights from 0, and not only zeros.");
+    throw invalidOption("`steps` must have weights from 0, and not only zeros.");
   }
   const shares = new Map<string, StepShare>();
   let before = 0;
@@ -158,7 +168,17 @@ export function stepShares(steps: readonly (string | ProgressStep)[] = []): Step
     before += weight;
   }
   if (shares.size === steps.length) return shares;
-  throw new EverstreamError("INVALID_OPTION", "Each of the `steps` needs a name of its own.");
+  throw invalidOption("Each of the `steps` needs a name of its own.");
+}
+
+function isStep(step: unknown): boolean {
+  return typeof (typeof step === "object" && step !== null ? (step as ProgressStep).name : step) === "string";
+}
+
+/** How far a run has come by a `progress` event, of 1; nothing where that is an event of the developer's own. */
+export function reachedBy(data: unknown): number {
+  const { progress } = Object(data) as { progress?: unknown };
+  return typeof progress === "number" && progress >= 0 ? Math.min(progress / 100, 1) : 0;
 }
 
 function read(progress: StepProgress): {
@@ -166,6 +186,7 @@ function read(progress: StepProgress): {
   count: Pick<ProgressData, "done" | "total" | "unit">;
 } {
   if (typeof progress === "number") return { fraction: clamp(finite(progress)), count: {} };
+  assertObject("progress", progress);
   const { done, total, unit } = progress;
   // Nothing to do is all done.
   const fraction = finite(total) <= 0 ? 1 : clamp(finite(done) / total);
@@ -183,5 +204,5 @@ function clamp(fraction: number): number {
 
 function finite(value: number): number {
   if (Number.isFinite(value)) return value;
-  throw new EverstreamError("INVALID_OPTION", `A progress must be a finite number, but is ${value}.`);
+  throw invalidOption(`A progress must be a finite number, but is ${String(value)}.`);
 }

@@ -1,11 +1,12 @@
-import { type EverstreamErrorCode, isEverstreamError } from "../errors.ts";
+import { type EverstreamErrorCode, invalidOption, isEverstreamError } from "../errors.ts";
 import type { RequestHead } from "../hub/index.ts";
+import { assertObject } from "../hub/options.ts";
 import { EVENT_STREAM_TYPE } from "../protocol/index.ts";
 import { report } from "../session/report.ts";
 import { followRequest } from "../session/request.ts";
 import { WebSink } from "../session/web-sink.ts";
 import { forbidden, type JoinOptions, missing, type RunOpening, type RunRefusal } from "./join.ts";
-import { isRunId } from "./options.ts";
+import { assertCallback, isRunId } from "./options.ts";
 import type { Runs } from "./runs-interface.ts";
 import type { RunInfo, StartOptions } from "./types.ts";
 
@@ -26,6 +27,12 @@ export interface RunRoutesOptions {
    * already. A `Response` in place of an answer is sent as it is; `false` becomes 403.
    */
   authorize: (request: Request, run: RunInfo) => boolean | Response | Promise<boolean | Response>;
+  /**
+   * Whether this client may stop a run that nobody has asked for yet: its start, when it comes, ends as it begins. Answers
+   * are as `authorize`'s. Default: whoever knows the id may, which is right where ids are hard to guess, as those are that
+   * our clients make.
+   */
+  authorizeEarlyStop?: (request: Request, id: string) => boolean | Response | Promise<boolean | Response>;
   /** Options of the streams. */
   join?: Omit<JoinOptions, "authorize">;
 }
@@ -48,6 +55,7 @@ export type RunAnswer =
 
 /** The routes as a Fetch handler. */
 export function runRoutes(runs: Runs, options: RunRoutesOptions): RunRoutes {
+  assertRoutesOptions(options);
   return async (request) => {
     const answer = await answerRun(runs, request, options);
     if (answer.kind === "response") return answer.response;
@@ -56,6 +64,20 @@ export function runRoutes(runs: Runs, options: RunRoutesOptions): RunRoutes {
     followRequest(answer.session, request);
     return new Response(sink.stream, { headers: answer.headers });
   };
+}
+
+/** @throws EverstreamError `INVALID_OPTION`. */
+export function assertRoutesOptions(options: RunRoutesOptions): void {
+  assertObject("options", options);
+  const { path, start, authorize, authorizeEarlyStop } = options;
+  if (path !== undefined && (typeof path !== "string" || !path.startsWith("/"))) {
+    throw invalidOption(`\`path\` must begin with "/", as "/api/runs" does.`);
+  }
+  if (typeof authorize !== "function") {
+    throw invalidOption("`authorize` must be a function that says whether a client may have a run.");
+  }
+  assertCallback("start", start);
+  assertCallback("authorizeEarlyStop", authorizeEarlyStop);
 }
 
 /** Decides on a request. */
@@ -81,15 +103,15 @@ function targetOf(pathname: string, path: string): Target | undefined {
   const [encoded = "", last, ...more] = pathname.slice(base.length + 1).split("/");
   if (more.length > 0 || (last !== undefined && last !== "state")) return undefined;
   if (encoded === "") return last === undefined ? { id: undefined, wantsState: false } : undefined;
-  const id = decoded(encoded);
-  return isRunId(id) ? { id, wantsState: last === "state" } : undefined;
+  return { id: decoded(encoded), wantsState: last === "state" };
 }
 
-function decoded(text: string): string | undefined {
+/** Nothing, which is no run's id, where it can't be decoded. */
+function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    return undefined;
+    return "";
   }
 }
 
@@ -106,6 +128,7 @@ class Exchange {
 
   answer({ id, wantsState }: Target): Promise<RunAnswer> | RunAnswer {
     const { method } = this.#request;
+    if (id !== undefined && !isRunId(id)) return noId("What stands in the path");
     if (method === "POST" && !wantsState) return this.#start(id);
     if (id === undefined) return notAllowed("POST");
     if (method === "GET" || method === "HEAD") return wantsState ? this.#state(id) : this.#join(id);
@@ -117,9 +140,7 @@ class Exchange {
     const { start } = this.#options;
     if (start === undefined) return notAllowed("GET, HEAD, DELETE");
     const id = named ?? idempotencyKey(this.#request) ?? crypto.randomUUID();
-    if (!isRunId(id)) {
-      return json(400, { error: "The idempotency key can't be a run's id.", code: "INVALID_OPTION" });
-    }
+    if (!isRunId(id)) return noId("The idempotency key");
     const found = await this.#runs.find(id);
     if (found.kind === "expired") return response(missing(id, found));
     if (found.kind === "run") return this.#answerJoined(id, found.info);
@@ -192,8 +213,9 @@ class Exchange {
       info = await this.#arrival(id);
       if (info === undefined) return notYet(id);
     }
-    // What has not been asked for yet belongs to nobody: whoever knows its id may stop it.
-    const refusal = info && (await this.#refusal(info));
+    const { authorizeEarlyStop = () => true } = this.#options;
+    const refusal =
+      info === undefined ? refusalOf(await authorizeEarlyStop(this.#request, id)) : await this.#refusal(info);
     if (refusal !== undefined) return refusal;
     await this.#runs.stop(id);
     return { kind: "response", response: new Response(null, { status: 204 }) };
@@ -211,11 +233,14 @@ class Exchange {
   }
 
   async #refusal(info: RunInfo): Promise<RunAnswer | undefined> {
-    const answer = await this.#options.authorize(this.#request, info);
-    if (answer instanceof Response) return { kind: "response", response: answer };
-    if (answer === true) return undefined;
-    return response(forbidden());
+    return refusalOf(await this.#options.authorize(this.#request, info));
   }
+}
+
+/** What an answer of the developer's comes to; anything but `true` refuses. */
+function refusalOf(answer: boolean | Response): RunAnswer | undefined {
+  if (answer instanceof Response) return { kind: "response", response: answer };
+  return answer === true ? undefined : response(forbidden());
 }
 
 /** The header's value; drafts of its standard have it in quotation marks. */
@@ -245,6 +270,7 @@ const STATUS: Readonly<Partial<Record<EverstreamErrorCode, number>>> = {
   UNKNOWN_RUN: 404,
   RUN_EXPIRED: 410,
   HUB_CLOSED: 503,
+  LOG_CLOSED: 503,
   LOG_FAILED: 503,
 };
 
@@ -255,6 +281,11 @@ const RETRY_AFTER = { "Retry-After": "2" };
 function notYet(id: string): RunAnswer {
   const error = `The run ${JSON.stringify(id)} is being started; try again.`;
   return json(503, { error, code: "RUN_STARTING" }, RETRY_AFTER);
+}
+
+function noId(what: string): RunAnswer {
+  const error = `${what} can't be a run's id, which is 1 to 128 printable characters of ASCII.`;
+  return json(400, { error, code: "INVALID_OPTION" });
 }
 
 function notAllowed(allowed: string): RunAnswer {

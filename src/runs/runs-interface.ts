@@ -8,7 +8,7 @@ import type { FoundRun, RunInfo, StartedRun, StartOptions } from "./types.ts";
  * the one that started it among them.
  *
  * Methods that answer with a promise reject with `HUB_CLOSED` after `close`, and with `LOG_FAILED` where the log can't do
- * its work.
+ * its work. Those that answer a request, `respond` and `open`, have its client come back, as the hub does.
  */
 export interface Runs {
   /**
@@ -43,12 +43,18 @@ export interface Runs {
   respond(request: Request, id: string, options?: JoinOptions): Promise<Response>;
   /** What `respond` does for any server: decides, and leaves the sending to the caller. */
   open(head: RequestHead, id: string, options?: JoinOptions): Promise<RunOpening>;
-  /** Routes for any Fetch server: start, join, stop, state. */
+  /**
+   * Routes for any Fetch server: start, join, stop, state.
+   *
+   * @throws EverstreamError `INVALID_OPTION` for the options.
+   */
   routes(options: RunRoutesOptions): RunRoutes;
   /**
    * Takes no more starts, lets running producers go on for `within` milliseconds (default 0), and then ends their runs as
    * abandoned, or leaves them to others where there is an `onAbandoned`. To be called before the hub's `close`. May be
    * called twice.
+   *
+   * @throws EverstreamError `INVALID_OPTION` for `within`.
    */
   close(options?: { within?: number }): Promise<void>;
 }

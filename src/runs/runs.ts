@@ -1,13 +1,15 @@
 import { EverstreamError, isEverstreamError } from "../errors.ts";
 import type { Hub, RequestHead } from "../hub/index.ts";
 import type { ErrorData } from "../protocol/index.ts";
+import { withinOf } from "../session/options.ts";
 import { report } from "../session/report.ts";
 import { followRequest } from "../session/request.ts";
 import { WebSink } from "../session/web-sink.ts";
 import { clientErrorOf } from "./client-error.ts";
-import { closedError, isClosed } from "./closed.ts";
+import { closedError, isClosed, isLogAway } from "./closed.ts";
 import { findRun } from "./find.ts";
 import {
+  comeBack,
   findToJoin,
   forbidden,
   type JoinOptions,
@@ -59,8 +61,8 @@ class HubRuns implements Runs {
   #closed: Promise<void> | undefined;
 
   constructor(options: RunsOptions) {
-    this.#hub = options.hub;
     this.#settings = runsSettings(options);
+    this.#hub = options.hub;
     this.#names = namesIn(this.#settings.namespace);
     this.#watchers = new Watchers((id, watched, isAwaited) =>
       this.#keeper.setWatched(id, watched, isAwaited),
@@ -142,15 +144,12 @@ class HubRuns implements Runs {
 
   async open(head: RequestHead, id: string, options: JoinOptions = {}): Promise<RunOpening> {
     assertRunId(id);
-    this.#keeper.registry.assertOpen();
-    const topic = this.#names.topicOf(id);
-    const found = await findToJoin(this.#hub, topic, id, head, this.#settings.joinWaitMs);
-    if (found.kind !== "run") return missing(id, found);
-    if ((await options.authorize?.(found.info)) === false) return forbidden();
-    await this.#keeper.verify(found.info);
-    const opening = await openRun(this.#hub, topic, head, options);
-    if (opening.kind === "stream" && this.#keeper.countsReaders(id)) this.#watchers.add(id, opening.session);
-    return opening;
+    try {
+      return await this.#open(head, id, options);
+    } catch (error) {
+      if (!isLogAway(error)) throw error;
+      return comeBack(head, error);
+    }
   }
 
   async respond(request: Request, id: string, options?: JoinOptions): Promise<Response> {
@@ -169,9 +168,24 @@ class HubRuns implements Runs {
     return runRoutes(this, options);
   }
 
-  close({ within = 0 }: { within?: number } = {}): Promise<void> {
-    this.#closed ??= this.#keeper.close(within);
-    return this.#closed;
+  async close(options?: { within?: number }): Promise<void> {
+    const withinMs = withinOf(options);
+    this.#closed ??= this.#keeper.close(withinMs);
+    await this.#closed;
+  }
+
+  async #open(head: RequestHead, id: string, options: JoinOptions): Promise<RunOpening> {
+    this.#keeper.registry.assertOpen();
+    const topic = this.#names.topicOf(id);
+    const found = await findToJoin(this.#hub, topic, id, head, this.#settings.joinWaitMs);
+    if (found.kind !== "run") return missing(id, found);
+    const { authorize = () => true } = options;
+    // A check that forgets to answer has not let anybody in.
+    if ((await authorize(found.info)) !== true) return forbidden();
+    await this.#keeper.verify(found.info);
+    const opening = await openRun(this.#hub, topic, head, options);
+    if (opening.kind === "stream" && this.#keeper.countsReaders(id)) this.#watchers.add(id, opening.session);
+    return opening;
   }
 
   async #start(settings: StartSettings): Promise<StartedRun> {
@@ -196,6 +210,7 @@ class HubRuns implements Runs {
       last,
       lastProgress: undefined,
       written: 0,
+      reached: 0,
       shares,
       stopAfterMs,
     });
@@ -244,10 +259,12 @@ class HubRuns implements Runs {
     return true;
   }
 
-  #publishStart({ id, key, input, stopAfterMs }: StartSettings, token: string): Promise<string> {
+  #publishStart({ id, key, input, stopAfterMs, shares }: StartSettings, token: string): Promise<string> {
+    const steps =
+      shares.size > 0 ? [...shares].map(([name, { share }]) => [name, share] as const) : undefined;
     return this.#hub.publish(
       this.#names.topicOf(id),
-      { type: RUN_EVENT, data: { id, state: "running" }, meta: noteOf({ key, input, stopAfterMs }) },
+      { type: RUN_EVENT, data: { id, state: "running" }, meta: noteOf({ key, input, stopAfterMs, steps }) },
       {
         expectLast: null,
         publishId: token,

@@ -1,9 +1,10 @@
 import { EverstreamError, isEverstreamError } from "../errors.ts";
 import type { Hub, HubEvent } from "../hub/index.ts";
 import { report } from "../session/report.ts";
-import { findRun, lastEvent, latestProgress, readText } from "./find.ts";
+import { findRun, lastEvent, latestProgress, readWritten } from "./find.ts";
 import { type Ending, endingEvent, noteOf, RUN_EVENT, retentionFor, startNoteOf } from "./names.ts";
 import type { RunsOptions, RunsSettings } from "./options.ts";
+import { type StepShares, stepShares } from "./progress.ts";
 import type { Produce, RunInfo } from "./types.ts";
 
 /** A run that has lost its producer, and what is needed to go on with it. */
@@ -14,6 +15,8 @@ export interface TakenOver {
   readonly last: string;
   readonly lastProgress: string | undefined;
   readonly written: number;
+  readonly reached: number;
+  readonly shares: StepShares;
 }
 
 /** Another process wrote in between: what was read is old by now. */
@@ -81,7 +84,8 @@ export async function takeOver(
   if (found.kind !== "run" || found.info.state !== "running") return undefined;
   const { info } = found;
   const first = (await hub.read(topic, { limit: 1 })).events[0];
-  const meta = noteOf(first === undefined ? {} : startNoteOf(first));
+  const note = first === undefined ? {} : startNoteOf(first);
+  const meta = noteOf(note);
   const ageMs = Date.now() - info.startedAt + settings.maxDurationMs;
   const fence = await publishAfterLast(hub, topic, settings, ageMs, (last) => {
     const progress = latestProgress(last);
@@ -96,10 +100,19 @@ export async function takeOver(
   });
   if (fence === undefined) return undefined;
   // From here on nobody else can write: the text is complete.
-  const { text, written } = await readText(hub, topic);
+  const { text, written, reached } = await readWritten(hub, topic);
   const produce = await ask(onAbandoned, info, text);
   if (produce === undefined) return undefined;
-  return { info, produce, written, last: fence.id, lastProgress: latestProgress(fence.last) };
+  const shares = stepShares(note.steps?.map(([name, weight]) => ({ name, weight })));
+  return {
+    info,
+    produce,
+    written,
+    reached,
+    shares,
+    last: fence.id,
+    lastProgress: latestProgress(fence.last),
+  };
 }
 
 async function ask(

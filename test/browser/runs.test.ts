@@ -140,11 +140,65 @@ describe("an answer", () => {
     },
   );
 
-  test("belongs to its conversation: a new one is empty, in every page that comes", async () => {
+  test("that goes on is shown at once, also while the page has not found back to its conversation", async () => {
     await ask();
+    await app.stop("SIGKILL");
+    app = await startBuiltApp(dataDir, app.port);
+    await button("Go on").waitFor();
+    // Only the answers get through.
+    await page.route("**/api/chat/*", (route) => route.abort());
+    await button("Go on").click();
+    await untilDone();
+    expect(await shown()).toBe(whole);
+    expect(await panel("Chat").locator(".exchange").count()).toBe(1);
+    await page.unroute("**/api/chat/*");
+    await page.reload();
+    await untilDone();
+    expect(await panel("Chat").locator(".exchange").count()).toBe(1);
+  });
+
+  test("that can't be stopped, or asked for, is said, and nothing is to be typed again", async () => {
+    const errors: string[] = [];
+    page.on("pageerror", (error) => errors.push(String(error)));
+    await ask();
+    proxy.cut();
+    await button("Stop").click();
+    const alert = panel("Chat").getByRole("alert");
+    await alert.getByText("It could not be stopped").waitFor();
+    const field = panel("Chat").getByRole("textbox");
+    await field.fill("asked too early");
+    await page.keyboard.press("Enter");
+    await alert.getByText("The server can't be reached.").waitFor();
+    await expect.poll(() => field.inputValue()).toBe("asked too early");
+    proxy.mend();
+    await alert.waitFor({ state: "detached" });
+    await page.keyboard.press("Enter");
+    await panel("Chat").locator(".question").getByText("asked too early").waitFor();
+    expect(await field.inputValue()).toBe("");
+    expect(errors).toEqual([]);
+  });
+
+  test("leaves whoever uses the keyboard where the next question is typed", async () => {
+    const isAtField = (): Promise<boolean> =>
+      panel("Chat")
+        .getByRole("textbox")
+        .evaluate((field) => field === document.activeElement);
+    for (const name of [QUESTION, "Stop", "Regenerate", "Stop", "New conversation"]) {
+      await button(name).focus();
+      await page.keyboard.press("Enter");
+      await expect.poll(isAtField).toBe(true);
+      await page.evaluate(() => (document.activeElement as HTMLElement).blur());
+    }
+  });
+
+  test("belongs to its conversation: a new one is empty, in every page that comes or is there", async () => {
+    const second = await openPage();
+    await ask();
+    await untilSome(second);
     await button("Stop").click();
     await button("New conversation").click();
     await button(QUESTION).waitFor();
+    await button(QUESTION, second).waitFor();
     await page.reload();
     await button(QUESTION).waitFor();
     expect(await panel("Chat").locator(".exchange").count()).toBe(0);
@@ -181,6 +235,32 @@ describe("an upload", () => {
       .getByRole("list", { name: /events as they arrive/ })
       .textContent();
     expect(wire).toMatch(/^GET \/api\/runs\/upload-/);
+  });
+
+  test("that is cancelled before its work was joined is stopped on the server", async () => {
+    let started: () => void = () => undefined;
+    const isStarted = new Promise<void>((resolve) => {
+      started = resolve;
+    });
+    let answer: () => void = () => undefined;
+    const isCancelled = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    await page.route("**/api/upload/process", async (route) => {
+      const response = await route.fetch();
+      started();
+      await isCancelled;
+      await route.fulfill({ response }).catch(() => undefined);
+    });
+    await send();
+    await isStarted;
+    await panel("Upload").getByRole("button", { name: "Cancel" }).click();
+    await panel("Upload").getByText("Cancelled.").waitFor();
+    answer();
+    const runs = panel("Runs");
+    await runs.scrollIntoViewIfNeeded();
+    await runs.getByText("stopped", { exact: true }).waitFor();
+    await panel("Upload").getByText("Cancelled.").waitFor();
   });
 
   test("that is cancelled is stopped on the server", async () => {

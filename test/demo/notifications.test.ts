@@ -34,6 +34,16 @@ describe("POST /api/session", () => {
     },
   );
 
+  test("refuses what no event can carry, and says so", async () => {
+    const cookie = await demo.signIn("ada");
+    const payload = `${"[".repeat(20_000)}${"]".repeat(20_000)}`;
+    const body = `{"type":"alert","payload":${payload}}`;
+    const problem = await problemOf(
+      await demo.api("/notifications", { method: "POST", headers: { cookie }, body }),
+    );
+    expect(problem).toEqual({ status: 400, error: expect.stringContaining("no JSON form") });
+  });
+
   test("takes any name that people have", async () => {
     const cookie = await demo.signIn("Zoë O’Brien 王");
     await publish(cookie, "message", 1);

@@ -72,6 +72,31 @@ describe("answers", () => {
     expect(messagesAt(3)).toEqual(said("first", "answer 1", "second", "answer 3", "third"));
   });
 
+  test("go on with nothing but what their own conversation has asked", async () => {
+    await serveChat(async (exchange) => {
+      await exchange.text("secret");
+      await exchange.finish();
+    });
+    await demo.post("/runs/other", { conversation: "conversation-2", message: "theirs" });
+    await read("other");
+    for (const [run, replaces] of [
+      ["r1", "other"],
+      ["r2", "x".repeat(400)],
+      ["r3", "a b"],
+    ] as const) {
+      expect((await ask(run, "mine", { replaces, goOn: true })).status).toBe(201);
+      await read(run);
+    }
+    expect(JSON.stringify(messagesAt(1))).not.toContain("secret");
+    const { events } = (await (
+      await demo.api(`/chat/${CONVERSATION}`, { headers: { accept: "application/json" } })
+    ).json()) as { events: { type: string; data: object }[] };
+    const asked = events.filter(({ type }) => type === "asked");
+    expect(asked.map(({ data }) => data)).toEqual(
+      ["r1", "r2", "r3"].map((run) => ({ run, question: "mine" })),
+    );
+  });
+
   test("are told of by the conversation, from its start", async () => {
     await serveChat((exchange) => exchange.finish());
     await ask("r1", "first");

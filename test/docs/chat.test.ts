@@ -8,6 +8,7 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { type CompletionsServer, type Exchange, startCompletions } from "../llm/completions-server.ts";
 import { PROVIDERS, type Provider } from "../llm/providers.ts";
 import { gate } from "../runs/nodes.ts";
+import { eventually } from "../session/eventually.ts";
 import { runExample } from "../setup/doc-example.ts";
 import { codeBlocks } from "../setup/markdown.ts";
 import { readText } from "../setup/repository.ts";
@@ -91,24 +92,24 @@ it("has forty lines at the most", () => {
 it("goes on after a reload in mid-answer and in a second tab, and asks the provider once", async () => {
   const first = await openPage();
   first.askButton.onclick();
-  await vi.waitFor(() => expect(first.answer.textContent).toBe("Once upon"));
+  await eventually(() => expect(first.answer.textContent).toBe("Once upon"));
   first.opened.run?.close();
   const [reloaded, second] = [await openPage(), await openPage()];
-  await vi.waitFor(() => expect([textOf(reloaded), textOf(second)]).toEqual(["Once upon", "Once upon"]));
+  await eventually(() => expect([textOf(reloaded), textOf(second)]).toEqual(["Once upon", "Once upon"]));
   rest.open();
   for (const { opened } of [reloaded, second]) {
     expect(await opened.run?.finished).toMatchObject({ state: "done", text: "Once upon a time" });
   }
-  await vi.waitFor(() => expect(second.answer.textContent).toBe("Once upon a time"));
+  await eventually(() => expect(second.answer.textContent).toBe("Once upon a time"));
   expect(provider.exchanges).toHaveLength(1);
 });
 
 it("is stopped for all tabs, with the text so far, and the provider's request ends", async () => {
   const first = await openPage();
   first.askButton.onclick();
-  await vi.waitFor(() => expect(textOf(first)).toBe("Once upon"));
+  await eventually(() => expect(textOf(first)).toBe("Once upon"));
   const second = await openPage();
-  await vi.waitFor(() => expect(textOf(second)).toBe("Once upon"));
+  await eventually(() => expect(textOf(second)).toBe("Once upon"));
   second.stopButton.onclick();
   for (const { opened } of [first, second]) {
     expect(await opened.run?.finished).toMatchObject({ state: "stopped", text: "Once upon" });
@@ -121,7 +122,7 @@ it("is stopped for all tabs, with the text so far, and the provider's request en
 it("refuses a second answer in the same chat while the first is written", async () => {
   const first = await openPage();
   first.askButton.onclick();
-  await vi.waitFor(() => expect(textOf(first)).toBe("Once upon"));
+  await eventually(() => expect(textOf(first)).toBe("Once upon"));
   const second = await openPage();
   second.askButton.onclick();
   expect(await second.opened.run?.finished).toMatchObject({ state: "lost", error: { code: "RUN_BUSY" } });

@@ -2,6 +2,7 @@
 import { afterEach, expect, it, vi } from "vitest";
 import { type CompletionsServer, type Exchange, startCompletions } from "../llm/completions-server.ts";
 import { PROVIDERS, type Provider } from "../llm/providers.ts";
+import { eventually } from "../session/eventually.ts";
 import { runExample } from "../setup/doc-example.ts";
 
 const page = "docs/providers.md";
@@ -67,7 +68,7 @@ it("serves useChat: the message, nothing to resume after it, and a stop that rea
   expect((await fetch(`${urls[0]}/api/chat/c1/stream`)).status).toBe(204);
   hold = true;
   const stopped = await ask();
-  await vi.waitFor(() => expect(provider?.exchanges).toHaveLength(2));
+  await eventually(() => expect(provider?.exchanges).toHaveLength(2));
   const joined = await fetch(`${urls[0]}/api/chat/c1/stream`);
   expect(joined.status).toBe(200);
   await fetch(`${urls[0]}/api/chat/c1`, { method: "DELETE" });

@@ -4,6 +4,7 @@ import type { Runs } from "everstream";
 import { type AnswerChunk, type AnswerStream, chunksOf, pipeAnswer, runUIMessages } from "everstream/llm";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { RunProgress } from "../../src/runs/progress.ts";
+import { eventually } from "../session/eventually.ts";
 
 async function* from(items: readonly unknown[]): AsyncGenerator<unknown> {
   yield* items;
@@ -103,11 +104,11 @@ test("a UI message stream that fails for a gap ends the run's stream", async () 
 
 test("a report that is refused does not silence those after it", async () => {
   const send = vi.fn(async (_data: unknown) => undefined).mockRejectedValueOnce(new Error("refused"));
-  const progress = new RunProgress(new Map(), send);
+  const progress = new RunProgress(new Map(), 0, send);
   progress.report(0.1);
   await Promise.resolve();
   await new Promise((resolve) => setTimeout(resolve, 0));
   progress.report(0.5);
-  await vi.waitFor(() => expect(send).toHaveBeenCalledTimes(2));
+  await eventually(() => expect(send).toHaveBeenCalledTimes(2));
   expect(send.mock.calls[1]?.[0]).toMatchObject({ progress: 50 });
 });

@@ -2,7 +2,8 @@
 import { createHub, createRuns, type Hub, type Runs, streamEvents } from "everstream";
 import { type AnswerStream, pipeAnswer } from "everstream/llm";
 import { createParser } from "everstream/protocol";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { eventually } from "../session/eventually.ts";
 import { type CompletionsServer, type Exchange, startCompletions } from "./completions-server.ts";
 import { PROVIDERS, type Provider } from "./providers.ts";
 
@@ -213,7 +214,7 @@ describe("to a run", () => {
     await runs.stop("a");
     await server?.exchanges[0]?.closed;
     expect(server?.exchanges[0]?.cut()).toBe(true);
-    await vi.waitFor(() => expect(ended).toMatchObject({ code: "STREAM_ENDED" }));
+    await eventually(() => expect(ended).toMatchObject({ code: "STREAM_ENDED" }));
     expect((await eventsOf("a")).map(({ type }) => type)).toEqual(["usage", "token", "error"]);
     expect(thrown).toEqual([]);
   });
@@ -221,7 +222,7 @@ describe("to a run", () => {
   test("a stop before the provider has answered at all", async () => {
     const url = await serve(() => new Promise(() => undefined));
     await runs.start({ id: "a", produce: (run) => pipeAnswer(anthropic.ask(url, run.signal), run) });
-    await vi.waitFor(() => expect(server?.exchanges).toHaveLength(1));
+    await eventually(() => expect(server?.exchanges).toHaveLength(1));
     await runs.stop("a");
     await server?.exchanges[0]?.closed;
     expect((await runs.get("a"))?.state).toBe("stopped");

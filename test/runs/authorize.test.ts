@@ -1,5 +1,5 @@
 // Whose a run is stands in its first event. Until it is in the log, nobody is to get or to stop what may not be theirs.
-import { createHub, type RunRoutesOptions } from "everstream";
+import { createHub, type RunRoutesOptions, type Runs } from "everstream";
 import { collectEvents } from "everstream/testing";
 import { afterEach, describe, expect, it } from "vitest";
 import { aborted, Cluster, hubHeldAt } from "./nodes.ts";
@@ -84,5 +84,61 @@ describe("while a start is on its way to the log", () => {
     }
     held.open();
     expect(await (await started).json()).toMatchObject({ state: "running" });
+  });
+});
+
+describe("a run that nobody has asked for yet", () => {
+  const options = optionsWith(() => undefined);
+  const stop = (user: string) => new Request("http://x/runs/s", { method: "DELETE", headers: { user } });
+  const state = async (runs: Runs): Promise<string> =>
+    (await runs.start({ id: "s", produce: (run) => aborted(run.signal) })).state;
+
+  it("can be stopped by whoever knows its id, unless the developer says who may", async () => {
+    cluster = new Cluster();
+    const { runs } = cluster.node();
+    expect((await runs.routes(options)(stop("bob"))).status).toBe(204);
+    expect(await state(runs)).toBe("stopped");
+  });
+
+  it("is not stopped by who may not, and its id is not spoilt", async () => {
+    cluster = new Cluster();
+    const { runs } = cluster.node();
+    const asked: string[] = [];
+    const routes = runs.routes({
+      ...options,
+      authorizeEarlyStop: (request, id) => {
+        asked.push(`${userOf(request)} ${id}`);
+        return userOf(request) === "carol"
+          ? new Response("no", { status: 401 })
+          : userOf(request) === "alice";
+      },
+    });
+    expect((await routes(stop("bob"))).status).toBe(403);
+    expect((await routes(stop("carol"))).status).toBe(401);
+    expect(await state(runs)).toBe("running");
+    expect((await routes(stop("bob"))).status).toBe(403);
+    expect(asked).toEqual(["bob s", "carol s"]);
+    await runs.stop("s");
+  });
+
+  it("is stopped as it begins by who may", async () => {
+    cluster = new Cluster();
+    const { runs } = cluster.node();
+    const routes = runs.routes({ ...options, authorizeEarlyStop: (request) => userOf(request) === "alice" });
+    expect((await routes(stop("alice"))).status).toBe(204);
+    expect(await state(runs)).toBe("stopped");
+  });
+});
+
+describe("a check in a route of one's own", () => {
+  it("lets nobody in that it has not said yes to", async () => {
+    cluster = new Cluster();
+    const { runs } = cluster.node();
+    await runs.start({ id: "s", produce: () => undefined });
+    const request = new Request("http://x/");
+    const silent = (() => undefined) as unknown as () => boolean;
+    expect((await runs.respond(request, "s", { authorize: silent })).status).toBe(403);
+    expect((await runs.respond(request, "s", { authorize: () => false })).status).toBe(403);
+    expect((await runs.respond(request, "s", { authorize: async () => true })).status).toBe(200);
   });
 });

@@ -1,6 +1,6 @@
 // What is left of runs after `close`: the other servers' runs go on, and nothing that was under way hangs.
-import { createHub, type Hub } from "everstream";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { createHub, EverstreamError, type Hub } from "everstream";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { aborted, Cluster, gate, hubHeldAt, hubWith, publishing } from "./nodes.ts";
 
 let cluster: Cluster;
@@ -10,7 +10,6 @@ beforeEach(() => {
 afterEach(() => cluster.close());
 
 const CLOSED = { code: "HUB_CLOSED" };
-const lease = 60_000;
 
 /** A hub to which nothing comes back from the log, and its first publishing. */
 function deaf(): { readonly hub: Hub; readonly published: Promise<void> } {
@@ -25,18 +24,15 @@ function deaf(): { readonly hub: Hub; readonly published: Promise<void> } {
 
 describe("runs that were closed while their hub goes on", () => {
   it("leave the runs of other servers alone, whatever they are asked", async () => {
-    const [closed, other] = [cluster.node({ lease }), cluster.node({ lease })];
+    const [closed, other] = [cluster.node(), cluster.node()];
     await closed.runs.running();
     await closed.runs.close();
     await other.runs.start({ id: "a", key: "k", produce: (run) => aborted(run.signal) });
-    const head = { method: "GET", url: "/", header: () => undefined };
     const { runs } = closed;
     for (const asked of [
       runs.get("a"),
       runs.find("a"),
       runs.ended("a"),
-      runs.open(head, "a"),
-      runs.respond(new Request("http://x/"), "a"),
       runs.running(),
       runs.holder("k"),
       runs.stop("a"),
@@ -48,7 +44,7 @@ describe("runs that were closed while their hub goes on", () => {
   });
 
   it("answer requests by 503 and a time to come back after", async () => {
-    const [closed, other] = [cluster.node({ lease }), cluster.node({ lease })];
+    const [closed, other] = [cluster.node(), cluster.node()];
     await closed.runs.close();
     await other.runs.start({ id: "a", produce: (run) => aborted(run.signal) });
     const routes = closed.runs.routes({
@@ -65,11 +61,28 @@ describe("runs that were closed while their hub goes on", () => {
       const { status, headers } = await routes(new Request(`http://x${path}`, { method }));
       expect([method, path, status, headers.get("retry-after")]).toEqual([method, path, 503, "2"]);
     }
+    const response = await closed.runs.respond(new Request("http://x/"), "a");
+    expect([response.status, response.headers.get("retry-after")]).toEqual([503, "2"]);
+    expect(await response.json()).toEqual({ error: expect.any(String), code: "HUB_CLOSED" });
     expect(await other.runs.get("a")).toMatchObject({ state: "running" });
   });
 
+  it("have an EventSource come back, which would give up for good at anything but 200", async () => {
+    const closed = cluster.node();
+    await closed.runs.close();
+    const request = new Request("http://x/runs/a", { headers: { accept: "text/event-stream" } });
+    for (const response of [
+      await closed.runs.respond(request, "a"),
+      await closed.runs.routes({ authorize: () => true })(request),
+    ]) {
+      expect(response.status).toBe(200);
+      expect(response.headers.get("content-type")).toContain("text/event-stream");
+      expect(await response.text()).toMatch(/^: closing\nretry: \d{1,4}\n\n$/);
+    }
+  });
+
   it("end nothing that was being looked at when they were closed", async () => {
-    const [closed, other] = [cluster.node({ lease, hub: deaf().hub }), cluster.node({ lease })];
+    const [closed, other] = [cluster.node({ hub: deaf().hub }), cluster.node()];
     await closed.runs.running();
     await other.runs.start({ id: "a", produce: (run) => aborted(run.signal) });
     const asked = [closed.runs.get("a"), closed.runs.running()];
@@ -83,7 +96,7 @@ describe("runs that were closed while their hub goes on", () => {
 
 describe("a start that is under way at close", () => {
   it("is refused where it was not granted yet, and its key is free", async () => {
-    const [closed, other] = [cluster.node({ lease }), cluster.node({ lease })];
+    const [closed, other] = [cluster.node(), cluster.node()];
     await closed.runs.running();
     const produce = vi.fn();
     const started = closed.runs.start({ id: "a", key: "k", produce });
@@ -101,7 +114,7 @@ describe("a start that is under way at close", () => {
 
   it("is refused where its claim gets no answer", async () => {
     const { hub, published } = deaf();
-    const [closed, other] = [cluster.node({ lease, hub }), cluster.node({ lease })];
+    const [closed, other] = [cluster.node({ hub }), cluster.node()];
     await closed.runs.running();
     const started = closed.runs.start({ id: "a", key: "k", produce: () => undefined });
     started.catch(() => undefined);
@@ -116,7 +129,7 @@ describe("a start that is under way at close", () => {
     ["is left to the others", true, "running"],
   ] as const)("%s where it has come to stand in the log", async (_, leaves, state) => {
     const continued = vi.fn();
-    const options = { lease, ...(leaves && { onAbandoned: () => continued }) };
+    const options = leaves ? { onAbandoned: () => continued } : {};
     const held = hubHeldAt("run:a", createHub({ log: cluster.log }));
     const [closed, other] = [cluster.node({ ...options, hub: held.hub }), cluster.node(options)];
     const produce = vi.fn();
@@ -129,6 +142,26 @@ describe("a start that is under way at close", () => {
     expect(await other.runs.ended("a")).toMatchObject({ state: leaves ? "done" : "abandoned" });
     expect(produce).not.toHaveBeenCalled();
     expect(continued).toHaveBeenCalledTimes(leaves ? 1 : 0);
+  });
+});
+
+describe("a log that fails", () => {
+  it("has readers come back, and the developer told", async () => {
+    const told = vi.spyOn(console, "error").mockImplementation(() => undefined);
+    onTestFinished(() => told.mockRestore());
+    const failure = new EverstreamError("LOG_FAILED", "The log can't be reached.");
+    const hub = hubWith(createHub({ log: cluster.log }), { read: () => Promise.reject(failure) });
+    const { runs } = cluster.node({ hub });
+    const answers = ["application/json", "text/event-stream"].map((accept) =>
+      runs.respond(new Request("http://x/runs/a", { headers: { accept } }), "a"),
+    );
+    const [asJson, asStream] = await Promise.all(answers);
+    expect([asJson?.status, asJson?.headers.get("retry-after")]).toEqual([503, "2"]);
+    expect([asStream?.status, await asStream?.text()]).toEqual([
+      200,
+      expect.stringMatching(/^: failed\nretry: /),
+    ]);
+    expect(told).toHaveBeenCalledWith(expect.stringContaining("The log can't be reached."));
   });
 });
 

@@ -1,5 +1,6 @@
 import { createHub, createRuns, memoryLog, type Run } from "everstream";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { eventually } from "../session/eventually.ts";
 import { aborted, Cluster, ended, endingsOf, gate, join, statusOf, type TestNode, textOf } from "./nodes.ts";
 
 let cluster: Cluster;
@@ -37,10 +38,10 @@ describe("joining", () => {
         await run.text("the rest");
       },
     });
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const { events } = await node.hub.read("run:a", { last: 1 });
       expect(events[0]?.type).toBe("half");
-    }, 20_000);
+    });
     const other = cluster.node();
     const client = await join(other, "a");
     await client.until(({ events }) => events.some(({ event }) => event === "half"));
@@ -249,7 +250,7 @@ describe("a run that nobody reads", () => {
       });
       await join(other, "a");
       other.hub.disconnect(() => true, reason);
-      await vi.waitFor(() => expect(other.hub.stats().sessions).toBe(0));
+      await eventually(() => expect(other.hub.stats().sessions).toBe(0));
       // Time for a stop that is not to come.
       await new Promise((resolve) => setTimeout(resolve, 100));
       finish.open();

@@ -2,6 +2,7 @@ import type { Produce, Run } from "everstream";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Leases } from "../../src/runs/lease.ts";
 import { remoteLog } from "../hub/remote-log.ts";
+import { eventually } from "../session/eventually.ts";
 import {
   aborted,
   Cluster,
@@ -17,7 +18,7 @@ import {
 
 let cluster: Cluster;
 beforeEach(() => {
-  cluster = new Cluster();
+  cluster = new Cluster(undefined, LEASE_MS);
 });
 afterEach(() => cluster.close());
 
@@ -85,7 +86,7 @@ describe("a producer that dies", () => {
     });
     const half = cluster.node({}, log);
     void half.runs.start({ id: "a", produce: writeAndWait });
-    await vi.waitFor(async () => expect(await other.runs.running()).toEqual(["a"]));
+    await eventually(async () => expect(await other.runs.running()).toEqual(["a"]));
     cluster.nodes.splice(cluster.nodes.indexOf(half), 1);
     await vi.waitFor(async () => expect(await other.runs.running()).toEqual([]), { timeout: 10_000 });
     expect(await other.runs.start({ id: "a", produce: () => undefined })).toMatchObject({ joined: false });
@@ -342,7 +343,7 @@ describe("the terminal event", () => {
     const other = cluster.node();
     const client = await join(other, "a");
     await client.until((seen) => textOf(seen) === "all");
-    await vi.waitFor(() => expect(begun).toBe(true));
+    await eventually(() => expect(begun).toBe(true));
     finish.open();
     await client.until((seen) => endingsOf(seen).length > 0);
     cluster.nodes.splice(cluster.nodes.indexOf(first), 1);

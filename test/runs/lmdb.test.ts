@@ -3,6 +3,7 @@ import type { Produce } from "everstream";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { remoteLog } from "../hub/remote-log.ts";
 import { lmdbFixture } from "../logs/lmdb-folder.ts";
+import { eventually } from "../session/eventually.ts";
 import { aborted, Cluster, ended, endingsOf, gate, join, statusOf, textOf } from "./nodes.ts";
 
 let fixture: Awaited<ReturnType<typeof lmdbFixture>>;
@@ -39,7 +40,7 @@ describe("runs on disk", () => {
       { type: "error", data: { code: "abandoned", message: expect.any(String) } },
     ]);
     expect(after.gaps).toEqual([]);
-    await vi.waitFor(async () => expect(await second.runs.running()).toEqual([]));
+    await eventually(async () => expect(await second.runs.running()).toEqual([]));
   });
 
   it("can be gone on with after a restart, for readers as if nothing had been", async () => {
@@ -85,7 +86,7 @@ describe("runs on disk", () => {
     before.leave();
     isEnding = true;
     finish.open();
-    await vi.waitFor(async () => expect((await first.hub.read("run:a")).events.at(-1)?.type).toBe("done"));
+    await eventually(async () => expect((await first.hub.read("run:a")).events.at(-1)?.type).toBe("done"));
     cluster.nodes.splice(cluster.nodes.indexOf(first), 1);
     await first.crash();
     const onAbandoned = vi.fn();
@@ -93,7 +94,7 @@ describe("runs on disk", () => {
     const after = await join(second, "a", { lastEventId: before.lastEventId });
     await ended(after);
     expect(endingsOf(after)).toEqual([{ type: "done", data: {} }]);
-    await vi.waitFor(async () => expect(await second.runs.running()).toEqual([]));
+    await eventually(async () => expect(await second.runs.running()).toEqual([]));
     expect(await second.runs.get("a")).toMatchObject({ state: "done" });
     expect(onAbandoned).not.toHaveBeenCalled();
     expect(await second.runs.start({ id: "b", key: "k", produce: () => undefined })).toMatchObject({

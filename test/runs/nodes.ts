@@ -17,8 +17,10 @@ export interface TestNode {
   crash(): Promise<void>;
 }
 
-/** Short times, so that what takes a lease is seen soon. */
+/** For clusters whose processes die: what takes a lease is seen soon. */
 export const LEASE_MS = 300;
+/** For all others: nobody is taken for dead whom a busy machine holds up. */
+const LONG_LEASE_MS = 60_000;
 
 let newLog: () => EventLog = memoryLog;
 
@@ -31,14 +33,16 @@ export function standOn(create: () => EventLog): void {
 export class Cluster {
   readonly log: EventLog;
   readonly nodes: TestNode[] = [];
+  readonly #lease: number;
 
-  constructor(log: EventLog = newLog()) {
+  constructor(log: EventLog = newLog(), lease = LONG_LEASE_MS) {
     this.log = log;
+    this.#lease = lease;
   }
 
   node(options: Partial<RunsOptions> = {}, log: EventLog = this.log): TestNode {
     const hub = options.hub ?? createHub({ log });
-    const runs = createRuns({ lease: LEASE_MS, joinWait: 500, ...options, hub });
+    const runs = createRuns({ lease: this.#lease, joinWait: 500, ...options, hub });
     const node = { hub, runs, crash: () => hub.close() };
     this.nodes.push(node);
     return node;

@@ -120,7 +120,7 @@ class Reader {
 
 /** One interleaving: up to three nodes on one log, readers that come and go, and a producer that is told what to do. */
 class World {
-  readonly cluster = new Cluster();
+  readonly cluster = new Cluster(undefined, LEASE_MS);
   readonly readers: Reader[] = [];
   readonly nodes: Server[];
   readonly #takesOver: boolean;

@@ -13,7 +13,6 @@ beforeEach(() => {
 afterEach(() => cluster.close());
 
 /** Long enough that no sign of life falls into what is held up. */
-const lease = 60_000;
 
 /** A server whose appends can be held up, before they are in the log or before it hears of that. */
 function holdable(): TestNode & {
@@ -31,7 +30,7 @@ function holdable(): TestNode & {
     },
   });
   return {
-    ...cluster.node({ lease }, log),
+    ...cluster.node({}, log),
     hold: (moment) =>
       new Promise((resolve) => {
         const { promise, open } = gate();
@@ -48,7 +47,7 @@ describe("while the terminal event is on its way", () => {
 
   /** A run that has written all, and whose end is held up; its producer's server, another one, a reader from before. */
   async function ending(moment: "before" | "after") {
-    const [first, other] = [holdable(), cluster.node({ lease })];
+    const [first, other] = [holdable(), cluster.node()];
     const finish = gate();
     await first.runs.start({
       id: "a",
@@ -104,7 +103,7 @@ describe("while the terminal event is on its way", () => {
 describe("a start whose process sleeps before it is in the log", () => {
   it("produces nothing where the run was given up meanwhile, and its key to another", async () => {
     const held = hubHeldAt("run:a", createHub({ log: cluster.log }));
-    const [sleeper, other] = [cluster.node({ lease, hub: held.hub }), cluster.node({ lease })];
+    const [sleeper, other] = [cluster.node({ hub: held.hub }), cluster.node()];
     const produce = vi.fn();
     const started = sleeper.runs.start({ id: "a", key: "k", produce });
     await held.arrived;

@@ -162,6 +162,16 @@ describe.each(ways)("routes of runs on %s", (_, way) => {
     expect((await ask("GET", "/runs/a/other")).status).toBe(404);
     expect((await ask("PUT", "/runs/a", {}, {})).status).toBe(405);
     expect((await ask("POST", "/runs", { "Idempotency-Key": "a b" }, { text: "x" })).status).toBe(400);
+    for (const id of ["a%20b", "%E2%82%AC", "%E0%A4%A", "x".repeat(129)]) {
+      for (const path of [`/runs/${id}`, `/runs/${id}/state`]) {
+        const answer = await ask("GET", path);
+        expect([path, answer.status, await answer.json()]).toEqual([
+          path,
+          400,
+          { error: expect.stringContaining("printable"), code: "INVALID_OPTION" },
+        ]);
+      }
+    }
     await runs.stop("a");
   });
 });

@@ -1,5 +1,6 @@
 import type { Produce, Run } from "everstream";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { eventually } from "../session/eventually.ts";
 import { aborted, Cluster, ended, endingsOf, gate, join, type TestNode, textOf } from "./nodes.ts";
 
 let cluster: Cluster;
@@ -110,7 +111,7 @@ describe("what processes know together", () => {
     for (let round = 0; round < 700; round++) {
       await node.runs.start({ id: `r${round}`, produce: () => undefined });
     }
-    await vi.waitFor(async () => expect(await node.runs.running()).toEqual(["stays"]));
+    await eventually(async () => expect(await node.runs.running()).toEqual(["stays"]));
     const { events } = await node.hub.read("run:");
     expect(events.length).toBeLessThan(1100);
     const late = cluster.node();

@@ -1,6 +1,7 @@
 import type { Run } from "everstream";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { remoteLog } from "../hub/remote-log.ts";
+import { eventually } from "../session/eventually.ts";
 import { aborted, Cluster, ended, gate, join, textOf } from "./nodes.ts";
 
 let cluster: Cluster;
@@ -52,7 +53,7 @@ describe("a run's text", () => {
     const log = remoteLog(cluster.log, {
       onCall: (call, moment) => (call === "append" && moment === "before" ? held?.promise : undefined),
     });
-    const node = cluster.node({ lease: 60_000 }, log);
+    const node = cluster.node({}, log);
     let written = 0;
     const full = gate();
     await node.runs.start({
@@ -68,7 +69,7 @@ describe("a run's text", () => {
       },
     });
     await full.promise;
-    await vi.waitFor(() => expect(written).toBeGreaterThan(60_000));
+    await eventually(() => expect(written).toBeGreaterThan(60_000));
     await sleep(50);
     expect(written).toBeLessThan(70_000);
     const waiting = held;
@@ -89,7 +90,7 @@ describe("a run's text", () => {
         throw Object.assign(failing, { name: "EverstreamError", code: "LOG_FAILED" });
       },
     });
-    const node = cluster.node({ lease: 60_000 }, log);
+    const node = cluster.node({}, log);
     vi.spyOn(console, "error").mockImplementation(() => undefined);
     const words = Array.from({ length: 40 }, (_, index) => `word ${index} `);
     for (let tries = 0; ; tries++) {

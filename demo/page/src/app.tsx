@@ -23,8 +23,8 @@ export function App() {
       </main>
       <footer className="colophon">
         Cut the network, reload, open a second tab: answers and uploads go on, and no notification is missed.
-        Stop the server in mid-answer and start it again: the page says so, and offers to go on. Of several
-        servers, another one goes on with it.
+        Stop the server in mid-answer and start it again: the page says so, and offers to go on. Where there
+        are several servers, another one goes on with the answer by itself.
       </footer>
     </>
   );

@@ -44,10 +44,11 @@ export function addAnswers(api: Hono<DemoEnv>, { work, conversations, model }: O
     const wanted = readWanted(await readObject(request));
     const turns = await conversations.turns(wanted.conversation);
     const replaced = turns.find(({ run }) => run === wanted.replaces);
-    const { conversation, message: question, replaces } = wanted;
+    const { conversation, message: question } = wanted;
     const before = replaced === undefined ? turns : turns.slice(0, turns.indexOf(replaced));
-    const soFar = wanted.goOn && replaces !== undefined ? await textSoFar(work, replaces) : "";
-    await conversations.ask(conversation, { run: id, question, replaces: replaced && replaces });
+    // Only of what this conversation has asked: anything else is no run's name, or somebody else's.
+    const soFar = wanted.goOn && replaced !== undefined ? await textSoFar(work, replaced.run) : "";
+    await conversations.ask(conversation, { run: id, question, replaces: replaced?.run });
     const messages = messagesOf(before.slice(-REMEMBERED_TURNS), question, soFar);
     return {
       key: conversation,

@@ -1,6 +1,6 @@
 import type { StreamStatus } from "everstream/client";
 import { useEventStream } from "everstream/react";
-import { useCallback, useEffect, useState } from "react";
+import { useCallback, useEffect, useMemo, useState } from "react";
 import type { WireLog } from "../ui/wire-log.ts";
 
 /** An event of a topic, with its data as the value that it is. */
@@ -46,7 +46,10 @@ export function useTopic<S>(url: string, { initial, reduce, log, enabled = true 
     share: true,
     pauseWhenHidden: true,
   };
-  const before = snapshot?.events.reduce(reduce, initial) ?? initial;
+  const before = useMemo(
+    () => snapshot?.events.reduce(reduce, initial) ?? initial,
+    [snapshot, reduce, initial],
+  );
   const take = useCallback(
     (data: S, { type, data: text }: { readonly type: string; readonly data: string }) =>
       reduce(data, { type, data: JSON.parse(text) as unknown }),

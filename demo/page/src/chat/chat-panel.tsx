@@ -1,4 +1,5 @@
-import { type FormEvent, useId, useState } from "react";
+import { type FormEvent, useId, useRef, useState } from "react";
+import { keepFocus } from "../ui/keep-focus.ts";
 import { Panel } from "../ui/panel.tsx";
 import { useFollow } from "../ui/use-follow.ts";
 import { Wire } from "../ui/wire.tsx";
@@ -14,10 +15,11 @@ const SUGGESTIONS = [
 
 export function ChatPanel() {
   const [log] = useState(createWireLog);
-  const { exchanges, problem, ask, again, goOn, renew } = useConversation(log);
+  const { exchanges, problem, ask, again, goOn, stop, renew } = useConversation(log);
   const [answer, setAnswer] = useState<AnswerState>();
   const [question, setQuestion] = useState("");
-  const field = useId();
+  const id = useId();
+  const field = useRef<HTMLInputElement>(null);
   const last = exchanges.at(-1);
   const current = answer?.run === last?.run ? answer : undefined;
   const streaming = current?.state === "starting" || current?.state === "running";
@@ -25,12 +27,20 @@ export function ChatPanel() {
     `${last?.run} ${current?.state} ${current?.length}`,
   );
 
-  const onSubmit = (event: FormEvent): void => {
+  const onSubmit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
     if (question.trim() === "") return;
-    ask(question.trim());
     setQuestion("");
+    // What could not be asked is not to be typed once more.
+    if (!(await ask(question.trim()))) setQuestion((typed) => typed || question);
   };
+  /** For buttons that go away, or come to rest, when they are pressed. */
+  const thenType =
+    <Values extends unknown[]>(act: (...values: Values) => unknown) =>
+    (...values: Values): void => {
+      keepFocus(field.current);
+      void act(...values);
+    };
 
   return (
     <Panel
@@ -50,15 +60,15 @@ export function ChatPanel() {
           aria-label="Conversation"
           aria-busy={streaming}
         >
-          {exchanges.length === 0 && <Suggestions onPick={ask} />}
+          {exchanges.length === 0 && <Suggestions onPick={thenType(ask)} />}
           {exchanges.map((exchange) => (
             <ExchangeView
               key={exchange.key}
               exchange={exchange}
               fetchStream={log.fetch}
               onChange={exchange === last ? setAnswer : undefined}
-              onAgain={again}
-              onGoOn={goOn}
+              onAgain={thenType(again)}
+              onGoOn={thenType(goOn)}
             />
           ))}
         </div>
@@ -67,12 +77,13 @@ export function ChatPanel() {
             {problem}
           </p>
         )}
-        <form className="row" onSubmit={onSubmit}>
-          <label htmlFor={field} className="unseen">
+        <form className="row" onSubmit={(event) => void onSubmit(event)}>
+          <label htmlFor={id} className="unseen">
             Your question
           </label>
           <input
-            id={field}
+            id={id}
+            ref={field}
             value={question}
             onChange={(event) => setQuestion(event.target.value)}
             placeholder="Ask about everstream"
@@ -81,16 +92,13 @@ export function ChatPanel() {
             enterKeyHint="send"
             required
           />
-          {streaming && question.trim() === "" ? (
-            <button key="stop" type="button" className="plain" onClick={() => void current.stop()}>
+          {(!streaming || question.trim() !== "") && <button type="submit">Ask</button>}
+          {streaming && (
+            <button type="button" className="plain" onClick={thenType(() => stop(current.stop))}>
               Stop
             </button>
-          ) : (
-            <button key="ask" type="submit">
-              Ask
-            </button>
           )}
-          <button type="button" className="plain" onClick={renew} disabled={exchanges.length === 0}>
+          <button type="button" className="plain" onClick={thenType(renew)} disabled={exchanges.length === 0}>
             New conversation
           </button>
         </form>

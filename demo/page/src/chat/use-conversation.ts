@@ -1,4 +1,4 @@
-import { useCallback, useState } from "react";
+import { useCallback, useEffect, useState } from "react";
 import { postJson } from "../api/json.ts";
 import { type TopicEvent, useTopic } from "../api/use-topic.ts";
 import type { WireLog } from "../ui/wire-log.ts";
@@ -9,39 +9,68 @@ export interface Exchange {
   readonly key: string;
   readonly run: string;
   readonly question: string;
-  /** Whether the answer is known to be over. */
-  readonly answered: boolean;
 }
 
 export interface Conversation {
   readonly exchanges: readonly Exchange[];
-  /** Why the last question could not be asked. */
+  /** Why the last question could not be asked, or the last answer not be stopped. */
   readonly problem: string | undefined;
-  ask(question: string): void;
+  /** Resolves to whether the server has the question. */
+  ask(question: string): Promise<boolean>;
   /** Has a question answered once more, in place of the first answer. */
   again(exchange: Exchange): void;
   /** Has an answer that was cut off gone on with. */
   goOn(exchange: Exchange): void;
-  /** Leaves the conversation for a new one. */
+  /** Does what stops an answer. */
+  stop(act: () => Promise<void>): void;
+  /** Leaves the conversation for a new one, with all tabs. */
   renew(): void;
 }
 
+/** What is known of a conversation. */
+interface Known {
+  readonly exchanges: readonly Exchange[];
+  /** All runs that were asked for, those too whose place another has taken. */
+  readonly runs: ReadonlySet<string>;
+}
+
+/** A question, as the server tells of it. */
+interface Asked {
+  readonly run: string;
+  readonly question: string;
+  readonly replaces?: string | undefined;
+}
+
 const KEY = "conversation";
-const NOTHING: readonly Exchange[] = [];
+const NOTHING: Known = { exchanges: [], runs: new Set() };
 
 /** The browser's conversation: all its tabs and pages follow the same one, live. */
 export function useConversation(log: WireLog): Conversation {
-  const [id, setId] = useState(() => localStorage.getItem(KEY) ?? storeNewId());
+  const [id, setId] = useStoredId();
   const [problem, setProblem] = useState<string>();
-  const { data: exchanges } = useTopic(`/api/chat/${id}`, { initial: NOTHING, reduce: receive, log });
+  /** What the server has accepted, and may not have told of yet: its stream may only be on its way back. */
+  const [accepted, setAccepted] = useState<Asked & { readonly conversation: string }>();
+  const { data, status } = useTopic(`/api/chat/${id}`, { initial: NOTHING, reduce: receive, log });
+  const isToCome = accepted?.conversation === id && !data.runs.has(accepted.run);
+  const { exchanges } = isToCome ? receive(data, { type: "asked", data: accepted }) : data;
+
+  // What was said of a server that can't be reached is no longer so.
+  const isConnected = status.state === "open";
+  useEffect(() => {
+    if (isConnected) setProblem(undefined);
+  }, [isConnected]);
 
   const post = useCallback(
-    async (message: string, more: object = {}): Promise<void> => {
+    async (question: string, replaces?: string, goOn = false): Promise<boolean> => {
+      const run = randomId();
       try {
-        await postJson(`/api/runs/${randomId()}`, { conversation: id, message, ...more });
+        await postJson(`/api/runs/${run}`, { conversation: id, message: question, replaces, goOn });
         setProblem(undefined);
+        setAccepted({ conversation: id, run, question, replaces });
+        return true;
       } catch (error) {
         setProblem((error as Error).message);
+        return false;
       }
     },
     [id],
@@ -50,9 +79,14 @@ export function useConversation(log: WireLog): Conversation {
   return {
     exchanges,
     problem,
-    ask: (question) => void post(question),
-    again: ({ run, question }) => void post(question, { replaces: run }),
-    goOn: ({ run, question }) => void post(question, { replaces: run, goOn: true }),
+    ask: (question) => post(question),
+    again: ({ run, question }) => void post(question, run),
+    goOn: ({ run, question }) => void post(question, run, true),
+    stop: (act) =>
+      void act().then(
+        () => setProblem(undefined),
+        () => setProblem("It could not be stopped: the server can't be reached."),
+      ),
     renew: () => {
       setProblem(undefined);
       setId(storeNewId());
@@ -60,17 +94,35 @@ export function useConversation(log: WireLog): Conversation {
   };
 }
 
+/** The conversation's id, and a way to have another one. Another tab may do that, too. */
+function useStoredId(): [string, (id: string) => void] {
+  const [id, setId] = useState(() => stored(localStorage.getItem(KEY)) ?? storeNewId());
+  useEffect(() => {
+    const onStorage = ({ key, newValue }: StorageEvent): void => {
+      const next = key === KEY ? stored(newValue) : undefined;
+      if (next !== undefined) setId(next);
+    };
+    window.addEventListener("storage", onStorage);
+    return () => window.removeEventListener("storage", onStorage);
+  }, []);
+  return [id, setId];
+}
+
 /** What an event makes of the conversation. */
-function receive(exchanges: readonly Exchange[], { type, data }: TopicEvent): readonly Exchange[] {
-  const { run, question, replaces } = data as { run: string; question: string; replaces?: string };
-  if (type === "answered") {
-    return exchanges.map((one) => (one.run === run ? { ...one, answered: true } : one));
-  }
-  if (type !== "asked") return exchanges;
+function receive(known: Known, { type, data }: TopicEvent): Known {
+  if (type !== "asked") return known;
+  const { exchanges } = known;
+  const { run, question, replaces } = data as Asked;
+  const runs = new Set(known.runs).add(run);
   const at = exchanges.findIndex((one) => one.run === replaces);
   const replaced = exchanges[at];
-  if (replaced === undefined) return [...exchanges, { key: run, run, question, answered: false }];
-  return exchanges.with(at, { key: replaced.key, run, question, answered: false });
+  const asked = { key: replaced?.key ?? run, run, question };
+  return { runs, exchanges: replaced === undefined ? [...exchanges, asked] : exchanges.with(at, asked) };
+}
+
+/** An id that the server would take, whatever is stored. */
+function stored(id: string | null): string | undefined {
+  return id !== null && /^[\w-]{8,64}$/.test(id) ? id : undefined;
 }
 
 function storeNewId(): string {

@@ -29,9 +29,9 @@ export function NotificationsPanel() {
 }
 
 function InboxView({ user, log, enabled }: { user: string; log: WireLog; enabled: boolean }) {
-  const { notices, heartbeats, status, route, problem, signIn, send } = useInbox(user, log, enabled);
+  const { notices, heartbeats, status, route, refusal, problem, signIn, send } = useInbox(user, log, enabled);
   const heading = useId();
-  const lost = problem !== undefined || status.state === "failed";
+  const isOut = refusal !== undefined || status.state === "failed";
   return (
     <section className="inbox" aria-labelledby={heading}>
       <header>
@@ -44,9 +44,14 @@ function InboxView({ user, log, enabled }: { user: string; log: WireLog; enabled
           <NoticeView key={notice.id} notice={notice} />
         ))}
       </ul>
-      {lost && (
+      {problem !== undefined && (
         <p className="problem" role="alert">
-          {problem ?? status.failure?.message}{" "}
+          {problem}
+        </p>
+      )}
+      {isOut && (
+        <p className="problem" role="alert">
+          {refusal ?? status.failure?.message}{" "}
           <button type="button" className="quiet" onClick={signIn}>
             Sign in again
           </button>
@@ -69,17 +74,23 @@ function NoticeView({ notice: { type, text } }: { notice: Notice }) {
   );
 }
 
-function Composer({ user, onSend }: { user: string; onSend: (type: NoticeType, text: string) => void }) {
+interface ComposerProps {
+  readonly user: string;
+  readonly onSend: (type: NoticeType, text: string) => Promise<boolean>;
+}
+
+function Composer({ user, onSend }: ComposerProps) {
   const [type, setType] = useState<NoticeType>("message");
   const [text, setText] = useState("");
-  const onSubmit = (event: FormEvent): void => {
+  const onSubmit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
     if (text.trim() === "") return;
-    onSend(type, text.trim());
     setText("");
+    // What could not be sent is not to be typed once more.
+    if (!(await onSend(type, text.trim()))) setText((typed) => typed || text);
   };
   return (
-    <form className="composer" onSubmit={onSubmit}>
+    <form className="composer" onSubmit={(event) => void onSubmit(event)}>
       <select
         value={type}
         onChange={({ target }) => setType(target.value as NoticeType)}

@@ -22,10 +22,13 @@ export interface Inbox extends Box {
   readonly status: StreamStatus;
   /** The stream's. */
   readonly route: string;
-  /** Why the user could not sign in, or the last notification could not be sent. */
+  /** Why the user could not sign in. */
+  readonly refusal: string | undefined;
+  /** Why the last notification could not be sent. */
   readonly problem: string | undefined;
   signIn(): void;
-  send(type: NoticeType, text: string): void;
+  /** Resolves to whether the server has it. */
+  send(type: NoticeType, text: string): Promise<boolean>;
 }
 
 const MAX_NOTICES = 50;
@@ -35,6 +38,7 @@ export function useInbox(user: string, log: WireLog, enabled: boolean): Inbox {
   const [attempt, setAttempt] = useState(1);
   /** The attempt that succeeded: 0 for none yet. */
   const [signedIn, setSignedIn] = useState(0);
+  const [refusal, setRefusal] = useState<string>();
   const [problem, setProblem] = useState<string>();
   const route = `/api/notifications?as=${encodeURIComponent(user)}`;
 
@@ -42,7 +46,7 @@ export function useInbox(user: string, log: WireLog, enabled: boolean): Inbox {
     let ignored = false;
     void post("/api/session", { user }).then((failure) => {
       if (ignored) return;
-      setProblem(failure);
+      setRefusal(failure);
       if (failure === undefined) setSignedIn(attempt);
     });
     return () => {
@@ -51,8 +55,10 @@ export function useInbox(user: string, log: WireLog, enabled: boolean): Inbox {
   }, [user, attempt]);
   const signIn = (): void => setAttempt(attempt + 1);
 
-  const send = async (type: NoticeType, text: string): Promise<void> => {
-    setProblem(await post(route, { type, payload: { text } }));
+  const send = async (type: NoticeType, text: string): Promise<boolean> => {
+    const failure = await post(route, { type, payload: { text } });
+    setProblem(failure);
+    return failure === undefined;
   };
 
   const request = { url: route, fetch: log.fetch, pauseWhenHidden: true, share: true };
@@ -62,6 +68,11 @@ export function useInbox(user: string, log: WireLog, enabled: boolean): Inbox {
     onEvent: (event) => log.addShared(route, event),
     enabled,
   });
+  // What was said of a server that can't be reached is no longer so.
+  const isConnected = status.state === "open";
+  useEffect(() => {
+    if (isConnected) setProblem(undefined);
+  }, [isConnected]);
   // A stream that was refused stays so until the next sign-in.
   useEffect(() => {
     if (signedIn > 0) reopen();
@@ -70,9 +81,10 @@ export function useInbox(user: string, log: WireLog, enabled: boolean): Inbox {
     ...data,
     status,
     route,
+    refusal,
     problem,
     signIn,
-    send: (type, text) => void send(type, text),
+    send,
   };
 }
 

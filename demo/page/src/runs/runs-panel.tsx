@@ -25,7 +25,7 @@ export function RunsPanel() {
     <Panel
       place={place}
       title="Runs"
-      lead="All that the server works at, for anybody: what was said stays with those who asked."
+      lead="What the server is working on, for all to see; what was said stays with who asked."
       routes={["GET /api/runs"]}
       wire={<Wire log={log} />}
     >

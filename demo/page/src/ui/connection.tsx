@@ -23,7 +23,8 @@ export function Connection({ status, path }: { status: StreamStatus; path: strin
   return (
     <span className="connection" data-state={state} role="status" title={failure?.message}>
       {WORDS[state]}
-      {detail}
+      {/* Not read out, each time it is tried. */}
+      {detail !== "" && <span aria-hidden="true">{detail}</span>}
       {state === "open" && node !== undefined && <span className="node">{node}</span>}
     </span>
   );

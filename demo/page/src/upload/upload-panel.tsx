@@ -1,4 +1,5 @@
-import { type DragEvent, useId, useState } from "react";
+import { type DragEvent, useId, useRef, useState } from "react";
+import { keepFocus } from "../ui/keep-focus.ts";
 import { Panel } from "../ui/panel.tsx";
 import { Wire } from "../ui/wire.tsx";
 import { createWireLog } from "../ui/wire-log.ts";
@@ -12,6 +13,7 @@ export function UploadPanel() {
   const [log] = useState(createWireLog);
   const { state, start, stop } = useUpload(log.fetch);
   const busy = state.phase === "sending" || state.phase === "processing";
+  const sample = useRef<HTMLButtonElement>(null);
   return (
     <Panel
       title="Upload"
@@ -21,10 +23,18 @@ export function UploadPanel() {
     >
       <Picker onPick={start} />
       <div className="row">
-        <button type="button" className="plain" onClick={() => start(sampleFile(SAMPLE_BYTES))}>
+        <button ref={sample} type="button" className="plain" onClick={() => start(sampleFile(SAMPLE_BYTES))}>
           Use a sample of 48 MB
         </button>
-        <button type="button" className="plain" onClick={stop} disabled={!busy}>
+        <button
+          type="button"
+          className="plain"
+          onClick={() => {
+            keepFocus(sample.current);
+            stop();
+          }}
+          disabled={!busy}
+        >
           Cancel
         </button>
       </div>
@@ -80,7 +90,7 @@ function Picker({ onPick }: { onPick: (file: File) => void }) {
   );
 }
 
-function Bar({ state: { name, step, progress, phase } }: { state: UploadState }) {
+function Bar({ state: { name, step, progress, phase, etaMs } }: { state: UploadState }) {
   const label = useId();
   const at = STEPS.indexOf(step);
   return (
@@ -101,8 +111,15 @@ function Bar({ state: { name, step, progress, phase } }: { state: UploadState })
           </li>
         ))}
       </ol>
+      {phase === "stopped" && <output className="note">Cancelled.</output>}
+      {etaMs !== undefined && <p className="note">About {secondsOf(etaMs)} left</p>}
     </div>
   );
+}
+
+function secondsOf(ms: number): string {
+  const seconds = Math.max(1, Math.round(ms / 1000));
+  return seconds < 90 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
 }
 
 function Result({ file: { type, bytes, sha256, compressedBytes } }: { file: ProcessedFile }) {

@@ -20,6 +20,8 @@ export interface UploadState {
   readonly step: string;
   /** In percent, of the phase. */
   readonly progress: number;
+  /** How long the server's work will take yet, in milliseconds, where it can be told. */
+  readonly etaMs?: number | undefined;
   readonly result?: ProcessedFile;
   readonly error?: string;
 }
@@ -49,6 +51,7 @@ const IDLE: UploadState = { phase: "idle", name: "", step: "", progress: 0 };
 export function useUpload(fetchStream: typeof fetch): Upload {
   const [sending, setSending] = useState<Sending>();
   const [processing, setProcessing] = useState(stored);
+  const [problem, setProblem] = useState<string>();
   const id = processing?.run ?? null;
   const { run } = useRun(RUNS, { id, fetch: fetchStream, pauseWhenHidden: true });
   const controller = useRef<AbortController>(undefined);
@@ -64,6 +67,7 @@ export function useUpload(fetchStream: typeof fetch): Upload {
     };
     sessionStorage.removeItem(KEY);
     setProcessing(undefined);
+    setProblem(undefined);
     show({ phase: "sending", progress: 0 });
     send(file, (progress) => show({ phase: "sending", progress }), signal).then(
       (started) => {
@@ -81,23 +85,36 @@ export function useUpload(fetchStream: typeof fetch): Upload {
     controller.current?.abort();
     if (sending?.phase === "sending") setSending({ ...sending, phase: "stopped" });
     // By its name: it may not have been joined yet.
-    else if (processing !== undefined) stopRun(RUNS, processing.run).catch(() => undefined);
+    else if (processing !== undefined) {
+      stopRun(RUNS, processing.run).then(
+        () => setProblem(undefined),
+        () => setProblem("It could not be cancelled: the server can't be reached."),
+      );
+    }
   };
 
   if (sending !== undefined) return { state: { ...sending, step: "Uploading" }, start, stop };
   if (processing === undefined) return { state: IDLE, start, stop };
-  return { state: stateOf(processing, run?.id === id ? run : undefined), start, stop };
+  const state = stateOf(processing, run?.id === id ? run : undefined);
+  const isStuck = problem !== undefined && state.phase === "processing";
+  return { state: isStuck ? { ...state, error: problem } : state, start, stop };
 }
 
-/** Sends a file and has it processed. Resolves to the id of the run that does so. */
+/**
+ * Sends a file and has it processed. Resolves to the id of the run that does so. Once the work was asked for, only its id
+ * can end it: it is waited for, and the run is stopped.
+ */
 async function send(file: File, onProgress: (percent: number) => void, signal: AbortSignal): Promise<string> {
   const { fileId } = await sendFile(file, (fraction) => onProgress(fraction * 100), signal);
-  const { run } = (await postJson("/api/upload/process", { fileId }, signal)) as { run: string };
+  signal.throwIfAborted();
+  const { run } = (await postJson("/api/upload/process", { fileId })) as { run: string };
+  if (signal.aborted) await stopRun(RUNS, run).catch(() => undefined);
+  signal.throwIfAborted();
   return run;
 }
 
 function stateOf({ name }: Processing, run: ReturnType<typeof useRun>["run"]): UploadState {
-  const { step = "Waiting", progress = 0 } = run?.progress ?? {};
+  const { step = "Waiting", progress = 0, etaMs } = run?.progress ?? {};
   const base = { name, step, progress };
   switch (run?.state) {
     case "done":
@@ -110,7 +127,7 @@ function stateOf({ name }: Processing, run: ReturnType<typeof useRun>["run"]): U
     case "lost":
       return { ...base, phase: "failed", error: run.error?.message ?? "The work on the file has failed." };
     default:
-      return { ...base, phase: "processing" };
+      return { ...base, phase: "processing", etaMs };
   }
 }
 
