@@ -83,7 +83,7 @@ function Route() {
 }
 
 function Slow({ isHeld }: { isHeld: boolean }) {
-  if (isHeld && tree.held) throw tree.held;
+  if (isHeld && tree.held !== undefined) throw tree.held;
   return null;
 }
 
