@@ -129,7 +129,7 @@ const TABLES: readonly {
   {
     page: "docs/nats.md",
     heading: "NATS: a log for many machines",
-    of: ["logs/nats-options.ts#NatsLogOptions"],
+    of: ["logs/nats/options.ts#NatsLogOptions"],
   },
   { page: "docs/protocol.md", heading: "The wire format", of: ["protocol/parse.ts#ParserOptions"] },
 ];
