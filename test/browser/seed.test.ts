@@ -4,24 +4,14 @@ import { closeStreams } from "everstream";
 import { Hono } from "hono";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { model } from "../seed/model.ts";
 import { app as basic } from "../seed/samples/basic.ts";
 import { app as chat } from "../seed/samples/chat.ts";
 import { launchChromium } from "./chromium.ts";
 import { bundle, openPage, type StreamPage } from "./page-server.ts";
 import type {} from "./pages/seed.ts";
 
-/** Stands in for the model. */
-const model = vi.hoisted(() => ({
-  stream: async function* (_message: string): AsyncGenerator<{ content: string }> {
-    yield { content: "" };
-  },
-}));
-
-vi.mock("@langchain/openai", () => ({
-  ChatOpenAI: class {
-    stream = async (message: string): Promise<AsyncIterable<{ content: string }>> => model.stream(message);
-  },
-}));
+vi.mock("@langchain/openai", () => import("../seed/model.ts"));
 
 let browser: Browser;
 let script: string;

@@ -12,6 +12,7 @@ import type { Hono } from "hono";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { pulseSize } from "../../src/session/pulse.ts";
 import { eventually } from "../session/eventually.ts";
+import { model } from "./model.ts";
 import { app as abortSignal } from "./samples/abort-signal.ts";
 import { app as basic } from "./samples/basic.ts";
 import { app as chat } from "./samples/chat.ts";
@@ -19,18 +20,7 @@ import { eventBus } from "./samples/event-bus.ts";
 import { app as eventTypes } from "./samples/event-types.ts";
 import { app as progress } from "./samples/progress.ts";
 
-/** Stands in for the model: yields what the test wants, as LangChain's chunks. */
-const model = vi.hoisted(() => ({
-  stream: async function* (_message: string): AsyncGenerator<{ content: string }> {
-    yield { content: "" };
-  },
-}));
-
-vi.mock("@langchain/openai", () => ({
-  ChatOpenAI: class {
-    stream = async (message: string): Promise<AsyncIterable<{ content: string }>> => model.stream(message);
-  },
-}));
+vi.mock("@langchain/openai", () => import("./model.ts"));
 
 const servers: TestServer[] = [];
 const unhandled = vi.fn();

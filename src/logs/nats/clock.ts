@@ -29,6 +29,7 @@ export class Clock {
   #held: ConsumerDelivery[] | undefined;
   #order = 0;
   #signAt = performance.now();
+  #timer: ReturnType<typeof setInterval> | undefined;
   #waiting: {
     readonly through: number;
     readonly resolve: () => void;
@@ -103,13 +104,15 @@ export class Clock {
 
   #onNext(delivery: ConsumerDelivery): void {
     const { message } = delivery;
-    const nanos = BigInt(delivery.nanos);
-    if (this.#link.isCopied && nanos <= this.#nanos && message.sequence > this.through) {
-      this.#held = [];
-      void this.#verify(delivery);
-      return;
+    if (this.#link.isCopied) {
+      const nanos = BigInt(delivery.nanos);
+      if (nanos <= this.#nanos && message.sequence > this.through) {
+        this.#held = [];
+        void this.#verify(delivery);
+        return;
+      }
+      this.#nanos = nanos;
     }
-    this.#nanos = nanos;
     if (message.sequence === this.#known?.sequence && stampOf(message) === stampOf(this.#known)) {
       this.#known = undefined;
     }
@@ -163,8 +166,6 @@ export class Clock {
     this.#waiting = waiting.filter(({ through }) => through > this.through);
     for (const { through, resolve } of waiting) if (through <= this.through) resolve();
   }
-
-  #timer: ReturnType<typeof setInterval> | undefined;
 
   #watch(): void {
     this.#signAt = performance.now();
