@@ -129,7 +129,7 @@ describe("natsLog says of", () => {
     await writeFile(file, JSON.stringify({ authorization: { users } }));
     const { url } = await serverWith({ args: ["--config", file] });
     const as = (name: string) =>
-      natsLog({ servers: url, name: "log", timeout: 20_000, connect: { user: name, pass: "p" } });
+      natsLog({ servers: url, name: "log", timeout: 5000, connect: { user: name, pass: "p" } });
     for (const [name, subject] of [
       ["mute", "es.log."],
       ["stranger", "$JS.API."],
