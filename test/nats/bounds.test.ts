@@ -201,6 +201,20 @@ describe("a publishId", () => {
     expect(await append(1999)).not.toEqual(first);
     await node.connection.close();
   });
+
+  it("stays forgotten when the clock tells of it late", async () => {
+    const { nats } = await startWorld();
+    const wire = await lossy(nats);
+    const node = await openNode(natsLog({ connection: wire.connection }));
+    const append = (now: number) => node.append("t", ["x"], { publishId: "p", publishIdWindowMs: 1000, now });
+    wire.holds = (_, subscription) => subscription.endsWith(".clock.x");
+    const first = await append(1000);
+    await node.connection.expire(2000);
+    await expect.poll(() => wire.held.length).toBe(1);
+    for (const take of wire.held.splice(0)) take();
+    expect(await append(1999)).not.toEqual(first);
+    await node.connection.close();
+  });
 });
 
 describe("messages that the server does not let go of", () => {

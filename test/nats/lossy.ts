@@ -1,5 +1,9 @@
 // A user's connection that a test listens to, and that loses or holds back what the test wants.
-import { connect as connectNats, type NatsConnection } from "@nats-io/transport-node";
+import {
+  connect as connectNats,
+  type NatsConnection,
+  type NodeConnectionOptions,
+} from "@nats-io/transport-node";
 import { onTestFinished } from "vitest";
 import type { NatsServer } from "../brokers/nats-server.ts";
 
@@ -23,8 +27,11 @@ export interface Lossy {
 }
 
 /** For one test, after which the connection is closed. */
-export async function lossy({ url }: Pick<NatsServer, "url">): Promise<Lossy> {
-  const real = await connectNats({ servers: url });
+export async function lossy(
+  { url }: Pick<NatsServer, "url">,
+  options: NodeConnectionOptions = {},
+): Promise<Lossy> {
+  const real = await connectNats({ ...options, servers: url });
   onTestFinished(() => real.close());
   const subscriptions = new Map<{ isClosed(): boolean }, string>();
   const own: Partial<NatsConnection> = {
@@ -34,8 +41,9 @@ export async function lossy({ url }: Pick<NatsServer, "url">): Promise<Lossy> {
       const subscription = real.subscribe(subject, {
         ...options,
         callback(error, message) {
-          const text = message.string();
-          if (wire.loses(message.subject, text)) wire.lost.push(text);
+          const text = error === null ? message.string() : "";
+          if (error !== null) void callback?.(error, message);
+          else if (wire.loses(message.subject, text)) wire.lost.push(text);
           else if (wire.holds(message.subject, subject))
             wire.held.push(() => void callback?.(error, message));
           else void callback?.(error, message);

@@ -107,49 +107,6 @@ describe("natsLog says of", () => {
     expect(await failureOf(natsLog({ servers: url, connect: { user: "u", pass: "secret" } }))).toEqual({});
   });
 
-  it("a user who may not do what the log needs which permission is missing; and needs no more than it says", async () => {
-    const needed = {
-      publish: ["$JS.API.>", "$JS.FC.>", "es.log.>"],
-      subscribe: ["_INBOX.>", "es-live.log.>"],
-    };
-    const folder = await dataFolder("nats-conf");
-    onTestFinished(folder.remove);
-    const user = (name: string, allowed: typeof needed): object => ({
-      user: name,
-      password: "p",
-      permissions: { publish: { allow: allowed.publish }, subscribe: { allow: allowed.subscribe } },
-    });
-    const users = [
-      user("all", needed),
-      user("mute", { ...needed, publish: ["$JS.API.>", "$JS.FC.>"] }),
-      user("stranger", { ...needed, publish: ["es.log.>"] }),
-      user("deaf", { ...needed, subscribe: ["_INBOX.>"] }),
-    ];
-    const file = join(folder.path, "nats.conf");
-    await writeFile(file, JSON.stringify({ authorization: { users } }));
-    const { url } = await serverWith({ args: ["--config", file] });
-    const as = (name: string) =>
-      natsLog({ servers: url, name: "log", timeout: 5000, connect: { user: name, pass: "p" } });
-    for (const [name, subject] of [
-      ["mute", "es.log."],
-      ["stranger", "$JS.API."],
-    ] as const) {
-      expect(await failureOf(as(name))).toMatchObject({
-        code: "LOG_UNSUITABLE",
-        message: expect.stringContaining(subject),
-      });
-    }
-    const node = await openNode(as("all"));
-    await node.follow("t");
-    const [sequence] = await node.append("t", ["1"], { publishId: "p" });
-    await node.fed(sequence as number);
-    expect((await node.read(["t"])).entries).toHaveLength(1);
-    await node.connection.close();
-    const deaf = await openNode(as("deaf"));
-    await expect(deaf.follow("t")).rejects.toMatchObject({ code: "LOG_UNSUITABLE" });
-    await deaf.connection.close();
-  });
-
   it("a stream of somebody else's that it takes another name", async () => {
     await api(nats.server, "STREAM.CREATE.orders", { name: "orders", subjects: ["orders.>"] });
     const failure = await failureOf(natsLog({ servers: nats.server.url, name: "orders" }));

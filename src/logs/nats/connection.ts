@@ -46,6 +46,8 @@ export class NatsConnection implements LogConnection, WriterHost {
   readonly #waiting = new Set<Waiting>();
   #closing: Promise<void> | undefined;
   readonly #timers: ReturnType<typeof setInterval>[] = [];
+  /** How long the next try to reach a server waits. */
+  #retryMs = 0;
   #wakeUp: () => void = () => undefined;
 
   private constructor(settings: NatsSettings, dialer: Dialer, feed: LogFeed, session: Session) {
@@ -91,7 +93,12 @@ export class NatsConnection implements LogConnection, WriterHost {
     if (this.closed) throw closedError();
     this.#feed.follow(topic);
     // Asked over the link that the topic is followed on, so that the server knows of that before it answers.
-    return this.#ask("follow a topic", async (session) => lastSequenceOf(await session.newest()));
+    return this.#ask("follow a topic", async (session) => {
+      const newest = await session.newest();
+      const refusal = this.#feed.refusalOf(topic);
+      if (refusal !== undefined) throw refusal;
+      return lastSequenceOf(newest);
+    });
   }
 
   unfollow(topic: string): void {
@@ -187,17 +194,23 @@ export class NatsConnection implements LogConnection, WriterHost {
     this.#session = session;
     this.#feed.begin(session, isNewEpoch ? session.epochs : undefined);
     this.#release(({ resolve }) => resolve(session));
+    const since = performance.now();
     link.onEnd(() => {
       this.#session = undefined;
       this.lastFailure = link.failure;
       this.#before = session;
       this.#writer.onOffline();
+      // What does not last is not tried again at once, over and over.
+      if (performance.now() - since > MAX_RETRY_MS) this.#retryMs = 0;
       if (!this.closed) void this.#reconnect();
     });
   }
 
   async #reconnect(): Promise<void> {
-    for (let wait = FIRST_RETRY_MS; !this.closed; wait = Math.min(MAX_RETRY_MS, wait * 2)) {
+    while (!this.closed) {
+      if (this.#retryMs > 0) await this.#pause(this.#retryMs * (0.5 + Math.random() / 2));
+      if (this.closed) return;
+      this.#retryMs = Math.min(MAX_RETRY_MS, Math.max(FIRST_RETRY_MS, this.#retryMs * 2));
       try {
         const session = await this.#dialer.session(this.#before);
         if (this.closed) {
@@ -213,14 +226,18 @@ export class NatsConnection implements LogConnection, WriterHost {
       } catch (error) {
         this.lastFailure = error;
       }
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, wait * (0.5 + Math.random() / 2));
-        this.#wakeUp = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
     }
+  }
+
+  /** Waits, if the log is not closed before. */
+  #pause(timeMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, timeMs);
+      this.#wakeUp = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 
   #sweep(): void {
@@ -238,8 +255,8 @@ export class NatsConnection implements LogConnection, WriterHost {
       await new Promise((resolve) => setTimeout(resolve, Math.min(this.settings.checkMs, SWEEP_MS)));
       const isStuck = session.clock.through === before && newest > before;
       if (isStuck) session.link.end(new Error("the stream's feed is behind"));
-    } catch (error) {
-      this.lastFailure = error;
+    } catch {
+      // Nobody answers at the moment. What ended the link, if it has ended, says more.
     }
   }
 

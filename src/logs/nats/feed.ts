@@ -21,6 +21,8 @@ interface Followed {
   /** When it is let go of, unless somebody follows it again; 0 while somebody does. */
   leavesAt: number;
   subscription: Subscription | undefined;
+  /** Why the server does not push its entries, if it refuses to: each has to be asked for. */
+  refusal: Error | undefined;
 }
 
 /** A message that the clock has told of. */
@@ -87,15 +89,26 @@ export class Feed {
     else if (isHole) this.#feed.onEntries({ after: head, through: head, entries: [] });
   }
 
-  /** Has this topic's entries come from now on. The server knows of it before it answers anything that is asked later. */
+  /**
+   * Has this topic's entries come from now on. The server knows of it, or has refused it, before it answers anything that
+   * is asked later.
+   */
   follow(topic: string): void {
     let followed = this.#followed.get(topic);
     if (followed === undefined) {
-      followed = { topic, leavesAt: 0, subscription: undefined };
+      followed = { topic, leavesAt: 0, subscription: undefined, refusal: undefined };
       this.#followed.set(topic, followed);
-      if (this.#session?.link.failure === undefined) this.#subscribe(followed);
+      this.#subscribe(followed);
+    } else if (followed.refusal !== undefined) {
+      // Its permissions may be others by now.
+      this.#subscribe(followed);
     }
     followed.leavesAt = 0;
+  }
+
+  /** Why the server does not push a topic's entries, if it has refused to. */
+  refusalOf(topic: string): Error | undefined {
+    return this.#followed.get(topic)?.refusal;
   }
 
   unfollow(topic: string): void {
@@ -123,9 +136,16 @@ export class Feed {
     const session = this.#session;
     if (session === undefined || session.link.failure !== undefined) return;
     const subject = session.subjects.live(followed.topic);
-    followed.subscription = session.link.subscribe(subject, (message) => {
-      if (session === this.#session) this.#onPush(directMessage(message));
-    });
+    followed.refusal = undefined;
+    followed.subscription = session.link.subscribe(
+      subject,
+      (message) => {
+        if (session === this.#session) this.#onPush(directMessage(message));
+      },
+      (refusal) => {
+        if (session === this.#session) followed.refusal = refusal;
+      },
+    );
   }
 
   #onPush(message: StreamMessage): void {

@@ -14,6 +14,8 @@ interface Remembered {
 /** The publishes of one topic that carried a `publishId`, within its window. */
 export class TopicIds implements KnownIds {
   readonly #known = new Map<string, Remembered>();
+  /** Through when they were forgotten. */
+  #expiredThrough = Number.NEGATIVE_INFINITY;
 
   find(id: string, now: number): readonly number[] | undefined {
     const found = this.#known.get(id);
@@ -24,6 +26,8 @@ export class TopicIds implements KnownIds {
   /** Takes in what a message of `entries` entries carries. */
   add(message: number, entries: number, ids: readonly CarriedId[]): void {
     for (const { id, from, count, until } of ids) {
+      // The clock may bring a message after its ids' time is over.
+      if (until <= this.#expiredThrough) continue;
       const first = sequenceOf(message, entries, from);
       const found = this.#known.get(id);
       // What is read late must not come in the place of what came after it.
@@ -36,6 +40,7 @@ export class TopicIds implements KnownIds {
 
   /** Forgets what is over its window. Stops at the first that is not: windows are alike. */
   expire(now: number): void {
+    this.#expiredThrough = Math.max(this.#expiredThrough, now);
     for (const [id, { until }] of this.#known) {
       if (until > now) return;
       this.#known.delete(id);

@@ -22,6 +22,8 @@ import {
 /** Called with the answer, or with why there is none. */
 interface Waiting {
   readonly since: number;
+  /** What was asked on. */
+  readonly subject: string;
   readonly resolve: (answer: Msg) => void;
   readonly reject: (error: Error) => void;
 }
@@ -94,12 +96,21 @@ export class Link {
     for (const listener of this.#onEnd.splice(0)) listener();
   }
 
-  subscribe(subject: string, take: (message: Msg) => void): Subscription {
+  /** Without `onRefused` a subscription that the server refuses, or takes back, ends the link. */
+  subscribe(
+    subject: string,
+    take: (message: Msg) => void,
+    onRefused: (error: Error) => void = (error) => this.end(error),
+  ): Subscription {
     const subscription = this.connection.subscribe(subject, {
       callback: (error, message) => {
         if (this.failure !== undefined) return;
-        if (error !== null) this.end(error);
-        else take(message);
+        if (error === null) {
+          take(message);
+          return;
+        }
+        this.#subscriptions.delete(subscription);
+        onRefused(error);
       },
     });
     this.#subscriptions.add(subscription);
@@ -119,7 +130,7 @@ export class Link {
         return;
       }
       const token = (++this.#lastRequest).toString(36);
-      this.#waiting.set(token, { since: performance.now(), resolve, reject });
+      this.#waiting.set(token, { since: performance.now(), subject, resolve, reject });
       try {
         const options = { reply: `${this.#inbox}.${token}`, ...(hdrs && { headers: hdrs }) };
         this.connection.publish(subject, payload, options);
@@ -217,6 +228,7 @@ export class Link {
       const messages: StreamMessage[] = [];
       const inbox = this.inbox("pull");
       const token = `pull ${inbox}`;
+      const subject = this.apiSubject(`CONSUMER.MSG.NEXT.{stream}.${consumer}`);
       const subscription = this.subscribe(inbox, (message) => {
         const delivery = deliveryOf(message);
         if (delivery !== undefined) messages.push(delivery.message);
@@ -234,22 +246,27 @@ export class Link {
           this.unsubscribe(subscription);
           reject(error);
         };
-        this.#waiting.set(token, { since: performance.now(), resolve: () => undefined, reject: giveUp });
+        this.#waiting.set(token, {
+          since: performance.now(),
+          subject,
+          resolve: () => undefined,
+          reject: giveUp,
+        });
       };
       waitOn();
-      const question = JSON.stringify({ batch, no_wait: true });
-      this.connection.publish(this.apiSubject(`CONSUMER.MSG.NEXT.{stream}.${consumer}`), question, {
-        reply: inbox,
-      });
+      this.connection.publish(subject, JSON.stringify({ batch, no_wait: true }), { reply: inbox });
     });
   }
 
-  /** Nobody answers what the server does not let through. */
+  /** Nobody answers what the server does not let through. Subscriptions are told of theirs by themselves. */
   #onStatus(status: Status): void {
     if (status.type !== "error" || !(status.error instanceof errors.PermissionViolationError)) return;
-    const { subject } = status.error;
-    if ([this.#api, "$JS.", "es.", "es-live.", this.#inbox].some((ours) => subject.startsWith(ours))) {
-      this.end(status.error);
+    const { operation, subject } = status.error;
+    if (operation !== "publish") return;
+    for (const [token, waiting] of this.#waiting) {
+      if (waiting.subject !== subject) continue;
+      this.#waiting.delete(token);
+      waiting.reject(status.error);
     }
   }
 
