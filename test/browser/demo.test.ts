@@ -156,6 +156,23 @@ describe("notifications", () => {
     expect(await received("Ada")).toEqual(["to Ada 1", "to Ada 2"]);
     expect(await received("Grace")).toEqual(["to Grace 1"]);
   });
+
+  test("one whose answer is lost on its way is sent again, and is there once", async () => {
+    await untilConnected();
+    const losses: number[] = [];
+    await page.route("**/api/notifications?as=Ada", async (route) => {
+      if (route.request().method() !== "POST" || losses.length === 2) return route.fallback();
+      losses.push((await route.fetch()).status());
+      return route.abort("connectionreset");
+    });
+    await notify("Ada", "alert", "lost twice");
+    await noticesOf("Ada").getByText("lost twice").waitFor();
+    await expect.poll(() => losses).toEqual([201, 201]);
+    await notify("Ada", "alert", "and the next");
+    await noticesOf("Ada").getByText("and the next").waitFor();
+    expect(await received("Ada")).toEqual(["lost twice", "and the next"]);
+    expect(await inbox("Ada").getByRole("alert").count()).toBe(0);
+  });
 });
 
 describe("upload", () => {

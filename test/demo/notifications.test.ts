@@ -166,6 +166,7 @@ describe("POST /api/notifications", () => {
     ["a type of its own", { type: "sse:gap", payload: 1 }, /type must be one of/],
     ["a type that is no string", { type: ["alert"], payload: 1 }, /type must be one of/],
     ["no payload", { type: "alert" }, /payload is missing/],
+    ["an id that is hardly one", { type: "alert", payload: 1, id: "a b" }, /id must be 8 to 64/],
   ];
   test.each(bad)("refuses %s", async (_, body, message) => {
     const problem = await problemOf(
@@ -173,6 +174,17 @@ describe("POST /api/notifications", () => {
     );
     expect(problem.status).toBe(400);
     expect(problem.error).toMatch(message);
+  });
+
+  test("with an id once more is the same notification", async () => {
+    const cookie = await demo.signIn("una");
+    const once = { type: "alert", payload: 1, id: "12345678-a" };
+    const answers = [once, once, { ...once, id: "12345678-b" }].map((body) =>
+      demo.post("/notifications", body, { cookie }).then((answer) => answer.json()),
+    );
+    const [first, again, other] = await Promise.all(answers);
+    expect(again).toEqual(first);
+    expect(other).not.toEqual(first);
   });
 });
 

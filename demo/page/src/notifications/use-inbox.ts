@@ -1,6 +1,7 @@
 import type { StreamEvent, StreamStatus } from "everstream/client";
 import { useEventStream } from "everstream/react";
 import { useEffect, useState } from "react";
+import { postOnce } from "../api/json.ts";
 import type { WireLog } from "../ui/wire-log.ts";
 
 export const TYPES = ["message", "notification", "alert"] as const;
@@ -44,7 +45,7 @@ export function useInbox(user: string, log: WireLog, enabled: boolean): Inbox {
 
   useEffect(() => {
     let ignored = false;
-    void post("/api/session", { user }).then((failure) => {
+    void failureOf(postOnce("/api/session", { user })).then((failure) => {
       if (ignored) return;
       setRefusal(failure);
       if (failure === undefined) setSignedIn(attempt);
@@ -56,7 +57,7 @@ export function useInbox(user: string, log: WireLog, enabled: boolean): Inbox {
   const signIn = (): void => setAttempt(attempt + 1);
 
   const send = async (type: NoticeType, text: string): Promise<boolean> => {
-    const failure = await post(route, { type, payload: { text } });
+    const failure = await failureOf(postOnce(route, { type, payload: { text }, id: newId() }));
     setProblem(failure);
     return failure === undefined;
   };
@@ -100,15 +101,15 @@ function textIn(data: string): string {
   return typeof text === "string" ? text : data;
 }
 
-/** Posts JSON. Resolves to what went wrong, if anything did. */
-async function post(url: string, body: unknown): Promise<string | undefined> {
-  try {
-    const headers = { "content-type": "application/json" };
-    const response = await fetch(url, { method: "POST", headers, body: JSON.stringify(body) });
-    if (response.ok) return undefined;
-    const { error } = (await response.json()) as { error: string };
-    return error;
-  } catch {
-    return "The server can't be reached.";
-  }
+/** Resolves to what went wrong, if anything did. */
+function failureOf(posted: Promise<unknown>): Promise<string | undefined> {
+  return posted.then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
+}
+
+/** Also where the page has come over plain HTTP, as `crypto.randomUUID` would not be. */
+function newId(): string {
+  return crypto.getRandomValues(new Uint32Array(4)).join("-");
 }
