@@ -45,7 +45,9 @@ export function addAnswers(api: Hono<DemoEnv>, { work, conversations, model }: O
     const turns = await conversations.turns(wanted.conversation);
     const replaced = turns.find(({ run }) => run === wanted.replaces);
     const { conversation, message: question } = wanted;
-    const before = replaced === undefined ? turns : turns.slice(0, turns.indexOf(replaced));
+    // A start may come again that has come as far as its question.
+    const at = turns.findIndex(({ run }) => run === id || run === replaced?.run);
+    const before = at < 0 ? turns : turns.slice(0, at);
     // Only of what this conversation has asked: anything else is no run's name, or somebody else's.
     const soFar = wanted.goOn && replaced !== undefined ? await textSoFar(work, replaced.run) : "";
     await conversations.ask(conversation, { run: id, question, replaces: replaced?.run });

@@ -24,15 +24,20 @@ export async function postJson(url: string, body: unknown, signal?: AbortSignal)
 }
 
 /**
- * Posts JSON that the server takes once, however often it comes: again for some seconds while the server is away. Whether
- * an answer was lost on its way, or the question, nobody has to know.
+ * Posts JSON that the server takes once, however often it comes: again for some seconds while the server is away, of which
+ * `onAway` is told. Whether the question was lost on its way, or the answer, nobody has to know.
  */
-export async function postOnce(url: string, body: unknown): Promise<unknown> {
+export async function postOnce(
+  url: string,
+  body: unknown,
+  onAway?: (message: string) => void,
+): Promise<unknown> {
   for (const wait of WAITS_MS) {
     try {
       return await postJson(url, body);
     } catch (error) {
       if (!(error instanceof AwayError)) throw error;
+      onAway?.(`${error.message} Trying again …`);
       await new Promise((resolve) => setTimeout(resolve, wait));
     }
   }

@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useState } from "react";
-import { postJson } from "../api/json.ts";
+import { postOnce } from "../api/json.ts";
+import { randomId } from "../api/random-id.ts";
 import { type TopicEvent, useTopic } from "../api/use-topic.ts";
 import type { WireLog } from "../ui/wire-log.ts";
 
@@ -64,7 +65,8 @@ export function useConversation(log: WireLog): Conversation {
     async (question: string, replaces?: string, goOn = false): Promise<boolean> => {
       const run = randomId();
       try {
-        await postJson(`/api/runs/${run}`, { conversation: id, message: question, replaces, goOn });
+        const wanted = { conversation: id, message: question, replaces, goOn };
+        await postOnce(`/api/runs/${run}`, wanted, setProblem);
         setProblem(undefined);
         setAccepted({ conversation: id, run, question, replaces });
         return true;
@@ -129,10 +131,4 @@ function storeNewId(): string {
   const id = randomId();
   localStorage.setItem(KEY, id);
   return id;
-}
-
-/** As `crypto.randomUUID`, which pages have only over HTTPS. */
-function randomId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

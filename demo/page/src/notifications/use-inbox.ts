@@ -2,6 +2,7 @@ import type { StreamEvent, StreamStatus } from "everstream/client";
 import { useEventStream } from "everstream/react";
 import { useEffect, useState } from "react";
 import { postOnce } from "../api/json.ts";
+import { randomId } from "../api/random-id.ts";
 import type { WireLog } from "../ui/wire-log.ts";
 
 export const TYPES = ["message", "notification", "alert"] as const;
@@ -57,7 +58,8 @@ export function useInbox(user: string, log: WireLog, enabled: boolean): Inbox {
   const signIn = (): void => setAttempt(attempt + 1);
 
   const send = async (type: NoticeType, text: string): Promise<boolean> => {
-    const failure = await failureOf(postOnce(route, { type, payload: { text }, id: newId() }));
+    const notification = { type, payload: { text }, id: randomId() };
+    const failure = await failureOf(postOnce(route, notification, setProblem));
     setProblem(failure);
     return failure === undefined;
   };
@@ -107,9 +109,4 @@ function failureOf(posted: Promise<unknown>): Promise<string | undefined> {
     () => undefined,
     (error: Error) => error.message,
   );
-}
-
-/** Also where the page has come over plain HTTP, as `crypto.randomUUID` would not be. */
-function newId(): string {
-  return crypto.getRandomValues(new Uint32Array(4)).join("-");
 }
