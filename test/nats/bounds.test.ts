@@ -205,7 +205,7 @@ describe("a publishId", () => {
   it("stays forgotten when the clock tells of it late", async () => {
     const { nats } = await startWorld();
     const wire = await lossy(nats);
-    const node = await openNode(natsLog({ connection: wire.connection }));
+    const node = await openNode(natsLog({ connection: wire.connection, heartbeat: 60_000 }));
     const append = (now: number) => node.append("t", ["x"], { publishId: "p", publishIdWindowMs: 1000, now });
     wire.holds = (_, subscription) => subscription.endsWith(".clock.x");
     const first = await append(1000);
