@@ -3,6 +3,7 @@ import type { Http2ServerResponse } from "node:http2";
 import type { Socket } from "node:net";
 import type { Writable } from "node:stream";
 import { ByteQueue, PIECE_BYTES } from "./byte-queue.ts";
+import { onQueuedClose } from "./queued-close.ts";
 import { report } from "./report.ts";
 import type { SharedBytes, Sink, SinkOwner } from "./sink.ts";
 
@@ -219,17 +220,6 @@ function onError(this: Marked): void {
 export function isServerClosing(response: NodeResponse): boolean {
   const { server } = (response.socket ?? {}) as { server?: { listening?: boolean } };
   return server?.listening === false;
-}
-
-/**
- * Calls `listener` when the client of a response leaves that still waits behind another on its connection: Node tells
- * only the response whose turn it is.
- */
-export function onQueuedClose(response: NodeResponse, listener: () => void): void {
-  if (!("chunkedEncoding" in response) || response.socket !== null) return;
-  const { socket } = response.req;
-  socket.once("close", listener);
-  response.once("close", () => socket.off("close", listener));
 }
 
 /** Ends a response in a way that its client can't take for an end in good order. */
