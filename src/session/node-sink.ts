@@ -238,9 +238,10 @@ export function closeSocketIfServerCloses(response: NodeResponse): void {
 
 /** Whether the client of `response` had left before anybody could listen. */
 export function isGone(response: NodeResponse): boolean {
-  return "chunkedEncoding" in response
-    ? response.destroyed || response.socket?.destroyed === true
-    : response.stream.destroyed;
+  if (!("chunkedEncoding" in response)) return response.stream.destroyed;
+  // One that waits behind another has no socket yet, and the connection is its request's. Those made by hand have neither.
+  const socket = response.socket ?? response.req?.socket;
+  return response.destroyed || socket?.destroyed === true;
 }
 
 /**
