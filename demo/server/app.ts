@@ -9,6 +9,7 @@ import { addClock } from "./clock.ts";
 import { answerInJson, type DemoEnv, nameNode, refuseOtherMethods, sendElsewhere } from "./http.ts";
 import { type DemoLog, logFromEnvironment } from "./log.ts";
 import { addNotifications } from "./notifications.ts";
+import { refuseOtherSites } from "./other-sites.ts";
 import { addPage } from "./page.ts";
 import { createWork } from "./runs.ts";
 import { createSessions } from "./session.ts";
@@ -31,6 +32,8 @@ export interface AppOptions {
   readonly model?: ChatModel;
   /** The largest upload, in bytes. Default 128 MiB. */
   readonly maxUploadBytes?: number;
+  /** How much all uploads may take that are kept, in bytes, compressed forms included. Default 4 GiB. */
+  readonly maxStoredBytes?: number;
   /** Intervals in milliseconds: of the clock (1,000), of pings (5,000), of visible heartbeats (30,000). */
   readonly clockMs?: number;
   readonly pingMs?: number;
@@ -51,6 +54,7 @@ export interface DemoApp {
 /** The reference application: every route under `/api`, and the page. */
 export function createApp(options: AppOptions): DemoApp {
   const { dataDir, maxUploadBytes = 128 * 1024 * 1024, model = new DocsAssistant() } = options;
+  const { maxStoredBytes = 4 * 1024 ** 3 } = options;
   const { clockMs = 1000, pingMs = 5000, heartbeatMs = 30_000 } = options;
   const { log, shared } = options.log ?? logFromEnvironment(undefined, dataDir);
   const hub = createHub({ log });
@@ -58,7 +62,7 @@ export function createApp(options: AppOptions): DemoApp {
   // Where there are other servers, answers go on there; a server that is alone says that they were cut off.
   const onAbandoned = goesOnElsewhere({ conversations, model });
   const work = createWork(hub, shared ? { lease: CLUSTER_LEASE_MS, onAbandoned } : {});
-  const uploads = openUploads(dataDir);
+  const uploads = openUploads(dataDir, maxStoredBytes);
   const sessions = createSessions(dataDir);
 
   const api = new Hono<DemoEnv>();
@@ -76,6 +80,7 @@ export function createApp(options: AppOptions): DemoApp {
   const app = new Hono<DemoEnv>();
   if (options.node !== undefined) nameNode(app, options.node);
   answerInJson(app);
+  refuseOtherSites(app);
   sendElsewhere(app, () => leaving);
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.route("/api", api);

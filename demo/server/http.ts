@@ -112,10 +112,16 @@ export async function readObject(request: Request): Promise<Record<string, unkno
 async function readText(request: Request): Promise<string> {
   const parts: Uint8Array[] = [];
   let bytes = 0;
-  for await (const part of request.body ?? []) {
-    bytes += part.length;
-    if (bytes > MAX_JSON_BYTES) throw problem(413, `the body is larger than ${MAX_JSON_BYTES} bytes`);
-    parts.push(part);
+  try {
+    for await (const part of request.body ?? []) {
+      bytes += part.length;
+      if (bytes > MAX_JSON_BYTES) break;
+      parts.push(part);
+    }
+  } catch (error) {
+    // A client that left in the middle, as anybody can as often as they like: nothing to complain of.
+    throw new HTTPException(400, { message: "the body ended early", cause: error });
   }
+  if (bytes > MAX_JSON_BYTES) throw problem(413, `the body is larger than ${MAX_JSON_BYTES} bytes`);
   return Buffer.concat(parts).toString("utf8");
 }

@@ -5,8 +5,8 @@ import {
   isServerClosing,
   type NodeResponse,
   NodeSink,
-  onQueuedClose,
 } from "../session/node-sink.ts";
+import { onQueuedClose } from "../session/queued-close.ts";
 import type { Session } from "../session/session.ts";
 import type { Sink } from "../session/sink.ts";
 import type { Transport, WebSink } from "../session/web-sink.ts";

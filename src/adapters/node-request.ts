@@ -7,9 +7,15 @@ import type { NodeRequest } from "./node-headers.ts";
 /** Methods that Fetch knows no request of (its section 2.2.1), but Node's servers do. */
 const NO_METHODS_OF_FETCH: ReadonlySet<string> = new Set(["CONNECT", "TRACE", "TRACK"]);
 
+/** A path that is another one to a URL's parser: by dot segments, `\` for `/`, or characters that it drops. */
+const READ_OTHERWISE = /(^|\/)(\.|%2e){1,2}(\/|$)|[\\\t\n\r]/i;
+/** No host, or what ends one, so that the rest would be read as something else. */
+const NOT_OF_A_HOST = /^$|[/?#@\\]/;
+
 /**
  * A Node request as code for Fetch servers reads it: method, URL, headers and body. `undefined` for one that is none to
- * Fetch, although Node lets it through: by its method, its path (`//`) or its host (`[`).
+ * Fetch, although Node lets it through: by its method or its host (`[`, `user@name`). And for one whose path Fetch would
+ * read as another than is written there: whatever stands before this, and guards a path, goes by the text.
  */
 export function requestOf(req: NodeRequest): Request | undefined {
   const headers = new Headers();
@@ -18,12 +24,12 @@ export function requestOf(req: NodeRequest): Request | undefined {
     if (name.startsWith(":")) continue;
     for (const one of [value ?? []].flat()) headers.append(name, one);
   }
-  const host = headers.get("host") ?? req.headers[":authority"] ?? "localhost";
+  const host = headers.get("host") ?? String(req.headers[":authority"] ?? "localhost");
   const { method = "GET" } = req;
   // Express cuts off of `url` what a router is mounted at.
   const { originalUrl = req.url ?? "/", body } = req as { originalUrl?: string; body?: unknown };
-  const origin = `http://${host}`;
-  if (NO_METHODS_OF_FETCH.has(method.toUpperCase()) || !URL.canParse(originalUrl, origin)) return undefined;
+  const url = urlOf(originalUrl, host);
+  if (url === undefined || NO_METHODS_OF_FETCH.has(method.toUpperCase())) return undefined;
   const init: RequestInit & { duplex?: "half" } = { method, headers };
   if (method !== "GET" && method !== "HEAD") {
     if (body === undefined) {
@@ -34,7 +40,19 @@ export function requestOf(req: NodeRequest): Request | undefined {
       init.body = typeof body === "string" ? body : JSON.stringify(body);
     }
   }
-  return new Request(new URL(originalUrl, origin), init);
+  return new Request(url, init);
+}
+
+/** The URL of what was asked for: a path, or all of it, as proxies are asked (RFC 9112, 3.2). */
+function urlOf(target: string, host: string): URL | undefined {
+  const [before = ""] = target.split(/[?#]/, 1);
+  if (READ_OTHERWISE.test(before) || NOT_OF_A_HOST.test(host)) return undefined;
+  // Joined and not resolved: in `//name/runs` a parser finds a host.
+  const text = target.startsWith("/") ? `http://${host}${target}` : target;
+  if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) return undefined;
+  const url = new URL(text);
+  // Fetch refuses them.
+  return url.username === "" && url.password === "" ? url : undefined;
 }
 
 /** Sends a Fetch response whole. */

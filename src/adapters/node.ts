@@ -81,7 +81,8 @@ export async function streamRun(
 
 /**
  * The routes of runs as a listener: start, join, stop and state, as `runs.routes()` has them. All other paths get 404, so
- * in Express it is `app.use("/runs", runRoutes(runs, options))`, with the same path as the options have.
+ * in Express it is `app.use("/runs", runRoutes(runs, options))`, with the same path as the options have. Paths are taken as
+ * they are written: one with dot segments or backslashes, which a `Request` would have as another, gets 400.
  */
 export function runRoutes(
   runs: Runs,

@@ -13,8 +13,8 @@ export interface Attempt extends RequestFacts {
 /** What one connection tells while it lasts: besides what the parser finds, */
 export interface ConnectionHandlers
   extends Pick<ParserOptions, "onEvent" | "onId" | "onRetry" | "onComment"> {
-  /** that the answer is an event stream, */
-  onOpen(response: Response): void;
+  /** that the answer is an event stream, and what was asked for it, */
+  onOpen(response: Response, url: string): void;
   /** and that bytes arrived and have been parsed. More are read when the promise resolves. */
   onRead(): Promise<void>;
 }
@@ -57,7 +57,7 @@ export async function runConnection(
     const refusal = await inspect(response);
     if (refusal) return refusal;
     // Not every fetch hears of the signal. Where it is too late nobody asks for the outcome, and the body is let go below.
-    if (!signal.aborted) handlers.onOpen(response);
+    if (!signal.aborted) handlers.onOpen(response, request[0]);
     // Its bound is an option. The last event ID, the attempt's, outlives connections: a stream that sends none goes on
     // with the one before.
     const parser = createParser({ ...options, ...attempt, ...handlers });

@@ -1,9 +1,10 @@
+import { isEverstreamError } from "../errors.ts";
 import { createParser, type EventParser, encodeLastEventId } from "../protocol/index.ts";
 import { ask, defaultFetch, EVENT_STREAM, read } from "./connection.ts";
 import { callsHandlers } from "./event-target.ts";
 import { safely } from "./failure.ts";
 import { placeCursor } from "./odd-cursor.ts";
-import type { PerAttempt } from "./options.ts";
+import { checkOptions, type PerAttempt } from "./options.ts";
 import { prepareRequest } from "./request.ts";
 
 /** What can be chosen besides the standard's own. */
@@ -14,6 +15,8 @@ export interface EventSourceOptions {
   fetch?: typeof globalThis.fetch | undefined;
   /** Request headers, or a function (it may be async) that is asked before every attempt. */
   headers?: PerAttempt<HeadersInit> | undefined;
+  /** The largest event that is accepted, in bytes, without the comments before it. Default 16 MiB. */
+  maxEventBytes?: number | undefined;
 }
 
 type Listener = (event: MessageEvent<string>) => void;
@@ -24,7 +27,11 @@ type MessageHandler = ((this: EventSource, event: MessageEvent<string>) => void)
 const RECONNECTION_MS = 3000;
 /** Where the waits after attempts that failed stop growing. */
 const MAX_BACKOFF_MS = 30_000;
+/** Servers may ask for none at all, which would be a request after the other as fast as these are answered. */
+const MIN_WAIT_MS = 100;
 const MAX_TIMER_MS = 2 ** 31 - 1;
+/** The standard has no bound. A stream without line ends would fill the memory. */
+const MAX_EVENT_BYTES = 16 * 1024 * 1024;
 const CONNECTING = 0;
 const OPEN = 1;
 const CLOSED = 2;
@@ -94,11 +101,13 @@ export class EventSource extends EventTarget {
    *
    * @param url Relative ones are resolved where there is a document or a worker's location.
    * @throws DOMException `SyntaxError`: the URL can't be parsed.
+   * @throws EverstreamError `INVALID_OPTION`, for `maxEventBytes`.
    * @throws TypeError A header's name or value is not valid. From a function, such headers are reported, and it is closed.
    */
   constructor(url: string | URL, options: EventSourceOptions = {}) {
     super();
     if (typeof options.headers !== "function") new Headers(options.headers);
+    checkOptions({ maxEventBytes: options.maxEventBytes });
     this.#options = options;
     this.#url = resolve(String(url));
     // Listeners are added before anything can happen.
@@ -112,9 +121,12 @@ export class EventSource extends EventTarget {
    *
    * @throws TypeError The stream is locked.
    */
-  static fromReadableStream(stream: ReadableStream<Uint8Array>): EventSource {
+  static fromReadableStream(
+    stream: ReadableStream<Uint8Array>,
+    options?: Pick<EventSourceOptions, "maxEventBytes">,
+  ): EventSource {
     const reader = stream.getReader();
-    const source = new EventSource("about:event-stream");
+    const source = new EventSource("about:event-stream", options);
     source.#reader = reader;
     return source;
   }
@@ -182,8 +194,10 @@ export class EventSource extends EventTarget {
       // It is locked already, by this reader.
       if (reader) await this.#read({ body: { getReader: () => reader } } as unknown as Response, signal);
       else await this.#fetch(signal);
-    } catch {
-      // The standard's error event tells nothing; a network error is answered as an end is.
+    } catch (error) {
+      // The standard's error event tells nothing; a network error is answered as an end is. An event that is too large
+      // would be so again.
+      if (isEverstreamError(error, "EVENT_TOO_LARGE")) this.#giveUp(error);
     }
     connection.abort();
     if (this.#readyState === CLOSED) return;
@@ -230,10 +244,7 @@ export class EventSource extends EventTarget {
     try {
       return prepareRequest(options, { lastEventId, resuming: true, signal }, this.#url, given, placeCursor);
     } catch (error) {
-      safely(() => {
-        throw error;
-      });
-      if (!signal.aborted) this.#fail();
+      this.#giveUp(error);
       return undefined;
     }
   }
@@ -242,7 +253,7 @@ export class EventSource extends EventTarget {
     const origin = this.#origin;
     return createParser({
       lastEventId: this.#lastEventId,
-      maxEventBytes: Number.POSITIVE_INFINITY,
+      maxEventBytes: this.#options.maxEventBytes ?? MAX_EVENT_BYTES,
       onId: (id) => {
         this.#lastEventId = id;
       },
@@ -258,6 +269,14 @@ export class EventSource extends EventTarget {
     });
   }
 
+  /** What would go wrong at any attempt, for its developer to know. */
+  #giveUp(error: unknown): void {
+    safely(() => {
+      throw error;
+    });
+    if (this.#readyState !== CLOSED) this.#fail();
+  }
+
   #fail(): void {
     this.#readyState = CLOSED;
     this.dispatchEvent(new Event("error"));
@@ -267,7 +286,8 @@ export class EventSource extends EventTarget {
   #reestablish(): void {
     const base = this.#reconnectionMs;
     const bound = this.#failures === 0 ? base : Math.max(base, RECONNECTION_MS) * 2 ** this.#failures;
-    const waitMs = base + Math.random() * Math.max(0, Math.min(bound, MAX_BACKOFF_MS) - base);
+    const spreadMs = Math.random() * Math.max(0, Math.min(bound, MAX_BACKOFF_MS) - base);
+    const waitMs = Math.max(MIN_WAIT_MS, base + spreadMs);
     this.#failures++;
     this.#readyState = CONNECTING;
     this.dispatchEvent(new Event("error"));

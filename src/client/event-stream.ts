@@ -203,9 +203,9 @@ class ReconnectingStream implements EventStream {
     );
     const attempt = { ...this.#plan, lastEventId: this.lastEventId, signal };
     const handlers: ConnectionHandlers = {
-      onOpen: (response) => {
+      onOpen: (response, url) => {
         this.response = response;
-        this.#plan.onAnswer(response);
+        this.#plan.onAnswer(response, url);
         this.#watchdog.open();
         this.dispatch({ type: "opened" });
       },

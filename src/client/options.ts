@@ -38,7 +38,7 @@ export interface EventStreamOptions<E extends Defined = undefined> {
   resume?: "always" | "cursor" | "never" | undefined;
   /**
    * Where to resume by GET once the first answer came. Without it a POST is resumed at the `Location` of its
-   * response, and a GET at its own URL.
+   * response, unless that leads to another origin, and a GET at its own URL.
    */
   resumeUrl?: PerAttempt<string | URL> | undefined;
   /** Sends a POST again when it failed before the answer. Only for requests that are idempotent. Default `false`. */

@@ -7,8 +7,8 @@ export interface ResumePlan {
   url: PerAttempt<string | URL>;
   /** Whether that is a GET which takes up what another request began. */
   resuming: boolean;
-  /** An event stream was answered. */
-  onAnswer(response: Response): void;
+  /** An event stream was answered to who asked for `asked`. */
+  onAnswer(response: Response, asked: string): void;
   /** Whether there may be a next attempt, given the last event ID (the empty string for none). */
   allows(lastEventId: string): boolean;
 }
@@ -21,12 +21,18 @@ export function createResumePlan(url: PerAttempt<string | URL>, options: AnyStre
   return {
     url,
     resuming: false,
-    onAnswer({ url: base, headers }) {
-      // Relative to the answer's own URL, which redirects may have moved; custom fetches leave it empty. One that is no URL
-      // is as good as none.
+    onAnswer({ url: base, headers }, asked) {
+      // One that is no URL is as good as none.
       safely(() => {
+        let resumeAt = resumeUrl;
         const location = !isGet && headers.get("Location");
-        const resumeAt = resumeUrl ?? (location && (base ? new URL(location, base) : location));
+        if (!resumeAt && location) {
+          const from = new URL(asked, globalThis.location?.href);
+          // Relative to the answer's own URL, which redirects may have moved; custom fetches leave it empty.
+          const target = new URL(location, base || from);
+          // The caller's headers go along, a token among them, which `fetch` itself keeps from other origins.
+          if (target.origin === from.origin) resumeAt = target;
+        }
         if (!resumeAt) return;
         this.url = resumeAt;
         this.resuming = true;

@@ -43,9 +43,6 @@ export interface RunSnapshot {
 
 /** The type of an event that carries a piece of reasoning: `{"content": "…"}`. */
 const REASONING_EVENT = "reasoning";
-/** Codes of `error` events that are ends of their own. */
-const ENDED_BY: Readonly<Record<string, FollowedState>> = { stopped: "stopped", abandoned: "abandoned" };
-
 /** A run of which nothing is known but its name. */
 export function unknownRun(id: string): RunSnapshot {
   return {
@@ -85,7 +82,9 @@ export function reduceRun(run: RunSnapshot, { type, data, lastEventId }: StreamE
       const { message, cause } = readServerError(data);
       const { code } = Object(cause) as Partial<ErrorData>;
       const known = typeof code === "string" ? code : "SERVER_ERROR";
-      return { ...next, state: ENDED_BY[known] ?? "error", error: { code: known, message } };
+      // Two codes are ends of their own.
+      const state = known === "stopped" || known === "abandoned" ? known : "error";
+      return { ...next, state, error: { code: known, message } };
     }
     default:
       return next;

@@ -1,7 +1,7 @@
 import { type EverstreamErrorCode, invalidOption, isEverstreamError } from "../errors.ts";
 import type { RequestHead } from "../hub/index.ts";
 import { assertObject } from "../hub/options.ts";
-import { EVENT_STREAM_TYPE } from "../protocol/index.ts";
+import { EVENT_STREAM_TYPE, MASKED_ERROR } from "../protocol/index.ts";
 import { report } from "../session/report.ts";
 import { followRequest } from "../session/request.ts";
 import { WebSink } from "../session/web-sink.ts";
@@ -255,23 +255,27 @@ function stateOf({ id, state, startedAt, endedAt, error, result }: RunInfo): Rec
 
 function failure(error: unknown): RunAnswer {
   if (isEverstreamError(error)) {
-    const status = STATUS[error.code];
+    const { code } = error;
+    const [status, words] = TOLD[code] ?? [];
     if (status !== undefined) {
-      const headers = status === 503 ? RETRY_AFTER : undefined;
-      return json(status, { error: error.message, code: error.code }, headers);
+      if (code === "LOG_FAILED") report("A run's request failed", error);
+      return json(status, { error: words ?? error.message, code }, status === 503 ? RETRY_AFTER : undefined);
     }
   }
   report("A run's request failed", error);
-  return json(500, { error: "Internal error", code: "INTERNAL_ERROR" });
+  return json(500, { error: MASKED_ERROR.message, code: MASKED_ERROR.code });
 }
 
-const STATUS: Readonly<Partial<Record<EverstreamErrorCode, number>>> = {
-  RUN_BUSY: 409,
-  UNKNOWN_RUN: 404,
-  RUN_EXPIRED: 410,
-  HUB_CLOSED: 503,
-  LOG_CLOSED: 503,
-  LOG_FAILED: 503,
+const AWAY = "Nothing can be done with runs here at the moment; try again.";
+
+/** What clients are told, where the error's own words name what is the server's: its log's address, or a run's key. */
+const TOLD: Readonly<Partial<Record<EverstreamErrorCode, readonly [status: number, words?: string]>>> = {
+  RUN_BUSY: [409, "Another run has this one's place; stop it, or try again once it has ended."],
+  UNKNOWN_RUN: [404],
+  RUN_EXPIRED: [410],
+  HUB_CLOSED: [503, AWAY],
+  LOG_CLOSED: [503, AWAY],
+  LOG_FAILED: [503, AWAY],
 };
 
 /** Seconds after which a client may try again, with another server or what stands in this one's place. */

@@ -3,6 +3,7 @@ import type { Http2ServerResponse } from "node:http2";
 import type { Socket } from "node:net";
 import type { Writable } from "node:stream";
 import { ByteQueue, PIECE_BYTES } from "./byte-queue.ts";
+import { onQueuedClose } from "./queued-close.ts";
 import { report } from "./report.ts";
 import type { SharedBytes, Sink, SinkOwner } from "./sink.ts";
 
@@ -221,17 +222,6 @@ export function isServerClosing(response: NodeResponse): boolean {
   return server?.listening === false;
 }
 
-/**
- * Calls `listener` when the client of a response leaves that still waits behind another on its connection: Node tells
- * only the response whose turn it is.
- */
-export function onQueuedClose(response: NodeResponse, listener: () => void): void {
-  if (!("chunkedEncoding" in response) || response.socket !== null) return;
-  const { socket } = response.req;
-  socket.once("close", listener);
-  response.once("close", () => socket.off("close", listener));
-}
-
 /** Ends a response in a way that its client can't take for an end in good order. */
 export function cutOff(response: NodeResponse): void {
   // HTTP/1.1's takes its socket along. HTTP/2's is one of many on a connection; without a code it would seem complete.
@@ -248,9 +238,10 @@ export function closeSocketIfServerCloses(response: NodeResponse): void {
 
 /** Whether the client of `response` had left before anybody could listen. */
 export function isGone(response: NodeResponse): boolean {
-  return "chunkedEncoding" in response
-    ? response.destroyed || response.socket?.destroyed === true
-    : response.stream.destroyed;
+  if (!("chunkedEncoding" in response)) return response.stream.destroyed;
+  // One that waits behind another has no socket yet, and the connection is its request's. Those made by hand have neither.
+  const socket = response.socket ?? response.req?.socket;
+  return response.destroyed || socket?.destroyed === true;
 }
 
 /**

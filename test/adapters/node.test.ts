@@ -3,12 +3,12 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { connect as connectHttp2, constants, createServer as createHttp2Server } from "node:http2";
 import type { AddressInfo } from "node:net";
 import compression from "compression";
-import type { CloseReason, EventStreamWriter } from "everstream";
-import { streamSSE } from "everstream/node";
+import { type CloseReason, createHub, type EventStreamWriter } from "everstream";
+import { streamSSE, streamTopics } from "everstream/node";
 import { connectRaw, rawRequest, serveForTest, type TestServer } from "everstream/testing";
 import express from "express";
 import fastify from "fastify";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { pulseSize } from "../../src/session/pulse.ts";
 import { deferred } from "../session/deferred.ts";
 import { eventually } from "../session/eventually.ts";
@@ -146,6 +146,50 @@ describe("connections", () => {
     await eventually(() => expect(pulseSize()).toBe(2));
     connection.socket.destroy();
     expect(await Promise.all([first.reason, second.reason])).toEqual(["disconnected", "disconnected"]);
+  });
+
+  test("a client that left while a stream behind another was being opened is seen", async () => {
+    const hub = createHub();
+    const first = openEnded();
+    let allow: (verdict: boolean) => void = () => undefined;
+    const verdict = new Promise<boolean>((resolve) => {
+      allow = resolve;
+    });
+    const opened: Promise<void>[] = [];
+    const server = await serve((req, res) => {
+      if (req.url === "/first") streamSSE(req, res, first.callback);
+      else opened.push(streamTopics(req, res, hub, { topics: "t", authorize: () => verdict }));
+    });
+    const connection = await connectRaw(server);
+    await (await connection.request("/first")).until("open");
+    connection.request("/second").catch(() => undefined);
+    await eventually(() => expect(opened).toHaveLength(1));
+    connection.socket.destroy();
+    expect(await first.reason).toBe("disconnected");
+    allow(true);
+    await Promise.all(opened);
+    await eventually(() => expect(hub.stats()).toMatchObject({ sessions: 0, closed: { disconnected: 1 } }));
+    await hub.close();
+  });
+
+  test("a client that asks for ever more streams behind one without an end is cut off, and none is left", async () => {
+    const warned = vi.spyOn(process, "emitWarning");
+    const reasons: string[] = [];
+    const server = await serve((req, res) => {
+      streamSSE(req, res, async (stream) => {
+        reasons.push(await stream.closeReason);
+      });
+    });
+    const { socket } = await connectRaw(server);
+    const closed = new Promise((resolve) => socket.once("close", resolve));
+    socket.on("error", () => undefined).resume();
+    socket.write("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(1000));
+    await closed;
+    await eventually(() => expect(pulseSize()).toBe(0));
+    expect(reasons.length).toBeGreaterThan(100);
+    expect(new Set(reasons)).toEqual(new Set(["disconnected"]));
+    expect(warned).not.toHaveBeenCalled();
+    warned.mockRestore();
   });
 
   test("a client of HTTP/1.0 gets the stream without chunks, ended by the connection's end", async () => {

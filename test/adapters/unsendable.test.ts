@@ -167,13 +167,45 @@ describe("runRoutes on node:http", () => {
     });
 
   test.each([
-    "GET // HTTP/1.1\r\nHost: localhost",
     "GET /runs/answer HTTP/1.1\r\nHost: [",
+    "GET /runs/answer HTTP/1.1\r\nHost:",
+    "GET /runs/answer HTTP/1.1\r\nHost: a:b@localhost",
+    "GET /runs/answer HTTP/1.1\r\nHost: localhost/x?",
+    "GET http://a:b@localhost/runs/answer HTTP/1.1\r\nHost: localhost",
+    "GET file:///runs/answer HTTP/1.1\r\nHost: localhost",
     "TRACE /runs/answer HTTP/1.1\r\nHost: localhost",
+    "OPTIONS * HTTP/1.1\r\nHost: localhost",
   ])("answers %j with 400, and lives on", async (head) => {
     expect(await send(`${head}\r\nConnection: close\r\n\r\n`)).toMatch(/^HTTP\/1.1 400 /);
     expect((await rawRequest(server, "/runs/answer/state")).status).toBe(200);
   });
+
+  test.each(["//other/runs/answer", "//a:b@other/runs/answer", "/\\other/runs/answer", "//"])(
+    "takes the path %j for what it is, and none of its routes",
+    async (path) => {
+      const answer = await send(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+      expect(answer).toMatch(/^HTTP\/1.1 40[04] /);
+    },
+  );
+
+  test.each([
+    "/public/../runs/answer/state",
+    "/public/%2E./runs/answer/state",
+    "/runs/./answer/state",
+    "/x/..\\runs/answer/state",
+    "/runs/answer/state/..",
+  ])("refuses the path %j, which whoever guards paths by their text reads otherwise", async (path) => {
+    const answer = await send(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+    expect(answer).toMatch(/^HTTP\/1.1 400 /);
+  });
+
+  test.each(["http://localhost/runs/answer/state", "/runs/answer/state?a=/../b"])(
+    "answers what is asked for as %j",
+    async (target) => {
+      const answer = await send(`GET ${target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+      expect(answer).toMatch(/^HTTP\/1.1 200 .*"id":"answer"/s);
+    },
+  );
 
   test("reports an answer that other code has sent before", async () => {
     await server.close();

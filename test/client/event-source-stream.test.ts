@@ -1,6 +1,6 @@
 // EventSource.fromReadableStream(), as proposed in whatwg/html#12272 and asked for by the suite's eventsource-from-readable-stream.
 import { EventSource } from "everstream/client";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { closing, record, startServer } from "./server.ts";
 
 const encoder = new TextEncoder();
@@ -34,6 +34,19 @@ async function historyOf(source: EventSource): Promise<unknown[]> {
 }
 
 describe("an EventSource of a stream", () => {
+  test("takes no larger events than it is told to", async () => {
+    const report = vi.spyOn(console, "error").mockImplementation(() => undefined);
+    const stream = streamOf("data: a\n\n", `data: ${"b".repeat(100)}`, "\n\ndata: c\n\n");
+    const source = EventSource.fromReadableStream(stream, { maxEventBytes: 50 });
+    expect(await historyOf(source)).toEqual([
+      ["open", 1],
+      ["message", "a", "", "null"],
+      ["error", 2],
+    ]);
+    expect(report).toHaveBeenCalledWith(expect.objectContaining({ code: "EVENT_TOO_LARGE" }));
+    report.mockRestore();
+  });
+
   test("begins as one that connects, and has locked the stream", () => {
     const stream = streamOf("data: a\n\n");
     const source = closing(EventSource.fromReadableStream(stream));

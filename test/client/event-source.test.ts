@@ -326,6 +326,57 @@ describe("the connection", () => {
   });
 });
 
+describe("a server that means harm", () => {
+  test("asks for no wait between connections, and gets one", async () => {
+    const server = await startServer((exchange) => {
+      exchange.open("retry: 0\n\n");
+      exchange.response.end();
+    });
+    const source = closing(new EventSource(server.url));
+    const timers = vi.spyOn(globalThis, "setTimeout");
+    const waitMs = await new Promise<number | undefined>((resolve) => {
+      source.onerror = () => {
+        timers.mockClear();
+        queueMicrotask(() => resolve(timers.mock.calls[0]?.[1]));
+      };
+    });
+    timers.mockRestore();
+    expect(source.reconnectionTime).toBe(0);
+    expect(waitMs).toBeGreaterThanOrEqual(100);
+  });
+
+  test.each([
+    ["the default", 16 * 1024 * 1024, {}],
+    ["the option's", 1000, { maxEventBytes: 1000 }],
+  ])(
+    "sends an event without an end: it is closed at %s bound, and its developer is told",
+    async (_, bound, options) => {
+      const report = vi.spyOn(console, "error").mockImplementation(() => undefined);
+      const server = await startServer((exchange) => {
+        exchange.open();
+        const chunk = `data: ${"x".repeat(Math.min(bound / 2, 65_536))}\n`;
+        const write = (): void => {
+          for (let more = true; more && !exchange.response.destroyed; ) more = exchange.response.write(chunk);
+        };
+        exchange.response.on("drain", write);
+        write();
+      });
+      const source = closing(new EventSource(server.url, options));
+      await next(source, "error");
+      expect(source.readyState).toBe(2);
+      await server.exchanges[0]?.gone;
+      expect(report).toHaveBeenCalledWith(expect.objectContaining({ code: "EVENT_TOO_LARGE" }));
+      report.mockRestore();
+    },
+  );
+
+  test("can't be given a bound that is none", () => {
+    expect(() => new EventSource("http://127.0.0.1:1/", { maxEventBytes: -1 })).toThrow(
+      expect.objectContaining({ code: "INVALID_OPTION" }),
+    );
+  });
+});
+
 const LONG = "x".repeat(2048);
 
 describe("the format, through the class", () => {

@@ -107,6 +107,33 @@ describe("a POST", () => {
     expect(server.exchanges[1]?.request.method).toBe("GET");
   });
 
+  test.each([
+    ["the answer itself", false],
+    ["a redirect to there, which takes the token off", true],
+  ])(
+    "keeps the caller's headers from another origin that %s names as `Location`",
+    async (_, isRedirected) => {
+      const other = await startServer((exchange) => {
+        exchange.response.setHeader("location", "/steal");
+        exchange.open("id: 1\ndata: a\n\n");
+      });
+      const asked = await startServer((exchange) => {
+        if (isRedirected) return exchange.response.writeHead(307, { location: other.url }).end();
+        exchange.response.setHeader("location", `${other.url}/steal`);
+        return exchange.open("id: 1\ndata: a\n\n");
+      });
+      const stream = openEventStream(asked.url, { ...POST, headers: { authorization: "secret" } });
+      const loop = stream[Symbol.asyncIterator]();
+      await loop.next();
+      (isRedirected ? other : asked).exchanges[0]?.cut();
+      await expect(loop.next()).rejects.toMatchObject({ code: "NOT_RESUMABLE" });
+      expect(asked.exchanges).toHaveLength(1);
+      expect(other.exchanges.map(({ request }) => [request.method, request.headers.authorization])).toEqual(
+        isRedirected ? [["POST", undefined]] : [],
+      );
+    },
+  );
+
   test("whose answer has a `Location` that is no URL is as one that has none", async () => {
     const report = vi.spyOn(console, "error").mockImplementation(() => undefined);
     const server = await startServer();

@@ -1,5 +1,12 @@
 import { createRuns } from "everstream";
-import { joinRun, type RunSnapshot, type StartRunOptions, startRun, stopRun } from "everstream/client";
+import {
+  failureOf,
+  joinRun,
+  type RunSnapshot,
+  type StartRunOptions,
+  startRun,
+  stopRun,
+} from "everstream/client";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { type RunServer, startRunServer } from "./run-server.ts";
 import { startServer } from "./server.ts";
@@ -256,6 +263,15 @@ describe("joinRun", () => {
   });
 });
 
+it("is in error whatever its code is called", async () => {
+  server.intercept = () =>
+    new Response('event: error\nid: 1\ndata: {"code":"constructor","message":"m"}\n\n', {
+      headers: { "Content-Type": "text/event-stream" },
+    });
+  const error = { code: "constructor", message: "m" };
+  expect(await join("e9").finished).toMatchObject({ state: "error", error });
+});
+
 describe("stopRun", () => {
   it("ends the run for everybody, and its producer", async () => {
     const first = start({ id: "s1", input: { text: ["x"] } });
@@ -299,6 +315,20 @@ describe("stopRun", () => {
     await expect(
       stopRun(server.url, "s4", { headers: () => ({ "x-user": "stranger" }) }),
     ).rejects.toMatchObject({ code: "FORBIDDEN" });
+  });
+
+  it("reads no more of a refusal than it tells, of one without an end, too", async () => {
+    let isOver = false;
+    const body = new ReadableStream<Uint8Array>({
+      pull: (controller) => controller.enqueue(new Uint8Array(65_536).fill(120)),
+      cancel: () => {
+        isOver = true;
+      },
+    });
+    server.intercept = () => new Response(body, { status: 400 });
+    const error = await stopRun(server.url, "s5").catch((thrown: unknown) => thrown);
+    expect(failureOf(error)).toMatchObject({ status: 400, body: "x".repeat(2048) });
+    await expect.poll(() => isOver).toBe(true);
   });
 
   it("keeps the URL's query", async () => {

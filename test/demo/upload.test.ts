@@ -6,7 +6,7 @@ import { readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises
 import { request } from "node:http";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
-import { collectEvents, rawRequest } from "everstream/testing";
+import { collectEvents, connectRaw, rawRequest } from "everstream/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ProcessRun, processUpload } from "../../demo/server/uploads/process.ts";
 import { openUploads, type Upload } from "../../demo/server/uploads/store.ts";
@@ -281,6 +281,42 @@ test("no id leads out of the folder", async () => {
   await writeFile(join(demo.dataDir, "outside"), "secret");
   await writeFile(join(demo.dataDir, "outside.json"), JSON.stringify({ name: "x", type: "", bytes: 6 }));
   expect((await demo.post("/upload/process", { fileId: "../outside" })).status).toBe(404);
+});
+
+test("a file whose work has failed ten times is worked on no more", async () => {
+  const fileId = await uploadId("no picture", "x.png", "image/png");
+  for (let attempt = 0; attempt < 10; attempt++) {
+    expect((await process(fileId)).at(-1)).toMatchObject({ event: "error", data: { code: "WRONG_TYPE" } });
+  }
+  const problem = await problemOf(await demo.post("/upload/process", { fileId }));
+  expect(problem).toEqual({ status: 409, error: expect.stringContaining("upload it again") });
+});
+
+test("no more is stored than there is room for, counting files on their way and their compressed forms", async () => {
+  const small = await serveDemo({ maxUploadBytes: 100, maxStoredBytes: 500 });
+  const send = async (bytes: number): Promise<number> => {
+    const form = new FormData();
+    form.append("file", new Blob([new Uint8Array(bytes)]), "a.bin");
+    return (await small.api("/upload", { method: "POST", body: form })).status;
+  };
+  try {
+    expect([await send(100), await send(101), await send(50)]).toEqual([201, 413, 201]);
+    // One that waits for the rest of its file holds its place.
+    const { socket } = await connectRaw(small);
+    const head = "POST /api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 300\r\n";
+    const part = '--b\r\nContent-Disposition: form-data; name="f"; filename="x"\r\n\r\nhi';
+    const known = new Set(await readdir(join(small.dataDir, "uploads")));
+    socket.write(`${head}Content-Type: multipart/form-data; boundary=b\r\n\r\n${part}`);
+    const isNew = async (): Promise<boolean> =>
+      (await readdir(join(small.dataDir, "uploads"))).some((name) => !known.has(name));
+    await expect.poll(isNew).toBe(true);
+    expect(await send(1)).toBe(507);
+    socket.destroy();
+    await expect.poll(() => send(100)).toBe(201);
+    expect(await send(1)).toBe(507);
+  } finally {
+    await small.close();
+  }
 });
 
 test("uploads older than a day are swept away, younger ones stay", async () => {

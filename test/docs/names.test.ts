@@ -145,20 +145,46 @@ describe.each(TABLES)("options in $page, $heading", ({ page, heading, of, beside
   });
 
   it("have the defaults that are said in the code", () => {
-    const wrong = rows.flatMap(([cell = "", defaults = ""]) => {
-      const names = namesIn(cell);
-      const parts = defaults.split(/, (?=\S)/);
-      return names.flatMap((name, index) => {
-        const said = parts.length === names.length ? parts[index] : defaults;
-        const comment = plain(options.get(name) ?? "");
-        return valuesIn(said ?? "")
-          .filter((value) => !comment.includes(value))
-          .map((value) => `${name}: ${value}`);
-      });
-    });
-    expect(wrong).toEqual([]);
+    expect(wrongDefaults(rows, options)).toEqual([]);
   });
 });
+
+describe("limits in SECURITY.md", () => {
+  const rows = rowsOf(section("SECURITY.md", "Limits"), /^\| option \|/m);
+  const interfaces = [
+    "hub/options.ts#HubOptions",
+    "hub/options.ts#HubLimits",
+    "hub/options.ts#RespondOptions",
+    STREAM,
+    "runs/options.ts#RunsOptions",
+    "client/options.ts#EventStreamOptions",
+  ];
+  const retention: [string, string][] = optionsOf("hub/options.ts#Retention");
+  const options = new Map([...interfaces.flatMap(optionsOf)]);
+  options.set("retention", retention.map(([, comment]) => comment).join("\n"));
+
+  it("are options with these defaults", () => {
+    const names = rows.flatMap(([cell = ""]) => namesIn(cell));
+    expect(names.length).toBeGreaterThan(10);
+    expect(names.filter((name) => !options.has(name))).toEqual([]);
+    expect(wrongDefaults(rows, options)).toEqual([]);
+  });
+});
+
+/** What the rows of a table say of defaults, and the options' own comments do not. */
+function wrongDefaults(rows: string[][], options: ReadonlyMap<string, string>): string[] {
+  return rows.flatMap(([cell = "", defaults = ""]) => {
+    const names = namesIn(cell);
+    const parts = defaults.split(/, (?=\S)/);
+    return names.flatMap((name, index) => {
+      const said = parts.length === names.length ? parts[index] : defaults;
+      const comment = plain(options.get(name) ?? "");
+      return valuesIn(said ?? "")
+        .filter((value) => !comment.includes(value))
+        .map((value) => `${name}: ${value}`);
+    });
+  });
+}
 
 /** Figures with their units, and words in quotation marks. */
 function valuesIn(text: string): string[] {

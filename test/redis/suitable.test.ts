@@ -42,6 +42,22 @@ async function failureOf(options: Parameters<typeof redisLog>[0]): Promise<unkno
   }
 }
 
+it("keys that another program writes to: reading says so", async () => {
+  const hub = createHub({ log: redisLog({ url: urlOf("app"), name: "foreign" }) });
+  const client = createClient({ url: `redis://default:secret@127.0.0.1:${redis.port}` });
+  onTestFinished(async () => {
+    client.destroy();
+    await hub.close();
+  });
+  await client.connect();
+  await hub.publish("t", { data: 1 });
+  await client.xAdd("everstream:{foreign}:s:t", "*", { x: "y" });
+  await expect(hub.read("t")).rejects.toMatchObject({
+    code: "LOG_FAILED",
+    message: expect.stringContaining("another program"),
+  });
+});
+
 describe("a server that can't be used", () => {
   it("is not there: LOG_FAILED, when the time is over", async () => {
     // A port that is free now may be another test's in a moment; on this one nobody listens.

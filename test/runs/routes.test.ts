@@ -1,6 +1,17 @@
 import type { Server } from "node:http";
 import { serve } from "@hono/node-server";
-import { createHub, createRuns, type Hub, type Run, type RunRoutesOptions, type Runs } from "everstream";
+import {
+  createHub,
+  createRuns,
+  type EventLog,
+  EverstreamError,
+  type Hub,
+  memoryLog,
+  type ReadQuery,
+  type Run,
+  type RunRoutesOptions,
+  type Runs,
+} from "everstream";
 import { runRoutes as honoRoutes, streamRun as honoStream } from "everstream/hono";
 import { runRoutes as nodeRoutes, streamRun as nodeStream } from "everstream/node";
 import { collectEvents, serveForTest, type TestServer } from "everstream/testing";
@@ -186,6 +197,49 @@ describe("streamRun", () => {
     const events = await collectEvents(await ask("GET", "/one/a", EVENTS));
     expect(events.find(({ event }) => event === "token")?.data).toBe('{"content":"hello"}');
     expect((await ask("GET", "/one/b", EVENTS)).status).toBe(404);
+  });
+});
+
+describe("what is the server's alone", () => {
+  it("is told to nobody: where its log is, or by which key a run has its place", async () => {
+    const reported = vi.spyOn(console, "error").mockImplementation(() => undefined);
+    let isAway = false;
+    const kept = memoryLog();
+    const log: EventLog = {
+      open: async (feed) => {
+        const connection = await kept.open(feed);
+        const read = connection.read.bind(connection);
+        const away = new EverstreamError("LOG_FAILED", "Could not read: connect ECONNREFUSED 10.1.2.3:6379.");
+        return Object.assign(connection, {
+          read: (query: ReadQuery) => (isAway ? Promise.reject(away) : read(query)),
+        });
+      },
+    };
+    await begin(() => {
+      hub = createHub({ log });
+      runs = createRuns({ hub });
+      return serveForTest({ fetch: runs.routes({ ...options, authorize: () => true }) });
+    });
+    await ask("POST", "/runs/a", {}, { text: "x", key: "customer 42", waits: true });
+    const busy = await ask("POST", "/runs/b", {}, { text: "x", key: "customer 42" });
+    expect([busy.status, await busy.json()]).toEqual([
+      409,
+      { error: expect.not.stringContaining("customer"), code: "RUN_BUSY" },
+    ]);
+    isAway = true;
+    for (const [method, path] of [
+      ["POST", "/runs/c"],
+      ["GET", "/runs/a/state"],
+      ["GET", "/runs/a"],
+      ["DELETE", "/runs/a"],
+    ] as const) {
+      const answer = await ask(method, path, {}, method === "POST" ? { text: "x" } : undefined);
+      expect([method, path, answer.status]).toEqual([method, path, 503]);
+      expect(await answer.text()).not.toContain("10.1.2.3");
+    }
+    expect(reported).toHaveBeenCalledWith(expect.stringContaining("10.1.2.3"));
+    isAway = false;
+    vi.restoreAllMocks();
   });
 });
 

@@ -18,7 +18,7 @@ interface Options {
  */
 export function addUploads(api: Hono<DemoEnv>, { uploads, work, maxBytes }: Options): void {
   api.post("/upload", async (c) => {
-    const { fileId, path } = uploads.reserve();
+    const { fileId, path } = uploads.reserve(maxBytes);
     try {
       const info = await receiveFile(c.env.incoming, path, maxBytes);
       await uploads.keep(fileId, info);
@@ -48,12 +48,16 @@ export function addUploads(api: Hono<DemoEnv>, { uploads, work, maxBytes }: Opti
   });
 }
 
+/** How often the work on a file may fail; each new try looks at those before. */
+const MAX_ATTEMPTS = 10;
+
 /** The id of the work on a file: that of the last try, or, where this one failed, of the next. */
 async function freeId({ runs }: Work, fileId: string): Promise<string> {
-  for (let attempt = 1; ; attempt++) {
+  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
     const id = `upload-${fileId}-${attempt}`;
     const found = await runs.find(id);
     const hasFailed = found.kind === "run" && !["running", "done"].includes(found.info.state);
     if (found.kind !== "expired" && !hasFailed) return id;
   }
+  throw problem(409, `the work on this file was tried ${MAX_ATTEMPTS} times; upload it again`);
 }

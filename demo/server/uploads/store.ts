@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { problem } from "../http.ts";
 
 /** What was said of a file when it came. */
 export interface UploadInfo {
@@ -21,8 +22,12 @@ export interface Upload extends UploadInfo {
 }
 
 export interface Uploads {
-  /** A new id that nobody can guess, and the file to fill for it. */
-  reserve(): { fileId: string; path: string };
+  /**
+   * A new id that nobody can guess, and the file to fill for it, with room for so many bytes.
+   *
+   * @throws HTTPException 507: all that may be stored is taken.
+   */
+  reserve(maxBytes: number): { fileId: string; path: string };
   /** Makes a filled file an upload: from now on it is found. */
   keep(fileId: string, info: UploadInfo): Promise<void>;
   discard(fileId: string): Promise<void>;
@@ -34,20 +39,35 @@ export interface Uploads {
 
 const MAX_AGE_MS = 24 * 60 * 60 * 1000;
 const SWEEP_MS = 60 * 60 * 1000;
+/** What a file may take, times its own size: its compressed form need not be smaller. */
+const WITH_COMPRESSED = 2;
 const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** The uploads below `dataDir`: for each id the file, what is known of it (`.json`), and its compressed form (`.gz`). */
-export function openUploads(dataDir: string): Uploads {
+/**
+ * The uploads below `dataDir`: for each id the file, what is known of it (`.json`), and its compressed form (`.gz`).
+ *
+ * @param maxStored How much all of that may take, in bytes; of several servers on one folder, about so much. Default: no limit.
+ */
+export function openUploads(dataDir: string, maxStored = Number.POSITIVE_INFINITY): Uploads {
   const dir = join(dataDir, "uploads");
   mkdirSync(dir, { recursive: true });
   const pathOf = (fileId: string): string => join(dir, fileId);
 
+  // What was there when it was last looked, and has come since.
+  let stored = 0;
+  /** By id, room for files that are on their way. */
+  const reserved = new Map<string, number>();
+
   const sweep = async (): Promise<void> => {
+    let found = 0;
     for (const name of await readdir(dir)) {
       const path = join(dir, name);
-      const { mtimeMs } = await stat(path);
+      // It may be gone by now.
+      const { mtimeMs, size } = (await stat(path).catch(() => undefined)) ?? { mtimeMs: Date.now(), size: 0 };
       if (Date.now() - mtimeMs > MAX_AGE_MS) await rm(path, { force: true });
+      else found += size;
     }
+    stored = found;
   };
   const sweepQuietly = (): void => {
     sweep().catch((error: unknown) => console.error("could not remove old uploads:", error));
@@ -56,8 +76,13 @@ export function openUploads(dataDir: string): Uploads {
   const timer = setInterval(sweepQuietly, SWEEP_MS).unref();
 
   return {
-    reserve: () => {
+    reserve: (maxBytes) => {
+      const taken = [...reserved.values()].reduce((sum, bytes) => sum + bytes, stored);
+      if (taken + WITH_COMPRESSED * maxBytes > maxStored) {
+        throw problem(507, "there is no room for more files at the moment; try again later");
+      }
       const fileId = randomUUID();
+      reserved.set(fileId, WITH_COMPRESSED * maxBytes);
       return { fileId, path: pathOf(fileId) };
     },
     keep: async (fileId, { name, type, bytes }) => {
@@ -65,8 +90,13 @@ export function openUploads(dataDir: string): Uploads {
       const fresh = `${pathOf(fileId)}.json.tmp`;
       await writeFile(fresh, JSON.stringify({ name, type, bytes }));
       await rename(fresh, `${pathOf(fileId)}.json`);
+      reserved.delete(fileId);
+      stored += WITH_COMPRESSED * bytes;
     },
-    discard: (fileId) => rm(pathOf(fileId), { force: true }),
+    discard: async (fileId) => {
+      await rm(pathOf(fileId), { force: true });
+      reserved.delete(fileId);
+    },
     find: async (fileId) => {
       // Only what has the form of an id ever becomes part of a path.
       if (!ID.test(fileId)) return undefined;

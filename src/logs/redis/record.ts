@@ -27,17 +27,28 @@ export function encodeRecord({ type, data, json, key, meta, time, version }: Sto
 
 function decodeRecord(line: string): StoredEvent {
   const end = line.indexOf("\t");
-  const [version, flags, time, type, key, meta] = JSON.parse(line.slice(0, end)) as Head;
+  const [version, flags, time, type, key, meta] = parsed(line.slice(0, end)) as Head;
   const data = line.slice(end + 1);
   return {
     type,
-    data: (flags & IS_ESCAPED) === 0 ? data : (JSON.parse(data) as string),
+    data: (flags & IS_ESCAPED) === 0 ? data : (parsed(data) as string),
     json: (flags & IS_JSON) !== 0,
     key: key ?? undefined,
     meta,
     time,
     version,
   };
+}
+
+/** @throws EverstreamError `LOG_FAILED` for what no hub has written. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    const message =
+      "Redis holds what no hub has written: another program writes to the log's keys. Give the log a `name` or `prefix` of its own.";
+    throw new EverstreamError("LOG_FAILED", message, { cause });
+  }
 }
 
 /** What a node finds in its mailbox. */
