@@ -3,7 +3,7 @@ import { ask, defaultFetch, EVENT_STREAM, read } from "./connection.ts";
 import { callsHandlers } from "./event-target.ts";
 import { safely } from "./failure.ts";
 import { placeCursor } from "./odd-cursor.ts";
-import type { PerAttempt } from "./options.ts";
+import type { HeadersInput, PerAttempt } from "./options.ts";
 import { prepareRequest } from "./request.ts";
 
 /** What can be chosen besides the standard's own. */
@@ -13,12 +13,19 @@ export interface EventSourceOptions {
   /** Used in place of the global `fetch`. */
   fetch?: typeof globalThis.fetch | undefined;
   /** Request headers, or a function (it may be async) that is asked before every attempt. */
-  headers?: PerAttempt<HeadersInit> | undefined;
+  headers?: PerAttempt<HeadersInput> | undefined;
 }
 
-type Listener = (event: MessageEvent<string>) => void;
+/** A message whose data is text; Node's own `MessageEvent` takes no type for it. */
+interface TextMessage extends MessageEvent {
+  readonly data: string;
+}
+type Listener = (event: TextMessage) => void;
+/** As the runtime's own event targets take them. */
+type AnyListener = Parameters<EventTarget["addEventListener"]>[1];
+type ListenerOptions = Parameters<EventTarget["addEventListener"]>[2];
 type Handler = ((this: EventSource, event: Event) => void) | null;
-type MessageHandler = ((this: EventSource, event: MessageEvent<string>) => void) | null;
+type MessageHandler = ((this: EventSource, event: TextMessage) => void) | null;
 
 /** The reconnection time until the server sends one, as in Chromium and Safari. */
 const RECONNECTION_MS = 3000;
@@ -47,12 +54,8 @@ export class EventSource extends EventTarget {
   declare onmessage: MessageHandler;
   declare onerror: Handler;
   declare addEventListener: {
-    (type: string, listener: Listener | null, options?: boolean | AddEventListenerOptions): void;
-    (
-      type: string,
-      listener: { handleEvent: Listener } | EventListenerOrEventListenerObject | null,
-      options?: boolean | AddEventListenerOptions,
-    ): void;
+    (type: string, listener: Listener | null, options?: ListenerOptions): void;
+    (type: string, listener: { handleEvent: Listener } | AnyListener | null, options?: ListenerOptions): void;
   };
 
   static {
@@ -166,7 +169,7 @@ export class EventSource extends EventTarget {
     }
     this.#handlers.set(type, value as Listener);
     if (relay || callsHandlers()) return;
-    const added = (event: Event): void => this.#handlers.get(type)?.call(this, event as MessageEvent<string>);
+    const added = (event: Event): void => this.#handlers.get(type)?.call(this, event as TextMessage);
     this.#relays.set(type, added);
     this.addEventListener(type, added);
   }
