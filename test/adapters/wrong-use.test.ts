@@ -150,10 +150,7 @@ describe("a body that was read before the routes of runs", () => {
   });
 
   it("is taken as it is where it is bytes", async () => {
-    const app = express().use(
-      express.raw({ type: () => true }),
-      forNode.runRoutes(runs, options) as express.RequestHandler,
-    );
+    const app = express().use(express.raw({ type: () => true }), forNode.runRoutes(runs, options));
     server = await serveForTest(createServer(app));
     const run = startRun(`${server.url}/runs`, { input: { question: "How?" } });
     expect(await run.finished).toMatchObject({ state: "done", text: '{"question":"How?"}' });
