@@ -1,6 +1,7 @@
 // What docs/deploying.md says of its examples, seen in them.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import type { Hub } from "everstream";
 import { rawRequest } from "everstream/testing";
 import { expect, it, onTestFinished } from "vitest";
 import { bundleExample, runExample } from "../setup/doc-example.ts";
@@ -40,7 +41,7 @@ it("opens with a server that says how it is, counts, and at SIGTERM sends its cl
 });
 
 it("lets a page of another origin in, its question beforehand and its return too", async () => {
-  const { values } = await runExample(page, { below: "CORS" });
+  const { values } = await runExample(page, { below: "CORS", wanted: ["hub"] });
   const handle = values.handle as (request: Request) => Promise<Response>;
   const asked = await handle(new Request("http://localhost/", { method: "OPTIONS" }));
   expect(asked.status).toBe(204);
@@ -52,4 +53,11 @@ it("lets a page of another origin in, its question beforehand and its return too
     "content-type": "text/event-stream",
   });
   await stream.body?.cancel();
+
+  await (values.hub as Hub).close();
+  const refused = await handle(new Request("http://localhost/"));
+  expect([refused.status, refused.headers.get("Access-Control-Allow-Origin")]).toEqual([
+    503,
+    "https://app.example.com",
+  ]);
 });
