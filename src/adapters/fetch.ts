@@ -1,4 +1,5 @@
 import { EVENT_STREAM_HEADERS } from "../protocol/index.ts";
+import { assertHandler, assertRequest } from "../session/arguments.ts";
 import { type HandlerOptions, runHandler, type StreamCallback } from "../session/handler.ts";
 import { lastEventIdOf } from "../session/last-event-id.ts";
 import { sessionSettings } from "../session/options.ts";
@@ -10,7 +11,7 @@ import { WebSink } from "../session/web-sink.ts";
 /** Options of {@link streamEvents}. */
 export interface StreamEventsOptions extends HandlerOptions {
   /** Headers of the response; they win over the usual ones. */
-  headers?: HeadersInit;
+  headers?: ConstructorParameters<typeof Headers>[0];
 }
 
 /**
@@ -29,6 +30,8 @@ export function streamEvents(
   callback: StreamCallback,
   options?: StreamEventsOptions,
 ): Response {
+  assertRequest(request);
+  assertHandler(callback);
   const settings = sessionSettings(options);
   const headers = new Headers(EVENT_STREAM_HEADERS);
   new Headers(options?.headers).forEach((value, name) => {

@@ -10,6 +10,7 @@ import {
   type RunRoutesOptions,
   type Runs,
 } from "../runs/index.ts";
+import { assertHandler } from "../session/arguments.ts";
 import { runHandler } from "../session/handler.ts";
 import { lastEventIdOf } from "../session/last-event-id.ts";
 import { type StreamOptions, sessionSettings } from "../session/options.ts";
@@ -17,6 +18,7 @@ import { followRequest } from "../session/request.ts";
 import { Session } from "../session/session.ts";
 import { EventStreamWriter, type SSEMessage } from "../session/stream.ts";
 import { WebSink } from "../session/web-sink.ts";
+import { assertContext, assertHub, assertRuns } from "./arguments.ts";
 import { HonoNodeTransport, nodeEnvOf } from "./hono-node.ts";
 import type { NodeStreamOptions } from "./node-headers.ts";
 import { keepsOwnHeader } from "./own-header.ts";
@@ -57,6 +59,8 @@ export function streamSSE(
   onError?: (error: Error, stream: EventStreamWriter) => Promise<void> | void,
   options?: StreamSSEOptions,
 ): Response {
+  assertContext(c);
+  assertHandler(callback);
   const settings = sessionSettings(options);
   const headers = headersFor(c, EVENT_STREAM_HEADERS);
   if (c.req.raw.method === "HEAD") return c.newResponse(null, { headers });
@@ -77,6 +81,8 @@ export async function streamTopics(
   hub: Hub,
   options: RespondOptions & NodeStreamOptions,
 ): Promise<Response> {
+  assertContext(c);
+  assertHub(hub);
   return answer(c, await hub.open(headOf(c), options), options);
 }
 
@@ -92,6 +98,8 @@ export async function streamRun(
   id: string,
   options?: JoinOptions & NodeStreamOptions,
 ): Promise<Response> {
+  assertContext(c);
+  assertRuns(runs);
   return answer(c, await runs.open(headOf(c), id, options), options);
 }
 
@@ -105,6 +113,7 @@ export async function streamRun(
  * (`/runs/*` is `/runs` itself, too.)
  */
 export function runRoutes(runs: Runs, options: RunRoutesOptions): (c: Context) => Promise<Response> {
+  assertRuns(runs);
   assertRoutesOptions(options);
   return async (c) => {
     const answered = await answerRun(runs, c.req.raw, options);

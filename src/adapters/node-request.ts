@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { invalidOption } from "../errors.ts";
 import type { NodeResponse } from "../session/node-sink.ts";
 import type { NodeRequest } from "./node-headers.ts";
 
@@ -33,11 +34,13 @@ export function requestOf(req: NodeRequest): Request | undefined {
   const init: RequestInit & { duplex?: "half" } = { method, headers };
   if (method !== "GET" && method !== "HEAD") {
     if (body === undefined) {
-      init.body = Readable.toWeb(req) as ReadableStream;
+      init.body =
+        Readable.isDisturbed(req) || req.destroyed ? lostBody() : (Readable.toWeb(req) as ReadableStream);
       init.duplex = "half";
     } else {
       // Middleware has read it already.
-      init.body = typeof body === "string" ? body : JSON.stringify(body);
+      const isRaw = typeof body === "string" || body instanceof Uint8Array;
+      init.body = isRaw ? (body as string | Uint8Array<ArrayBuffer>) : JSON.stringify(body);
     }
   }
   return new Request(url, init);
@@ -53,6 +56,19 @@ function urlOf(target: string, host: string): URL | undefined {
   const url = new URL(text);
   // Fetch refuses them.
   return url.username === "" && url.password === "" ? url : undefined;
+}
+
+/** Of a body that other code has read, nothing would ever come. Who reads it is told so; who doesn't, needs none. */
+function lostBody(): ReadableStream {
+  return new ReadableStream({
+    pull(controller) {
+      controller.error(
+        invalidOption(
+          "Other code has read this request's body and left nothing of it in `req.body`. Put it there: with Fastify, `routes(Object.assign(request.raw, { body: request.body }), reply.raw)`.",
+        ),
+      );
+    },
+  });
 }
 
 /** Sends a Fetch response whole. */

@@ -11,6 +11,7 @@ import {
   type RunRoutesOptions,
   type Runs,
 } from "../runs/index.ts";
+import { assertHandler } from "../session/arguments.ts";
 import { type HandlerOptions, runHandler, type StreamCallback } from "../session/handler.ts";
 import { lastEventIdOf } from "../session/last-event-id.ts";
 import { cutOff, isGone, type NodeResponse, NodeSink } from "../session/node-sink.ts";
@@ -18,6 +19,7 @@ import { sessionSettings } from "../session/options.ts";
 import { report } from "../session/report.ts";
 import { Session } from "../session/session.ts";
 import { EventStreamWriter } from "../session/stream.ts";
+import { assertHub, assertNodeResponse, assertRuns } from "./arguments.ts";
 import { freeHeaders, headerOf, type NodeRequest, type NodeStreamOptions } from "./node-headers.ts";
 import { requestOf, sendResponse } from "./node-request.ts";
 import { keepsOwnHeader } from "./own-header.ts";
@@ -37,6 +39,8 @@ export function streamSSE(
   callback: StreamCallback,
   options?: HandlerOptions & NodeStreamOptions,
 ): void {
+  assertNodeResponse(res);
+  assertHandler(callback);
   const settings = sessionSettings(options);
   if (!sendHead(req, res, EVENT_STREAM_HEADERS)) return;
   const session = new Session(settings);
@@ -59,6 +63,8 @@ export async function streamTopics(
   hub: Hub,
   options: RespondOptions & NodeStreamOptions,
 ): Promise<void> {
+  assertNodeResponse(res);
+  assertHub(hub);
   send(req, res, await hub.open(headOf(req), options), options.freeRequestHeaders);
 }
 
@@ -76,6 +82,8 @@ export async function streamRun(
   id: string,
   options?: JoinOptions & NodeStreamOptions,
 ): Promise<void> {
+  assertNodeResponse(res);
+  assertRuns(runs);
   send(req, res, await runs.open(headOf(req), id, options), options?.freeRequestHeaders);
 }
 
@@ -88,8 +96,10 @@ export function runRoutes(
   runs: Runs,
   options: RunRoutesOptions,
 ): (req: NodeRequest, res: ServerResponse | Http2ServerResponse) => Promise<void> {
+  assertRuns(runs);
   assertRoutesOptions(options);
   return async (req, res) => {
+    assertNodeResponse(res);
     const request = requestOf(req);
     const answered = request && (await answerRun(runs, request, options));
     if (answered?.kind === "stream") {

@@ -4,7 +4,7 @@ import { ask, defaultFetch, EVENT_STREAM, read } from "./connection.ts";
 import { callsHandlers } from "./event-target.ts";
 import { safely } from "./failure.ts";
 import { placeCursor } from "./odd-cursor.ts";
-import { checkOptions, type PerAttempt } from "./options.ts";
+import { checkOptions, type HeadersInput, type PerAttempt } from "./options.ts";
 import { prepareRequest } from "./request.ts";
 
 /** What can be chosen besides the standard's own. */
@@ -14,14 +14,21 @@ export interface EventSourceOptions {
   /** Used in place of the global `fetch`. */
   fetch?: typeof globalThis.fetch | undefined;
   /** Request headers, or a function (it may be async) that is asked before every attempt. */
-  headers?: PerAttempt<HeadersInit> | undefined;
+  headers?: PerAttempt<HeadersInput> | undefined;
   /** The largest event that is accepted, in bytes, without the comments before it. Default 16 MiB. */
   maxEventBytes?: number | undefined;
 }
 
-type Listener = (event: MessageEvent<string>) => void;
+/** A message whose data is text; Node's own `MessageEvent` takes no type for it. */
+interface TextMessage extends MessageEvent {
+  readonly data: string;
+}
+type Listener = (event: TextMessage) => void;
+/** As the runtime's own event targets take them. */
+type AnyListener = Parameters<EventTarget["addEventListener"]>[1];
+type ListenerOptions = Parameters<EventTarget["addEventListener"]>[2];
 type Handler = ((this: EventSource, event: Event) => void) | null;
-type MessageHandler = ((this: EventSource, event: MessageEvent<string>) => void) | null;
+type MessageHandler = ((this: EventSource, event: TextMessage) => void) | null;
 
 /** The reconnection time until the server sends one, as in Chromium and Safari. */
 const RECONNECTION_MS = 3000;
@@ -54,12 +61,8 @@ export class EventSource extends EventTarget {
   declare onmessage: MessageHandler;
   declare onerror: Handler;
   declare addEventListener: {
-    (type: string, listener: Listener | null, options?: boolean | AddEventListenerOptions): void;
-    (
-      type: string,
-      listener: { handleEvent: Listener } | EventListenerOrEventListenerObject | null,
-      options?: boolean | AddEventListenerOptions,
-    ): void;
+    (type: string, listener: Listener | null, options?: ListenerOptions): void;
+    (type: string, listener: { handleEvent: Listener } | AnyListener | null, options?: ListenerOptions): void;
   };
 
   static {
@@ -178,7 +181,7 @@ export class EventSource extends EventTarget {
     }
     this.#handlers.set(type, value as Listener);
     if (relay || callsHandlers()) return;
-    const added = (event: Event): void => this.#handlers.get(type)?.call(this, event as MessageEvent<string>);
+    const added = (event: Event): void => this.#handlers.get(type)?.call(this, event as TextMessage);
     this.#relays.set(type, added);
     this.addEventListener(type, added);
   }

@@ -1,9 +1,9 @@
-import type { EventStreamOptions } from "./options.ts";
+import type { EventStreamOptions, HeadersInput } from "./options.ts";
 
 type RequestHeaders = EventStreamOptions["headers"];
 
 /** Those of one attempt. */
-export function askForHeaders(headers: RequestHeaders): HeadersInit | Promise<HeadersInit> {
+export function askForHeaders(headers: RequestHeaders): HeadersInput | Promise<HeadersInput> {
   return typeof headers === "function" ? headers() : (headers ?? {});
 }
 
@@ -14,6 +14,6 @@ export function askForHeaders(headers: RequestHeaders): HeadersInit | Promise<He
 export function joinHeaders(first: RequestHeaders, second: RequestHeaders): RequestHeaders {
   if (!first || !second) return second ?? first;
   if (typeof first === "function" || typeof second === "function")
-    return async () => joinHeaders(await askForHeaders(first), await askForHeaders(second)) as HeadersInit;
+    return async () => joinHeaders(await askForHeaders(first), await askForHeaders(second)) as HeadersInput;
   return Object.fromEntries([...new Headers(first), ...new Headers(second)]);
 }

@@ -5,6 +5,12 @@ import type { ConnectionFailure } from "./failure.ts";
 /** A value, or a function that gives it, asked before every attempt, so that a token is never a stale one. */
 export type PerAttempt<T> = T | (() => T | Promise<T>);
 
+/**
+ * What makes headers. Like the request's other types it is taken from what has it: by names of their own only the DOM's
+ * library knows them, which a server's program may lack.
+ */
+export type HeadersInput = NonNullable<ConstructorParameters<typeof Headers>[0]>;
+
 /** How a stream is opened, kept and read. Times are in milliseconds. */
 export interface EventStreamOptions<E extends Defined = undefined> {
   /**
@@ -20,11 +26,11 @@ export interface EventStreamOptions<E extends Defined = undefined> {
   /** Default `GET`. Anything else is sent once and never repeated, see `retryPost` and `resumeUrl`. */
   method?: string | undefined;
   /** Request headers, or a function (it may be async) that is asked before every attempt. */
-  headers?: PerAttempt<HeadersInit> | undefined;
+  headers?: PerAttempt<HeadersInput> | undefined;
   /** The body of the request, not for GET. It is not sent when resuming. */
-  body?: Exclude<BodyInit, ReadableStream> | null | undefined;
+  body?: Exclude<RequestInit["body"], ReadableStream>;
   /** As in `fetch`: which cookies go along. */
-  credentials?: RequestCredentials | undefined;
+  credentials?: RequestInit["credentials"] | undefined;
   /** Used in place of the global `fetch`. */
   fetch?: typeof globalThis.fetch | undefined;
   /** Closes the stream when it aborts, like `close()`. */

@@ -1,6 +1,6 @@
 import { EVENT_STREAM_TYPE, LAST_EVENT_ID_HEADER, LAST_EVENT_ID_PARAMETER } from "../protocol/index.ts";
 import type { placeCursor } from "./odd-cursor.ts";
-import type { AnyStreamOptions } from "./options.ts";
+import type { AnyStreamOptions, HeadersInput } from "./options.ts";
 
 /** What belongs to one request alone. */
 export interface RequestFacts {
@@ -29,7 +29,7 @@ export function prepareRequest(
   { fetch, method, body, credentials }: AnyStreamOptions,
   { lastEventId, resuming, signal }: RequestFacts,
   url: string,
-  given: HeadersInit | undefined,
+  given: HeadersInput | undefined,
   place: typeof placeCursor | undefined,
 ): [url: string, init: RequestInit] {
   const headers = new Headers(given);

@@ -109,6 +109,8 @@ function storedEvent(input: PublishedEvent, maxBytes: number, time: number): Sto
   if (typeof input !== "object" || input === null) {
     throw invalid("An event must be an object with `type`, `data` or `text`.");
   }
+  // The name that the wire and `writeSSE` have for it would leave the event a "message" that nobody asked for.
+  if ("event" in input) throw invalid("A published event has a `type`, not an `event`.");
   const { type = DEFAULT_TYPE, key, meta } = input;
   assertUserEventType(type);
   if (key !== undefined && (typeof key !== "string" || key.length > MAX_KEY_LENGTH)) {

@@ -1,5 +1,6 @@
 import { invalidOption } from "../errors.ts";
 import type { Defined } from "../schema/index.ts";
+import { assertRequest } from "../session/arguments.ts";
 import type { CloseReason } from "../session/close-reason.ts";
 import { withinOf } from "../session/options.ts";
 import { report } from "../session/report.ts";
@@ -143,6 +144,7 @@ class LogHub implements Hub, OpeningHost, PublisherHost {
   }
 
   async respond(request: Request, options: RespondOptions): Promise<Response> {
+    assertRequest(request);
     const { method, url, headers } = request;
     const opening = await this.open({ method, url, header: (name) => headers.get(name) }, options);
     if (opening.kind === "response") {

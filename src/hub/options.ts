@@ -108,7 +108,7 @@ export interface RespondOptions extends StreamOptions {
   retry?: number;
   /** Whose session it is, for `hub.disconnect` and `limits.maxSessionsPerKey`: a user's id, or an address. */
   key?: string;
-  /** Headers of the response; they win over the usual ones. */
+  /** Headers of the stream; they win over the usual ones. What is no stream, a 403, has none of them. */
   headers?: Readonly<Record<string, string>>;
   /** How events are told that are read from the log. Live ones are sent as they are. */
   compaction?: Compaction;

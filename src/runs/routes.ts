@@ -82,8 +82,14 @@ export function assertRoutesOptions(options: RunRoutesOptions): void {
 
 /** Decides on a request. */
 export async function answerRun(runs: Runs, request: Request, options: RunRoutesOptions): Promise<RunAnswer> {
-  const target = targetOf(new URL(request.url).pathname, options.path ?? "/runs");
-  if (target === undefined) return json(404, { error: "There is nothing here.", code: "NOT_FOUND" });
+  const { path = "/runs" } = options;
+  const target = targetOf(new URL(request.url).pathname, path);
+  if (target === undefined) {
+    return json(404, {
+      error: `The routes of runs begin with "${path}", the option \`path\`.`,
+      code: "NOT_FOUND",
+    });
+  }
   try {
     return await new Exchange(runs, request, options).answer(target);
   } catch (error) {

@@ -1,6 +1,7 @@
 import { EverstreamError, isEverstreamError } from "../errors.ts";
 import type { Hub, RequestHead } from "../hub/index.ts";
 import type { ErrorData } from "../protocol/index.ts";
+import { assertRequest } from "../session/arguments.ts";
 import { withinOf } from "../session/options.ts";
 import { report } from "../session/report.ts";
 import { followRequest } from "../session/request.ts";
@@ -153,6 +154,7 @@ class HubRuns implements Runs {
   }
 
   async respond(request: Request, id: string, options?: JoinOptions): Promise<Response> {
+    assertRequest(request);
     const { method, url, headers } = request;
     const opening = await this.open({ method, url, header: (name) => headers.get(name) }, id, options);
     if (opening.kind === "response") {

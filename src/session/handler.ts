@@ -20,6 +20,7 @@ export type StreamErrorHandler<Stream = EventStreamWriter> = (
 
 /** Options of a handler's stream. */
 export interface HandlerOptions extends StreamOptions {
+  /** Told of what the callback threw; what it writes is sent in place of the masked `error` event. Default: the console. */
   onError?: StreamErrorHandler;
 }
 

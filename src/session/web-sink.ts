@@ -109,7 +109,9 @@ export class WebSink implements Sink {
       "The server has cut this stream off; reconnect to go on.",
     );
     this.#over = true;
-    this.#controller.error(error);
+    // A server whose client has left tells so by the request's signal, and cancels the body in the same breath. What is
+    // broken off before that it takes for a fault, and writes to the console, for every client that leaves.
+    queueMicrotask(() => this.#controller.error(error));
     this.close("cancelled");
   }
 

@@ -1,4 +1,5 @@
 // `streamEvents`, for servers of the Fetch kind, and Hono's adapter where no Node server lies beneath.
+import { createServer } from "node:http";
 import { getRequestListener, type HttpBindings } from "@hono/node-server";
 import { type CloseReason, type EventStreamWriter, streamEvents } from "everstream";
 import { streamSSE } from "everstream/hono";
@@ -113,6 +114,21 @@ describe("the end", () => {
     const reason = deferred<CloseReason>();
     streamEvents(new Request(URL), openEnded(reason), { stallTimeout: 100 });
     expect(await reason.promise).toBe("stalled");
+  });
+
+  test("a client that leaves @hono/node-server is no fault for the console", async () => {
+    const reason = deferred<CloseReason>();
+    const told = vi.spyOn(console, "error").mockReturnValue();
+    const server = await serveForTest(
+      createServer(getRequestListener((request) => streamEvents(request, openEnded(reason)))),
+    );
+    const client = await rawRequest(server);
+    await client.until("open");
+    client.destroy();
+    expect(await reason.promise).toBe("disconnected");
+    await server.close();
+    expect(told).not.toHaveBeenCalled();
+    told.mockRestore();
   });
 
   test("a frozen request is no obstacle", async () => {

@@ -2,7 +2,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Hub } from "everstream";
+import { startRun } from "everstream/client";
 import { collectEvents, rawRequest, serveForTest } from "everstream/testing";
+import fastify, { type FastifyInstance, type FastifyReply } from "fastify";
 import type { Hono } from "hono";
 import { expect, it, onTestFinished, vi } from "vitest";
 import { bundleExample, runExample } from "../setup/doc-example.ts";
@@ -29,6 +31,37 @@ it("passes on somebody else's stream, which ends when the client leaves", async 
   const response = await (values.app as Hono).request("/proxy");
   expect(await collectEvents(response, { count: 1 })).toMatchObject([{ data: "from afar" }]);
   await expect.poll(() => left?.aborted).toBe(true);
+});
+
+it("keeps one hub for Next.js, however often its module is loaded", async () => {
+  const example = () => runExample(page, { below: "Next.js" });
+  const [{ values: first }, { values: second }] = [await example(), await example()];
+  onTestFinished(async () => {
+    await (first.hub as Hub).close();
+    Reflect.deleteProperty(globalThis, "hub");
+  });
+  expect(second.hub).toBe(first.hub);
+});
+
+it("hands on what Fastify's plugins have set, and the body that it has read", async () => {
+  const { values, urls } = await runExample(page, { below: "Fastify", wanted: ["app", "hub", "hijack"] });
+  const { app, hub } = values as { app: FastifyInstance; hub: Hub };
+  onTestFinished(async () => {
+    await hub.close();
+    await app.close();
+  });
+  const client = await rawRequest(urls[0] ?? "", "/news");
+  await hub.publish("news", { data: 1 });
+  await client.until("data: 1");
+  client.destroy();
+  const run = startRun(`${urls[0]}/runs`, { input: { question: "?" } });
+  expect(await run.finished).toMatchObject({ state: "done", text: "Hello" });
+
+  const hijack = values.hijack as (reply: FastifyReply) => FastifyReply["raw"];
+  const other = fastify();
+  other.addHook("onRequest", async (_, reply) => void reply.header("X-Plugin", "1"));
+  other.get("/", (_, reply) => void hijack(reply).end());
+  expect((await other.inject("/")).headers).toMatchObject({ "x-plugin": "1" });
 });
 
 it("tells clients of a failure what onError writes", async () => {

@@ -71,6 +71,7 @@ describe("publishing", () => {
   it.each<[string, PublishedEvent, string]>([
     ["a reserved type", { type: "sse:gap", data: 1 }, "RESERVED_TYPE"],
     ["a type that forges fields", { type: "a\ndata: b" }, "INVALID_EVENT"],
+    ["a type under the wire's name", { event: "a" } as PublishedEvent, "INVALID_EVENT"],
     ["data and text", { data: 1, text: "1" }, "INVALID_EVENT"],
     ["text that is none", { text: 1 as unknown as string }, "INVALID_EVENT"],
     ["a key that is too long", { key: "k".repeat(257) }, "INVALID_EVENT"],
