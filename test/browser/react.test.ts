@@ -341,5 +341,32 @@ describe.each([19, 18] as const)("React %i", (version) => {
       expect(streams).toHaveLength(1);
       expect(complaints).toEqual([]);
     });
+
+    test("calls none with events of the request before, although its stream lasts a moment longer", async () => {
+      const { page, stream } = await open();
+      await show(page, "room");
+      const first = await stream(0);
+      first.open("data: a\n\n");
+      await expect.poll(() => page.evaluate(() => app.heard)).toEqual(["a by room in 1"]);
+      await page.locator("#room").click();
+      first.response.write("data: b\n\n");
+      (await stream(1)).open("data: c\n\n");
+      await first.gone;
+      await expect.poll(() => page.evaluate(() => app.heard)).toEqual(["a by room in 1", "c by room in 2"]);
+    });
+
+    test("calls none of a component that has left, while another one takes its place", async () => {
+      const { page, stream, streams } = await open();
+      await show(page, "room");
+      const { open: answer, response } = await stream(0);
+      answer("data: a\n\n");
+      await expect.poll(() => page.evaluate(() => app.heard)).toEqual(["a by room in 1"]);
+      await show(page, "elsewhere");
+      await page.locator("#elsewhere").waitFor();
+      response.write("data: b\n\n");
+      await expect.poll(() => page.evaluate(() => app.heard)).toContain("b by elsewhere in 1");
+      expect(await page.evaluate(() => app.heard)).toEqual(["a by room in 1", "b by elsewhere in 1"]);
+      expect(streams).toHaveLength(1);
+    });
   });
 });
