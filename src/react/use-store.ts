@@ -42,7 +42,8 @@ export function useStore<S, E extends EventSchemas | undefined>(
 ): readonly [store: KeptStore<S>, isOn: boolean] {
   const scope = useContext(ScopeContext);
   // What the server has rendered is shown as it is, and not taken away again to wait for events.
-  const isOn = request !== null && options.enabled !== false;
+  // JavaScript may say `undefined`, as of what is yet to be known.
+  const isOn = request != null && options.enabled !== false;
   const mayWait = useSyncExternalStore<unknown>(subscribeToNothing, () => options.suspense, doNothing);
   // Defaults may have changed since the rendering.
   const ask = () => toOptions(request as StreamRequest, scope.ask());

@@ -47,7 +47,8 @@ describe.each([19, 18] as const)("React %i", (version) => {
     test("shows the last message over one connection, survives bad JSON, and closes when unmounted", async () => {
       const { page, stream, streams, complaints } = await open();
       await show(page, "clock", "idle");
-      await shows(page, "idle", { data: null, error: null, isConnected: false });
+      const nothing = { data: null, error: null, isConnected: false };
+      await shows(page, "idle", [nothing, nothing]);
       await shows(page, "clock", { data: null, error: null, isConnected: false });
       const { open: answer, response, gone } = await stream(0);
       answer();
@@ -58,6 +59,7 @@ describe.each([19, 18] as const)("React %i", (version) => {
       await shows(page, "clock", { data: { n: 1 }, error: "Failed to parse SSE data", isConnected: true });
       response.write("data: 3\n\n");
       await shows(page, "clock", { data: 3, error: null, isConnected: true });
+      await shows(page, "idle", [nothing, nothing]);
       await show(page);
       await gone;
       expect(streams).toHaveLength(1);

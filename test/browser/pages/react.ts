@@ -35,7 +35,7 @@ function Clock({ id = "clock" }: { id?: string }) {
 }
 
 function Idle() {
-  return show("idle", useSSE(null));
+  return show("idle", [useSSE(null), useSSE(undefined as unknown as null)]);
 }
 
 function Status() {
