@@ -50,6 +50,7 @@ export {
   type StreamSnapshot,
   type StreamStore,
   type StreamStoreOptions,
+  type Tell,
 } from "./store.ts";
 export type { StreamDefaults, StreamRequest, StreamRequestOptions } from "./stream-request.ts";
 export { createEventStream, type TokenStream } from "./token-stream.ts";

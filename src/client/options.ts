@@ -86,11 +86,14 @@ export interface EventStreamOptions<E extends Defined = undefined> {
 /** The options of a stream, whatever its events are. */
 export type AnyStreamOptions = EventStreamOptions<Defined>;
 
-/** What can be chosen where it is one of a few words. */
+/** What can be chosen where it is one of a few words; of `fetch` it is the type. */
 const CHOICES: Readonly<Record<string, string>> = {
   resume: "always|cursor|never",
   overflow: "pause|dropOldest|error",
+  fetch: "function",
 };
+/** The names of what has to be a number. */
+const NUMBERS = /Delay|^max|Timeout|^heart/;
 
 /**
  * Refuses at once what would make waits, bounds and policies meaningless.
@@ -98,12 +101,13 @@ const CHOICES: Readonly<Record<string, string>> = {
  * @throws EverstreamError `INVALID_OPTION`.
  */
 export function checkOptions(options: AnyStreamOptions): void {
-  for (const [name, value] of Object.entries(options)) {
+  for (const [name, value] of Object.entries(options) as [string, unknown][]) {
     const words = CHOICES[name];
-    // What is undefined is left to the default.
     const isWrong = words
-      ? value !== undefined && !words.split("|").includes(value)
-      : typeof value === "number" && !(value >= 0);
-    if (isWrong) throw new EverstreamError("INVALID_OPTION", `${name} must be ${words ?? "0 or more"}.`);
+      ? !words.split("|").includes(name === "fetch" ? typeof value : (value as string))
+      : (typeof value === "number" || NUMBERS.test(name)) && !((value as number) >= 0);
+    // What is undefined is left to the default.
+    if (isWrong && value !== undefined)
+      throw new EverstreamError("INVALID_OPTION", `${name} must be ${words ?? "0 or more"}.`);
   }
 }

@@ -1,13 +1,19 @@
 import type { EventStream } from "./event-stream.ts";
+import { safely } from "./failure.ts";
 import { IDLE, isFinal, type StreamStatus } from "./machine.ts";
-import type { StreamSnapshot, StreamStore } from "./store.ts";
+import type { StreamSnapshot, StreamStore, Tell } from "./store.ts";
 import { createSubscribers, LINGER_MS } from "./subscribers.ts";
+import { setTimer, type Timer } from "./timer.ts";
 
 /** A share in a stream that others may use, too. */
 export interface StreamLease {
   readonly stream: EventStream;
-  /** Gives it back; the last one closes the stream. May be called twice. */
-  release(): void;
+  /**
+   * Gives it back; the last one closes the stream. May be called twice.
+   *
+   * @param keepMs How long the last one leaves it open for who comes next, in milliseconds. Default 0.
+   */
+  release(keepMs?: number): void;
   /**
    * A share in another stream of the same key that has come to the same event, where there is one: whoever goes on with it
    * from here on, and gives this one back, misses nothing and gets nothing twice. To be asked after each event.
@@ -36,15 +42,10 @@ export interface StreamRegistry<U = unknown> {
   /**
    * Joins a stream of that key, or opens one where none will do.
    *
-   * @param open Given all users of the stream, as they come and go, the newest last.
+   * @param open Given who says which user is the newest, or was the last.
    * @param user What `open` is to know of this one.
    */
-  acquire(
-    key: string,
-    open: (users: ReadonlySet<U>) => EventStream,
-    terms?: LeaseTerms,
-    user?: U,
-  ): StreamLease;
+  acquire(key: string, open: (newest: () => U) => EventStream, terms?: LeaseTerms, user?: U): StreamLease;
   /** Closes all its streams at once, whoever has them. It can be used on. */
   close(): void;
 }
@@ -53,6 +54,9 @@ interface Entry<U> {
   readonly key: string;
   readonly stream: EventStream;
   readonly users: Set<U>;
+  /** Who left last, and the timer that gives the stream up after that. */
+  last?: U;
+  timer?: Timer | undefined;
   /** What its users said last, see `merge`; nothing where one that may have been the only one to say it has left. */
   place?: string | number | undefined;
 }
@@ -60,16 +64,21 @@ interface Entry<U> {
 /** Creates a registry without streams. */
 export function createStreamRegistry<U = unknown>(): StreamRegistry<U> {
   const entries = new Set<Entry<U>>();
+  const close = (entry: Entry<U>): void => {
+    entries.delete(entry);
+    entry.stream.close();
+  };
   const share = (entry: Entry<U>, user: U): StreamLease => {
     const { stream, users } = entry;
+    clearTimeout(entry.timer);
     users.add(user);
     return {
       stream,
-      release() {
+      release(keepMs = 0) {
         entry.place = undefined;
         if (!users.delete(user) || users.size > 0) return;
-        entries.delete(entry);
-        stream.close();
+        entry.last = user;
+        entry.timer = setTimer(() => close(entry), keepMs);
       },
       merge(place) {
         entry.place = place;
@@ -92,13 +101,12 @@ export function createStreamRegistry<U = unknown>(): StreamRegistry<U> {
         }
       }
       const users = new Set([user]);
-      const entry: Entry<U> = { key, stream: open(users), users };
+      const entry: Entry<U> = { key, stream: open(() => [...users].at(-1) ?? (entry.last as U)), users };
       entries.add(entry);
       return share(entry, user);
     },
     close() {
-      for (const { stream } of entries) stream.close();
-      entries.clear();
+      entries.forEach(close);
     },
   };
 }
@@ -107,8 +115,12 @@ export function createStreamRegistry<U = unknown>(): StreamRegistry<U> {
 export interface StoreSource<S> {
   /** @param terms With the id to resume after, where this store had a stream before. */
   acquire(terms: LeaseTerms): StreamLease;
-  /** @param data What the store showed last, or its initial value. */
-  createStore(stream: EventStream, data: S): StreamStore<S>;
+  /**
+   * @param data What the store showed last, or its initial value.
+   * @param tell Calls back while the store has listeners: at once, or when it has some again. So what is done for events besides
+   *   reducing them is done once for each, and never for who has left.
+   */
+  createStore(stream: EventStream, data: S, tell: Tell): StreamStore<S>;
   /** How long the stream is kept without listeners, in milliseconds. Default 250. */
   readonly linger?: number | undefined;
   /** What is shown of the connection until there is a stream. Default: that it is `idle`. */
@@ -133,13 +145,18 @@ export function createLeasedStore<S>(
   let snapshot: StreamSnapshot<S> = { data: initial, status };
   let lastEventId = "";
   let store: StreamStore<S> | undefined;
-  let letGo: (() => void) | undefined;
+  let letGo: ((keepMs?: number) => void) | undefined;
+  const untold: (() => void)[] = [];
 
+  const tell: Tell = (callback) => {
+    if (isEmpty()) untold.push(callback);
+    else safely(callback);
+  };
   const getSnapshot = (): StreamSnapshot<S> => store?.getSnapshot() ?? snapshot;
   const hold = (lease: StreamLease): void => {
     const { stream } = lease;
     letGo?.();
-    store = createStore(stream, snapshot.data);
+    store = createStore(stream, snapshot.data, tell);
     const unsubscribe = store.subscribe(emit);
     // Called after the store has taken the event.
     let last = stream.lastEventId;
@@ -148,20 +165,24 @@ export function createLeasedStore<S>(
       last = id;
       if (other) hold(other);
     });
-    letGo = () => {
+    letGo = (keepMs) => {
       stop();
       unsubscribe();
       snapshot = { ...getSnapshot(), status: IDLE };
       lastEventId = stream.lastEventId;
       store = letGo = undefined;
-      lease.release();
+      lease.release(keepMs);
     };
     emit();
   };
-  const { subscribe, emit, isEmpty } = createSubscribers(() => {
-    if (!store) hold(acquire({ lastEventId }));
-    return () => letGo?.();
-  }, linger);
+  const { subscribe, emit, isEmpty } = createSubscribers(
+    () => {
+      if (!store) hold(acquire({ lastEventId }));
+      for (const callback of untold.splice(0)) safely(callback);
+      return () => letGo?.(linger - LINGER_MS);
+    },
+    Math.min(linger, LINGER_MS),
+  );
   return {
     getSnapshot,
     subscribe,

@@ -1,6 +1,6 @@
 import type { Defined } from "../schema/index.ts";
 import { createLeasedStore, type LeasedStore, type StreamRegistry } from "./registry.ts";
-import { createStreamStore, type StreamStoreOptions } from "./store.ts";
+import { createLiveStore, type StreamStoreOptions } from "./store.ts";
 import { appStreams, keyOf, leaseStream, type StreamRequest, toOptions } from "./stream-request.ts";
 
 /** How a store is made of a request's events. */
@@ -21,7 +21,7 @@ export function createRequestStore<S, E extends Defined = undefined>(
   const asked = toOptions(request);
   return createLeasedStore(options.initial, {
     acquire: (terms) => leaseStream(registry, keyOf(asked), () => asked, terms),
-    createStore: (stream, initial) => createStreamStore<S, E>(stream, { ...options, initial }),
+    createStore: (stream, data, tell) => createLiveStore<S, E>(stream, data, () => options, tell),
     linger: asked.linger,
   });
 }

@@ -1,9 +1,9 @@
 import { EverstreamError } from "../errors.ts";
-import { ignore, read } from "./connection.ts";
+import { ask, ignore, read } from "./connection.ts";
 import { type EventStream, openEventStream, type StreamEvent } from "./event-stream.ts";
 import { type ConnectionFailure, messageOf, safely, toError } from "./failure.ts";
 import { createFrameTask } from "./frames.ts";
-import { askForHeaders, joinHeaders } from "./headers.ts";
+import { joinHeaders } from "./headers.ts";
 import { createListeners, type Unsubscribe } from "./listeners.ts";
 import type { StreamStatus } from "./machine.ts";
 import type { EventStreamOptions } from "./options.ts";
@@ -133,7 +133,7 @@ export async function stopRun(
 ): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     const failure = await stopOnce(async () => {
-      const init = { method: "DELETE", headers: await askForHeaders(headers), credentials, signal };
+      const init = { method: "DELETE", headers: await ask(headers), credentials, signal };
       // To fetch, what is undefined is not there.
       return fetch(runUrl(url, id), init as RequestInit);
     });

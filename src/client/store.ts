@@ -41,6 +41,9 @@ export interface StreamStoreOptions<S, E extends Defined = undefined> {
   readonly onEvent?: ((event: StreamEventOf<E>) => void) | undefined;
 }
 
+/** Calls back: at once, or when it is time for what is more than a value. What the callback throws is reported. */
+export type Tell = (callback: () => void) => void;
+
 /**
  * Creates a store over a stream. However many events arrive, it publishes one snapshot a frame at most; a stream that
  * ends or fails is published at once, together with all that came before. It opens the stream with its first
@@ -48,9 +51,27 @@ export interface StreamStoreOptions<S, E extends Defined = undefined> {
  */
 export function createStreamStore<S, E extends Defined = undefined>(
   stream: Pick<EventStream, "status" | "onEvent" | "onStatus">,
-  { initial, reduce, onEvent, events, onInvalid }: StreamStoreOptions<S, E>,
+  options: StreamStoreOptions<S, E>,
 ): StreamStore<S> {
-  const read: (event: StreamEvent) => unknown = events?.reader(onInvalid) ?? ((event) => event);
+  return createLiveStore<S, E>(stream, options.initial, () => options, safely);
+}
+
+/**
+ * The same with options that change.
+ *
+ * @param latest Asked for the functions at each event, and for all else now.
+ * @param tell Calls `onEvent` and `onInvalid`.
+ */
+export function createLiveStore<S, E extends Defined>(
+  stream: Pick<EventStream, "status" | "onEvent" | "onStatus">,
+  initial: S,
+  latest: () => StreamStoreOptions<S, E>,
+  tell: Tell,
+): StreamStore<S> {
+  const { events, onInvalid } = latest();
+  const read: (event: StreamEvent) => unknown =
+    events?.reader(onInvalid && ((...args) => tell(() => latest().onInvalid?.(...args)))) ??
+    ((event) => event);
   let data = initial;
   let snapshot: StreamSnapshot<S> = { data, status: stream.status };
 
@@ -70,8 +91,8 @@ export function createStreamStore<S, E extends Defined = undefined>(
       safely(() => {
         const event = read(raw) as StreamEventOf<E> | undefined;
         if (!event) return;
-        safely(() => onEvent?.(event));
-        data = reduce(data, event);
+        tell(() => latest().onEvent?.(event));
+        data = latest().reduce(data, event);
         publish.request();
       }),
     );

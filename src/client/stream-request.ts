@@ -1,7 +1,8 @@
 import { EverstreamError } from "../errors.ts";
+import { ask } from "./connection.ts";
 import { openEventStream } from "./event-stream.ts";
-import { askForHeaders, joinHeaders } from "./headers.ts";
-import type { EventStreamOptions } from "./options.ts";
+import { joinHeaders } from "./headers.ts";
+import type { EventStreamOptions, HeadersInput } from "./options.ts";
 import { createStreamRegistry, type LeaseTerms, type StreamLease, type StreamRegistry } from "./registry.ts";
 
 /** A stream as user interfaces ask for it: its URL, or that with options. Compared by value, so it may be written in place. */
@@ -84,13 +85,13 @@ export function leaseStream(
   terms: LeaseTerms,
 ): StreamLease {
   const { url, baseUrl, headers, ...options } = latest();
-  const open = (users: ReadonlySet<unknown>) => {
-    const ask = () => ([...users].at(-1) as typeof latest)();
-    return openEventStream(baseUrl ? () => new URL(url, baseUrl) : url, {
+  const open = (newest: () => unknown) => {
+    const now = () => (newest() as typeof latest)();
+    return openEventStream(baseUrl ? new URL(url, baseUrl) : url, {
       ...options,
       // Values are among what tells streams apart, here and, where they are given as such, between tabs that share.
-      headers: typeof headers === "function" ? () => askForHeaders(ask().headers) : headers,
-      shouldRetry: (failure) => ask().shouldRetry?.(failure),
+      headers: typeof headers === "function" ? () => ask(now().headers) as HeadersInput : headers,
+      shouldRetry: (failure) => now().shouldRetry?.(failure),
       initialLastEventId: terms.lastEventId || options.initialLastEventId,
     });
   };

@@ -42,7 +42,7 @@ export function createSubscribers(onFirst: () => () => void, lingerMs?: number):
         else timer = setTimer(onLast, lingerMs);
       };
     },
-    emit: () => listeners.emit(undefined),
+    emit: listeners.emit as () => void,
     isEmpty: () => !count,
   };
 }

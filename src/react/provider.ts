@@ -4,18 +4,19 @@ import {
   type ReactElement,
   type ReactNode,
   useContext,
-  useEffect,
+  useInsertionEffect,
 } from "react";
 import { createStreamRegistry, type StreamDefaults, type StreamRegistry } from "../client/index.ts";
 import { appStreams, keyOf, toOptions } from "../client/stream-request.ts";
-import { useKept } from "./use-kept.ts";
+import { doNothing, useKept } from "./use-kept.ts";
 
 /** Where hooks open their streams. */
 export interface HookScope {
   readonly registry: StreamRegistry;
-  readonly defaults?: StreamDefaults | undefined;
-  /** Whether the provider is mounted; until then it may be thrown away, with whatever it holds. */
-  readonly isMounted: boolean;
+  /** What requests have for their defaults, with the latest functions. */
+  readonly ask: () => StreamDefaults | undefined;
+  /** Whether the provider is not mounted yet: it may be thrown away, with whatever it holds. */
+  readonly isPending?: boolean;
   /** Called when it is mounted. */
   onMount?: (() => void) | undefined;
 }
@@ -23,7 +24,7 @@ export interface HookScope {
 /** The scope of the nearest provider, or the application's. */
 export const ScopeContext = /* @__PURE__ */ createContext<HookScope>({
   registry: appStreams,
-  isMounted: true,
+  ask: doNothing as () => undefined,
 });
 
 /** Defaults for the requests of all hooks below, and where these find each other's streams. */
@@ -42,15 +43,18 @@ export interface EverstreamProviderProps extends StreamDefaults {
  * another one inherits its defaults.
  */
 export function EverstreamProvider({ children, registry, ...props }: EverstreamProviderProps): ReactElement {
-  const { defaults: outer } = useContext(ScopeContext);
-  const defaults = toOptions({ url: "", ...props }, outer);
-  // Compared by value; functions are kept up below. With other values all streams are other ones.
-  const scope = useKept(keyOf(defaults), registry, (): Writable<HookScope> => {
-    return { registry: registry ?? createStreamRegistry(), isMounted: !!registry, defaults };
+  const outer = useContext(ScopeContext);
+  const ask = () => toOptions({ url: "", ...props }, outer.ask());
+  // Compared by value. With other values all streams are other ones.
+  const scope = useKept(keyOf(ask()), registry, ask, (latest): Writable<HookScope> => {
+    return {
+      registry: registry ?? createStreamRegistry(),
+      isPending: !registry,
+      ask: () => latest()(),
+    };
   });
-  useEffect(() => {
-    scope.defaults = defaults;
-    scope.isMounted = true;
+  useInsertionEffect(() => {
+    scope.isPending = false;
     scope.onMount?.();
   });
   return createElement(ScopeContext.Provider, { value: scope }, children);

@@ -5,7 +5,7 @@ import type {
   StreamEvent,
   StreamLease,
   StreamRegistry,
-  StreamStore,
+  Tell,
 } from "../client/index.ts";
 import type { HookScope } from "./provider.ts";
 
@@ -27,10 +27,9 @@ interface Awaited {
   claim(view: EventStream, acquire: StoreSource<unknown>["acquire"]): StreamLease | undefined;
 }
 
-/** How a store is made; `tell` calls a callback of the user's once the component is mounted. */
+/** How a store is made. */
 export interface AwaitedSource<S> extends StoreSource<S> {
   readonly initial: S;
-  createStore(stream: EventStream, data: S, tell?: (callback: () => void) => void): StreamStore<S>;
 }
 
 const awaited = new Set<Awaited>();
@@ -60,7 +59,7 @@ export function awaitFirst<S>(
   source: AwaitedSource<S>,
   toError: (failure: ConnectionFailure) => Error,
 ): AwaitedSource<S> {
-  if (!scope.isMounted) throw mountingOf(scope, toError);
+  if (scope.isPending) throw mountingOf(scope, toError);
   const { registry } = scope;
   const first =
     [...awaited].find((each) => each.registry === registry && each.key === key) ??
@@ -76,7 +75,9 @@ export function awaitFirst<S>(
   if (events.length === 0 && state !== "closed") throw first.news;
   first.keep(HELD_UP_MS);
 
-  let waiting: (() => void)[] | undefined = [];
+  const untold: (() => void)[] = [];
+  let tell: Tell = (callback) => untold.push(callback);
+  let isClaimed = false;
   let given = 0;
   // Gives each event once, whether it came before or comes now. All else that stores use of a stream are its fields.
   const view = Object.create(stream, {
@@ -87,11 +88,7 @@ export function awaitFirst<S>(
       },
     },
   }) as EventStream;
-  const tell = (callback: () => void): void => {
-    if (waiting === undefined) callback();
-    else waiting.push(callback);
-  };
-  const store = source.createStore(view, source.initial, tell);
+  const store = source.createStore(view, source.initial, (callback) => tell(callback));
   // Reduces what has come, and listens no longer.
   store.subscribe(doNothing)();
   const { data, status } = store.getSnapshot();
@@ -101,13 +98,16 @@ export function awaitFirst<S>(
     initial: data,
     status,
     acquire(terms) {
-      if (waiting === undefined) return source.acquire(terms);
-      const callbacks = waiting;
-      waiting = undefined;
-      for (const callback of callbacks) safely(callback);
+      if (isClaimed) return source.acquire(terms);
+      isClaimed = true;
       return first.claim(view, source.acquire) ?? source.acquire({ lastEventId });
     },
-    createStore: (stream, data) => (stream === view ? store : source.createStore(stream, data)),
+    createStore(stream, data, toMounted) {
+      // What came before is told first.
+      tell = toMounted;
+      for (const callback of untold.splice(0)) tell(callback);
+      return stream === view ? store : source.createStore(stream, data, tell);
+    },
   };
 }
 
@@ -170,22 +170,13 @@ function mountingOf(scope: HookScope, toError: (failure: ConnectionFailure) => E
     });
     mountings.set(scope, mounting);
     setTimeout(() => {
-      if (scope.isMounted) return;
+      if (!scope.isPending) return;
       const message =
         "A component suspends below an EverstreamProvider that is not mounted: put the provider above <Suspense>, or give it a `registry`.";
       report(toError({ code: "INVALID_OPTION", message }));
     }, PATIENCE_MS);
   }
   return mounting;
-}
-
-/** As `safely` of the client, which is not imported for the reason above. */
-function safely(callback: () => void): void {
-  try {
-    callback();
-  } catch (error) {
-    report(error);
-  }
 }
 
 function report(error: unknown): void {

@@ -1,7 +1,8 @@
 import { useSyncExternalStore } from "react";
 import type { EventSchemas, StreamEventOf, StreamEventOfType, StreamRequest } from "../client/index.ts";
 import { STATUS_ONLY, type UseEventStreamOptions } from "./use-event-stream.ts";
-import { doNothing, subscribeToNothing, useStore } from "./use-store.ts";
+import { doNothing } from "./use-kept.ts";
+import { subscribeToNothing, useStore } from "./use-store.ts";
 
 /** How a component listens, as in `useEventStream`. */
 export type UseEventStreamEventOptions<E extends EventSchemas | undefined = undefined> = Pick<
@@ -29,10 +30,8 @@ export function useEventStreamEvent<
   options?: UseEventStreamEventOptions<E>,
 ): void;
 export function useEventStreamEvent(request: StreamRequest | null, ...rest: readonly unknown[]): void {
-  const [type, listener, { enabled = true, ...options } = {}] = (
-    typeof rest[0] === "string" ? rest : [undefined, ...rest]
-  ) as Arguments;
-  const { subscribe } = useStore(request, {
+  const [type, listener, options] = (typeof rest[0] === "string" ? rest : [undefined, ...rest]) as Arguments;
+  const [{ subscribe }, isOn] = useStore(request, {
     ...options,
     ...STATUS_ONLY,
     onEvent(event: { readonly type: string }) {
@@ -40,11 +39,7 @@ export function useEventStreamEvent(request: StreamRequest | null, ...rest: read
     },
   });
   // The listener hears of events by itself; there is nothing to show.
-  useSyncExternalStore<void>(
-    enabled && request !== null ? subscribe : subscribeToNothing,
-    doNothing,
-    doNothing,
-  );
+  useSyncExternalStore<void>(isOn ? subscribe : subscribeToNothing, doNothing, doNothing);
 }
 
 type Arguments = [

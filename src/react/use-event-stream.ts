@@ -1,4 +1,4 @@
-import { useRef, useSyncExternalStore } from "react";
+import { useSyncExternalStore } from "react";
 import type {
   EventSchemas,
   InvalidEventListener,
@@ -8,6 +8,7 @@ import type {
   StreamStatus,
 } from "../client/index.ts";
 import { IDLE } from "../client/machine.ts";
+import { doNothing } from "./use-kept.ts";
 import { subscribeToNothing, useStore } from "./use-store.ts";
 
 /** How a component takes events. Functions may be written in place; the latest are used. */
@@ -59,41 +60,34 @@ export function useEventStream<S, E extends EventSchemas | undefined = undefined
   options: UseEventStreamOptions<S, E, R>,
 ): EventStreamResult<R> {
   // Without `select`, what is shown is the value.
-  const { enabled = true, suspense, select = identity as (data: S) => R, equals = Object.is } = options;
-  const { subscribe, getSnapshot, reopen } = useStore<S, E>(request, {
-    ...options,
-    suspense: suspense && enabled,
-  });
-  const last = useRef<readonly [of: StreamSnapshot<S>, by: unknown, shown: StreamSnapshot<R>] | []>([]);
+  const { select = (data: unknown) => data as R, equals = Object.is } = options;
+  const [store, isOn] = useStore<S, E>(request, options);
   // The same value for as long as nothing changes that counts, also by another `select` than before.
   const getShown = () => {
-    const of = getSnapshot();
-    const [lastOf, lastBy, before] = last.current;
-    const status = enabled ? of.status : IDLE;
+    const of = store.getSnapshot();
+    const [lastOf, lastBy, before] = (store.shown ?? []) as Shown<R> | [];
+    const status = isOn ? of.status : IDLE;
     const isSame = before?.status === status;
     if (isSame && lastOf === of && lastBy === select) return before;
-    const data = select(of.data);
-    const isEqual = before && equals(before.data, data);
-    const shown = isSame && isEqual ? before : { data: isEqual ? before.data : data, status };
-    last.current = [of, select, shown];
+    const selected = select(of.data);
+    const isEqual = before && equals(before.data, selected);
+    const shown = isSame && isEqual ? before : { data: isEqual ? before.data : selected, status };
+    store.shown = [of, select, shown];
     return shown;
   };
-  const shown = useSyncExternalStore(
-    enabled && request !== null ? subscribe : subscribeToNothing,
-    getShown,
-    getShown,
-  );
-  return { ...shown, reopen };
+  return {
+    ...useSyncExternalStore(isOn ? store.subscribe : subscribeToNothing, getShown, getShown),
+    reopen: store.reopen,
+  };
 }
+
+/** What was shown last, and of which snapshot, by which `select` it was made. */
+type Shown<R> = readonly [of: unknown, by: unknown, shown: StreamSnapshot<R>];
 
 /** Where a stream's connection stands, without its events: renders only when that changes. It opens the stream, too. */
 export function useEventStreamStatus(request: StreamRequest | null): StreamStatus {
   return useEventStream(request, STATUS_ONLY).status;
 }
 
-function identity<T>(value: T): T {
-  return value;
-}
-
 /** For hooks that show no value. */
-export const STATUS_ONLY = { initial: null, reduce: (): null => null };
+export const STATUS_ONLY = { initial: undefined, reduce: doNothing };

@@ -1,20 +1,29 @@
-import { type RefObject, useEffect, useRef, useState } from "react";
+import { useInsertionEffect, useState } from "react";
 
-/** The value of the last rendering that was committed. To be used before effects that read it. */
-export function useLatest<T>(value: T): RefObject<T> {
-  const latest = useRef(value);
-  useEffect(() => {
-    latest.current = value;
-  });
-  return latest;
+export function doNothing(): void {
+  // There is nothing to do.
 }
 
-/** What `create` makes, until `key` or `owner` is another one. */
-export function useKept<T>(key: unknown, owner: unknown, create: () => T): T {
-  const make = () => [key, owner, create()] as const;
-  const [[ofKey, ofOwner, value], keep] = useState(make);
-  if (ofKey === key && ofOwner === owner) return value;
-  const next = make();
-  keep(next);
-  return next[2];
+/**
+ * What `create` makes, until `key` or `owner` is another one.
+ *
+ * @param value What the function that `create` is given gives: the one of the last rendering with this key and owner that was
+ *   committed. It does so before any effect, of components further down as well, can open a stream.
+ */
+export function useKept<T, L>(key: unknown, owner: unknown, value: L, create: (latest: () => L) => T): T {
+  const make = () => {
+    const box = { current: value };
+    return [key, owner, box, create(() => box.current)] as const;
+  };
+  const [last, keep] = useState(make);
+  let kept = last;
+  if (last[0] !== key || last[1] !== owner) {
+    kept = make();
+    keep(kept);
+  }
+  const [, , box, made] = kept;
+  useInsertionEffect(() => {
+    box.current = value;
+  });
+  return made;
 }

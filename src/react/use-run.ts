@@ -8,7 +8,7 @@ import {
 } from "../client/index.ts";
 import { toOptions } from "../client/stream-request.ts";
 import { ScopeContext } from "./provider.ts";
-import { useKept, useLatest } from "./use-kept.ts";
+import { useKept } from "./use-kept.ts";
 
 /** Options of `useRun`. Functions may be written in place; the latest are used. */
 export interface UseRunOptions extends RunRequestOptions {
@@ -28,12 +28,10 @@ export interface RunResult extends RunView, Pick<RunStore, "start" | "stop"> {}
 export function useRun(url: string | URL, { id, ...request }: UseRunOptions = {}): RunResult {
   const scope = useContext(ScopeContext);
   // Defaults may have changed since the rendering.
-  const ask = () => toOptions({ ...request, url } as StreamRequestOptions, scope.defaults);
+  const ask = () => toOptions({ ...request, url } as StreamRequestOptions, scope.ask());
   const { baseUrl } = ask();
   const key = String(baseUrl ? new URL(url, baseUrl) : url);
-  // Before the effects below, which may open a connection.
-  const latest = useLatest(ask);
-  const store = useKept(key, null, () => createRunStore(key, () => latest.current()));
+  const store = useKept(key, null, ask, (latest) => createRunStore(key, () => latest()()));
   const view = useSyncExternalStore(store.subscribe, store.getSnapshot, store.getSnapshot);
   useEffect(() => {
     // Without an id it is `start` that says what is followed.

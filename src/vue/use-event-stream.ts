@@ -49,7 +49,8 @@ export function useEventStream<S, E extends EventSchemas | undefined = undefined
   const isReady = useReady();
   const asked = computed<Asked<S> | null>((before) => {
     const now = toValue(request);
-    if (now === null) return null;
+    // JavaScript may say `undefined`, as of what is yet to be known.
+    if (now == null) return null;
     const key = keyOf(toOptions(now));
     return before?.key === key ? before : { key, store: createRequestStore<S, E>(now, options) };
   });

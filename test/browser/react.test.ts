@@ -47,7 +47,8 @@ describe.each([19, 18] as const)("React %i", (version) => {
     test("shows the last message over one connection, survives bad JSON, and closes when unmounted", async () => {
       const { page, stream, streams, complaints } = await open();
       await show(page, "clock", "idle");
-      await shows(page, "idle", { data: null, error: null, isConnected: false });
+      const nothing = { data: null, error: null, isConnected: false };
+      await shows(page, "idle", [nothing, nothing]);
       await shows(page, "clock", { data: null, error: null, isConnected: false });
       const { open: answer, response, gone } = await stream(0);
       answer();
@@ -58,6 +59,7 @@ describe.each([19, 18] as const)("React %i", (version) => {
       await shows(page, "clock", { data: { n: 1 }, error: "Failed to parse SSE data", isConnected: true });
       response.write("data: 3\n\n");
       await shows(page, "clock", { data: 3, error: null, isConnected: true });
+      await shows(page, "idle", [nothing, nothing]);
       await show(page);
       await gone;
       expect(streams).toHaveLength(1);
@@ -340,6 +342,33 @@ describe.each([19, 18] as const)("React %i", (version) => {
       await gone;
       expect(streams).toHaveLength(1);
       expect(complaints).toEqual([]);
+    });
+
+    test("calls none with events of the request before, although its stream lasts a moment longer", async () => {
+      const { page, stream } = await open();
+      await show(page, "room");
+      const first = await stream(0);
+      first.open("data: a\n\n");
+      await expect.poll(() => page.evaluate(() => app.heard)).toEqual(["a by room in 1"]);
+      await page.locator("#room").click();
+      first.response.write("data: b\n\n");
+      (await stream(1)).open("data: c\n\n");
+      await first.gone;
+      await expect.poll(() => page.evaluate(() => app.heard)).toEqual(["a by room in 1", "c by room in 2"]);
+    });
+
+    test("calls none of a component that has left, while another one takes its place", async () => {
+      const { page, stream, streams } = await open();
+      await show(page, "room");
+      const { open: answer, response } = await stream(0);
+      answer("data: a\n\n");
+      await expect.poll(() => page.evaluate(() => app.heard)).toEqual(["a by room in 1"]);
+      await show(page, "elsewhere");
+      await page.locator("#elsewhere").waitFor();
+      response.write("data: b\n\n");
+      await expect.poll(() => page.evaluate(() => app.heard)).toContain("b by elsewhere in 1");
+      expect(await page.evaluate(() => app.heard)).toEqual(["a by room in 1", "b by elsewhere in 1"]);
+      expect(streams).toHaveLength(1);
     });
   });
 });

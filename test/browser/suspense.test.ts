@@ -343,6 +343,16 @@ describe.each([19, 18] as const)("React %i: EverstreamProvider", (version) => {
     expect(request.headers).toMatchObject({ "x-outer": "outer", "x-inner": "inner", "x-own": "own" });
   });
 
+  test("gives the functions of the commit in which a component is mounted, through a provider within", async () => {
+    const { page, stream } = await open();
+    await show(page, "login");
+    await expect.poll(() => page.evaluate(() => tree.go.length)).toBe(1);
+    await page.evaluate(() => tree.go("secret", false));
+    const requests = [await stream(0), await stream(1)].map(({ request }) => request);
+    expect(requests.map(({ url }) => url).sort()).toEqual(["/stream", "/stream/runs/a"]);
+    expect(requests.map(({ headers }) => headers["x-token"])).toEqual(["secret", "secret"]);
+  });
+
   test("gives its fetch to streams, and none of them to components outside", async () => {
     const { page, stream, streams } = await open();
     await page.evaluate(() => {

@@ -85,9 +85,11 @@ test("follows a reactive request: equal ones go on, others begin anew, null has 
   await first.gone;
   second.open("data: c\n\n");
   await shows(page, "log", ["c", "open"]);
-  await change(page, { request: null });
+  await change(page, { request: undefined as unknown as null });
   await shows(page, "log", ["", "idle"]);
   await second.gone;
+  await change(page, { request: null });
+  await shows(page, "log", ["", "idle"]);
   expect(streams).toHaveLength(2);
 });
 

@@ -393,6 +393,11 @@ describe("no hot loop", () => {
   test("options that can't be used are refused where they are given", () => {
     for (const [options, message] of [
       [{ minDelay: Number.NaN }, "minDelay must be 0 or more."],
+      [{ minDelay: "1s" }, "minDelay must be 0 or more."],
+      [{ maxRetries: "few" }, "maxRetries must be 0 or more."],
+      [{ connectTimeout: {} }, "connectTimeout must be 0 or more."],
+      [{ fetch: "fetch" }, "fetch must be function."],
+      [{ fetch: null }, "fetch must be function."],
       [{ maxQueue: -1 }, "maxQueue must be 0 or more."],
       [{ overflow: "drop" }, "overflow must be pause|dropOldest|error."],
       [{ overflow: 5 }, "overflow must be pause|dropOldest|error."],

@@ -22,7 +22,8 @@ function used(request: StreamRequest, registry = ownStreams()) {
   const leave = store.subscribe(() => undefined);
   onTestFinished(leave);
   const shows = (data: string) => expect.poll(() => store.getSnapshot().data, { timeout: 10_000 }).toBe(data);
-  return { store, leave, shows };
+  const isIdle = () => expect.poll(() => store.getSnapshot().status.state, { timeout: 10_000 }).toBe("idle");
+  return { store, leave, shows, isIdle };
 }
 
 test("equal requests share one connection, and each store has its own value", async () => {
@@ -84,7 +85,7 @@ test("asks its newest user for headers, and when that has left the one before", 
   const registry = ownStreams();
   const withToken = (token: string) => ({
     url: server.url,
-    linger: 0,
+    linger: 60_000,
     headers: () => ({ "x-token": token }),
   });
   const first = used(withToken("first"), registry);
@@ -93,30 +94,77 @@ test("asks its newest user for headers, and when that has left the one before", 
   (await server.exchange(0)).cut();
   await second.shows("a");
   second.leave();
-  // Its stream is given back by a timer of no time, which this one follows.
-  await new Promise((resolve) => setTimeout(resolve));
+  await second.isIdle();
   (await server.exchange(1)).cut();
   await first.shows("aaa");
   const tokens = server.exchanges.map(({ request }) => request.headers["x-token"]);
   expect(tokens).toEqual(["first", "second", "first"]);
 });
 
-test("keeps its stream for `linger` after its last subscriber", async () => {
+test("its stream is kept for `linger` after its last subscriber, and the store itself takes no more of it", async () => {
   const server = await startServer();
+  const registry = ownStreams();
   const request = { url: server.url, linger: 60_000 };
-  const { store, leave } = used(request);
+  let reduced = 0;
+  const reduce = (all: string, event: StreamEvent) => {
+    reduced++;
+    return append(all, event);
+  };
+  const stores = Array.from({ length: 20 }, () =>
+    createRequestStore(request, { initial: "", reduce, registry }),
+  );
+  for (const store of stores) store.subscribe(() => undefined)();
   const exchange = await server.exchange(0);
   exchange.open("data: a\n\n");
-  await expect.poll(() => store.getSnapshot().data).toBe("a");
-  leave();
+  const states = () => new Set(stores.map((store) => store.getSnapshot().status.state));
+  await expect.poll(states, { timeout: 10_000 }).toEqual(new Set(["idle"]));
+  const before = reduced;
+  const late = used(request, registry);
   exchange.response.write("data: b\n\n");
-  await expect.poll(() => store.getSnapshot().data).toBe("ab");
+  await late.shows("b");
+  expect(reduced).toBe(before);
+  expect(server.exchanges).toHaveLength(1);
+});
+
+test("calls nobody who has left, and tells who comes back of each event once", async () => {
+  // Who comes back late has a connection of its own, until it has caught up.
+  const server = await startServer(({ request, open }, index) => {
+    if (index > 0) open(request.headers["last-event-id"] === "1" ? "id: 2\ndata: b\n\n" : "");
+  });
+  const registry = ownStreams();
+  const heard: string[] = [];
+  const store = createRequestStore(server.url, {
+    initial: "",
+    reduce: append,
+    onEvent: ({ data }) => heard.push(data),
+    registry,
+  });
+  const { shows } = used(server.url, registry);
+  const leave = store.subscribe(() => undefined);
+  const exchange = await server.exchange(0);
+  exchange.open("id: 1\ndata: a\n\n");
+  await shows("a");
+  leave();
+  exchange.response.write("id: 2\ndata: b\n\n");
+  await shows("ab");
+  expect(heard).toEqual(["a"]);
+  onTestFinished(store.subscribe(() => undefined));
+  await expect.poll(() => heard, { timeout: 10_000 }).toContain("b");
+  for (const { response } of server.exchanges) response.write("id: 3\ndata: c\n\n");
+  await shows("abc");
+  await expect.poll(() => heard, { timeout: 10_000 }).toEqual(["a", "b", "c"]);
 });
 
 test("a relative URL is relative to `baseUrl`", async () => {
   const server = await startServer();
   used({ url: "feed?a", baseUrl: new URL("/api/", server.url) });
   expect((await server.exchange(0)).request.url).toBe("/api/feed?a");
+});
+
+test("a `baseUrl` that is none is told at once, and not tried for ever", () => {
+  const request = { url: "feed", baseUrl: "/api" };
+  const store = createRequestStore(request, { initial: "", reduce: append, registry: ownStreams() });
+  expect(() => store.subscribe(() => undefined)).toThrow(TypeError);
 });
 
 test("a registry closes all its streams, and can be used on", async () => {

@@ -211,11 +211,45 @@ describe("createStreamRegistry", () => {
     expect(other.stream).not.toBe(first.stream);
     first.release();
     first.release();
+    vi.advanceTimersByTime(0);
     expect(opened[0]?.closed).not.toHaveBeenCalled();
     second.release();
+    vi.advanceTimersByTime(0);
     expect(opened[0]?.closed).toHaveBeenCalledTimes(1);
     expect(registry.acquire("a", open).stream).not.toBe(first.stream);
     expect(opened).toHaveLength(3);
+  });
+
+  test("leaves a stream open for as long as its last lease says, for whoever comes by then", () => {
+    const registry = createStreamRegistry<string>();
+    const fake = new FakeStream();
+    let newest = (): string | undefined => undefined;
+    const acquire = (user: string) =>
+      registry.acquire(
+        "a",
+        (tell) => {
+          newest = tell;
+          return asStream(fake);
+        },
+        {},
+        user,
+      );
+    const first = acquire("first");
+    const second = acquire("second");
+    expect(newest()).toBe("second");
+    first.release(1000);
+    second.release(1000);
+    expect(newest()).toBe("second");
+    vi.advanceTimersByTime(999);
+    const third = acquire("third");
+    expect(newest()).toBe("third");
+    vi.advanceTimersByTime(10_000);
+    third.release(1000);
+    third.release();
+    vi.advanceTimersByTime(999);
+    expect(fake.closed).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(1);
+    expect(fake.closed).toHaveBeenCalledTimes(1);
   });
 
   test("opens another stream for whoever would miss what came in between", () => {
@@ -299,10 +333,18 @@ describe("createLeasedStore", () => {
   });
 
   test.each([Number.POSITIVE_INFINITY, 2 ** 31])("keeps it for good with a `linger` of %d", (linger) => {
-    const { store, opened } = leased(linger);
+    const registry = createStreamRegistry();
+    const fake = new FakeStream();
+    const store = createLeasedStore("", {
+      acquire: () => registry.acquire("a", () => asStream(fake)),
+      createStore: (stream, initial) => createStreamStore(stream, { ...join, initial }),
+      linger,
+    });
     store.subscribe(() => undefined)();
     vi.advanceTimersByTime(1e9);
-    expect(opened[0]?.closed).not.toHaveBeenCalled();
+    expect(fake.closed).not.toHaveBeenCalled();
+    // But not the store: a component that is gone is no more of a burden.
+    expect(fake.listeners).toBe(0);
   });
 
   test("gives it back after that, and later goes on from its value and its cursor", () => {
@@ -319,6 +361,35 @@ describe("createLeasedStore", () => {
     opened[1]?.become({ state: "closed", attempt: 1 });
     expect(store.getSnapshot().data).toBe("abc");
     expect(cursors).toEqual(["", "b"]);
+  });
+
+  test("tells of events while it has listeners, of others when it has some again, of each once", () => {
+    const fake = new FakeStream();
+    const told: string[] = [];
+    const store = createLeasedStore("", {
+      acquire: () => ({ stream: asStream(fake), release: () => undefined }),
+      createStore: (stream, initial, tell) =>
+        createStreamStore(stream, {
+          ...join,
+          initial,
+          onEvent: ({ data }) => tell(() => told.push(data)),
+        }),
+    });
+    const leave = store.subscribe(() => undefined);
+    fake.emit("a");
+    leave();
+    fake.emit("b");
+    expect(told).toEqual(["a"]);
+    const leaveAgain = store.subscribe(() => undefined);
+    fake.emit("c");
+    expect(told).toEqual(["a", "b", "c"]);
+    leaveAgain();
+    fake.emit("d");
+    vi.advanceTimersByTime(1000);
+    fake.emit("unheard");
+    store.subscribe(() => undefined);
+    expect(told).toEqual(["a", "b", "c", "d"]);
+    expect(store.getSnapshot().data).toBe("abcd");
   });
 
   /** Makes stores over one registry's streams, and keeps those that are opened for them. */
@@ -390,6 +461,7 @@ describe("createLeasedStore", () => {
     second.emit("b");
     expect(listener).toHaveBeenCalledTimes(1);
     expect(leaves.getSnapshot()).toEqual({ data: "ab", status: OPEN });
+    vi.advanceTimersByTime(0);
     expect(second.closed).toHaveBeenCalledTimes(1);
     expect(first.closed).not.toHaveBeenCalled();
     second.emit("unheard");
@@ -404,6 +476,7 @@ describe("createLeasedStore", () => {
     expect(second.closed).not.toHaveBeenCalled();
     first.become(OPEN);
     first.emit("c");
+    vi.advanceTimersByTime(0);
     expect(first.closed).toHaveBeenCalledTimes(1);
     second.emit("d");
     expect(show()).toEqual(["abcd", "abcd"]);
@@ -431,6 +504,7 @@ describe("createLeasedStore", () => {
     second.emitAfter("b", "y");
     first.emit("c");
     second.emit("c");
+    vi.advanceTimersByTime(0);
     expect(second.closed).toHaveBeenCalledTimes(1);
     first.emit("d");
     expect(show()).toEqual(["abxycd", "abxycd"]);

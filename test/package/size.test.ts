@@ -32,13 +32,13 @@ const BUDGETS = [
   {
     name: "Vue composables",
     code: `export * from "everstream/vue"; export { createRunStore, openEventStream } from "everstream/client";`,
-    limit: 1300,
+    limit: 1400,
     beyond: "runs",
   },
   {
     name: "Svelte stores",
     code: `export * from "everstream/svelte"; export { createRunStore, openEventStream } from "everstream/client";`,
-    limit: 1000,
+    limit: 1100,
     beyond: "runs",
   },
 ] as const;

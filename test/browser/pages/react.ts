@@ -35,7 +35,7 @@ function Clock({ id = "clock" }: { id?: string }) {
 }
 
 function Idle() {
-  return show("idle", useSSE(null));
+  return show("idle", [useSSE(null), useSSE(undefined as unknown as null)]);
 }
 
 function Status() {
@@ -85,6 +85,13 @@ function Listener() {
     app.rerender = () => setRound((before) => before + 1);
   });
   return show("listener", round);
+}
+
+/** Hears of one room, then of the next one. */
+function Room({ id = "room" }: { id?: string }) {
+  const [room, setRoom] = useState(1);
+  useEventStreamEvent(`/stream?${room}`, ({ data }) => app.heard.push(`${data} by ${id} in ${room}`));
+  return createElement("button", { id, type: "button", onClick: () => setRoom(room + 1) }, room);
 }
 
 /** How many have come, in tens: new objects each time, equal by value. */
@@ -157,6 +164,8 @@ const views: Readonly<Record<string, FunctionComponent>> = {
   once: Once,
   listener: Listener,
   selected: Selected,
+  room: () => createElement(Room),
+  elsewhere: () => createElement(Room, { id: "elsewhere" }),
   orders: Orders,
   reopen: Reopen,
   route: Route,

@@ -70,6 +70,30 @@ function Job() {
   return text("job", run?.state ?? null);
 }
 
+/** Who logs in gets a stream and a run in the same commit, below a provider that is rendered no second time for that. */
+function Login() {
+  const [token, setToken] = useState("none");
+  tree.go = (next) => {
+    setToken(next);
+    enter(true);
+  };
+  return createElement(EverstreamProvider, { headers: () => ({ "x-token": token }) }, behindLogin);
+}
+
+let enter: (isIn: boolean) => void;
+
+function Guarded() {
+  const [isIn, setIn] = useState(false);
+  enter = setIn;
+  return isIn && [createElement(Plain, { key: 1 }), createElement(Joined, { key: 2 })];
+}
+
+function Joined() {
+  return text("joined", useRun("stream/runs", { id: "a" }).run?.state ?? null);
+}
+
+const behindLogin = createElement(EverstreamProvider, { minDelay: 1 }, createElement(Guarded));
+
 function Route() {
   const [url, setUrl] = useState("/stream?1");
   tree.go = (next, asTransition) => {
@@ -125,6 +149,7 @@ const views: Readonly<Record<string, FunctionComponent>> = {
   quote: () => waiting(createElement(Quote)),
   twice: () => waiting([createElement(Quote, { key: 1 }), createElement(Quote, { key: 2, id: "second" })]),
   fresh: () => waiting(createElement(Fresh)),
+  login: Login,
   route: () => waiting(createElement(Route)),
   provided: () => provided([createElement(Plain, { key: 1 }), createElement(Job, { key: 2 })]),
   nested: () =>
