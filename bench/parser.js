@@ -14,7 +14,7 @@ import { createParser } from "../dist/protocol/index.js";
 
 // Many short rounds rather than few long ones: then some of them are disturbed by nothing.
 const EVENTS = 10_000;
-const ROUNDS = 80;
+const ROUNDS = 150;
 const CHUNK_SIZES = [64, 1024, 16_384, Number.POSITIVE_INFINITY];
 
 const WORDS = "the quick brown fox jumps over a lazy dog and then some more".split(" ");

@@ -99,7 +99,7 @@ class Parser implements EventParser {
   #rest = "";
   /** Bytes since the last line after which nothing was kept: a blank one, or a comment between blocks. */
   #size = 0;
-  /** Line ends since then, or since the last piece began. */
+  /** Line ends since then, as far as the last call of #scan has seen them. */
   #ends = 0;
 
   /** Keeps what has come of a character that a chunk's end has cut. */
@@ -107,7 +107,7 @@ class Parser implements EventParser {
   /** The last chunk held more than ASCII, so #streaming goes on with the next. */
   #wide = false;
 
-  // The buffers of HTML 9.2.6; #data and #id are `undefined` until the block has a field of that name.
+  // The buffers of HTML 9.2.6, `undefined` until the block has a field of that name; #type also where it is `message`.
   #data: string | undefined;
   #id: string | undefined;
   #type: string | undefined;
@@ -164,16 +164,19 @@ class Parser implements EventParser {
     let start = Math.min(lf, cr) + 1;
     let blockStart = -1;
     this.#rest += text;
+    // An empty text is such, too: the BOM or LF that is awaited still may come.
     if (start > text.length) return;
-    // The unfinished line is joined with its end and nothing else: what follows is not copied.
+    // The unfinished line is joined with its end and nothing else: what follows is not copied. Without one, no part of
+    // the text is cut off to be scanned: V8 tells four kinds of strings apart, flat and ropes of both widths, and a fifth,
+    // slices, made all of them slower by a sixth.
     if (rest === "") start = 0;
     else if (this.#scan(rest + text.slice(0, start), 0, rest.length + lf, rest.length + cr) > 0) {
       blockStart = start;
     }
-    blockStart = Math.max(this.#scan(text, start, lf, cr), blockStart);
+    if (start < text.length) blockStart = Math.max(this.#scan(text, start, lf, cr), blockStart);
     if (blockStart < 0) return;
-    // Equal lengths: each byte, or each of a string's units, is one of the text's. Else only line ends are alike in both;
-    // the unfinished line has none, and no fewer bytes than units.
+    // Equal lengths: each byte, or each of a string's units, is one of the text's. Else only line ends are alike in both,
+    // and are counted from the unfinished line back: it has none, and no fewer bytes than units.
     if (!narrow || text.length !== length) {
       blockStart = length - this.#rest.length + 1;
       for (let ends = this.#ends; ends >= 0; ) {
@@ -188,8 +191,10 @@ class Parser implements EventParser {
    * Interprets the lines of `text` from `from` on (HTML 9.2.6) and keeps what no line end closes.
    *
    * The buffers live in local variables meanwhile: that is a third of the speed. A search's result is kept until it is
-   * passed, so that a stream with one kind of line end is not searched for the other again and again.
+   * passed, so that a stream with one kind of line end is not searched for the other again and again. NUL is searched
+   * for in one id at a time where the text may be UTF-16: there V8 stops at every ASCII character, one of whose bytes is 0.
    *
+   * @param lf Where the text's first LF is, or its length; `cr` likewise. No place before `from` counts.
    * @returns Where the last line ends after which nothing was kept, or -1.
    */
   #scan(text: string, from: number, lf: number, cr: number): number {
@@ -198,9 +203,9 @@ class Parser implements EventParser {
     let start = text.charCodeAt(from) === this.#skip ? from + 1 : from;
     let data = this.#data;
     let type = this.#type;
-    let ends = start - from;
     let nul = -1;
     let blockStart = -1;
+    let ends = start - from;
     while (start < length && this.#state === BUSY) {
       const first = text.charCodeAt(start);
       if (cr < start) cr = find(text, "\r", start);
@@ -247,7 +252,7 @@ class Parser implements EventParser {
     this.#type = type;
     this.#ends = ends;
     this.#rest = text.slice(start);
-    // A CR has ended its line, at a chunk's end too. An empty text says nothing: what is awaited still may come.
+    // A CR has ended its line, at a chunk's end too.
     this.#skip = text.charCodeAt(length - 1) === CR ? LF : -1;
     return blockStart;
   }
