@@ -12,22 +12,30 @@ import { promisify } from "node:util";
 import { createParser as createOther } from "eventsource-parser";
 import { createParser } from "../dist/protocol/index.js";
 
-const EVENTS = 50_000;
-const ROUNDS = 15;
+// Many short rounds rather than few long ones: then some of them are disturbed by nothing.
+const EVENTS = 10_000;
+const ROUNDS = 150;
 const CHUNK_SIZES = [64, 1024, 16_384, Number.POSITIVE_INFINITY];
 
 const WORDS = "the quick brown fox jumps over a lazy dog and then some more".split(" ");
 const word = (index) => WORDS[index % WORDS.length];
 
-/** What streams look like: an event each. The last is not ASCII, where a decoder takes half of the time. */
+const chunkOf = (content) =>
+  `data: {"id":"chatcmpl-8f3cAbCdEf","object":"chat.completion.chunk","created":1718000000,"model":"gpt-4-turbo","choices":[{"index":0,"delta":{"content":"${content}"},"finish_reason":null}]}\n\n`;
+
+/** What streams look like: an event each. The later ones are not ASCII, where a decoder takes half of the time and more. */
 const STREAMS = {
   "token with id": (i) =>
     `event: token\ndata: {"content":" ${word(i)}"}\nid: 1k-${(100_000 + i).toString(36)}\n\n`,
   "token, no id": (i) => `event: token\ndata: {"content":" ${word(i)}"}\n\n`,
-  "220 bytes, data alone": (i) =>
-    `data: {"id":"chatcmpl-8f3cAbCdEf","object":"chat.completion.chunk","created":1718000000,"model":"gpt-4-turbo","choices":[{"index":0,"delta":{"content":" ${word(i)}"},"finish_reason":null}]}\n\n`,
+  "220 bytes, data alone": (i) => chunkOf(` ${word(i)}`),
   "CRLF token": (i) => `event: token\r\ndata: {"content":" ${word(i)}"}\r\n\r\n`,
   "Chinese token": (i) => `event: token\ndata: {"content":"世界你好 ${word(i)}"}\n\n`,
+  "Chinese token with id": (i) =>
+    `event: token\ndata: {"content":"世界你好 ${word(i)}"}\nid: 1k-${(100_000 + i).toString(36)}\n\n`,
+  "220 bytes, Chinese": (i) => chunkOf(`世界你好 ${word(i)}`),
+  "umlauts in one of 3": (i) => `event: token\ndata: {"content":" ${i % 3 === 0 ? "größer" : word(i)}"}\n\n`,
+  "emoji in one of 20": (i) => `event: token\ndata: {"content":" ${i % 20 === 0 ? "😀" : word(i)}"}\n\n`,
 };
 
 /** Both count characters, so that neither can leave the data unread. */

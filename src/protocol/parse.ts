@@ -99,16 +99,18 @@ class Parser implements EventParser {
   #rest = "";
   /** Bytes since the last line after which nothing was kept: a blank one, or a comment between blocks. */
   #size = 0;
+  /** Line ends since then, as far as the last call of #scan has seen them. */
+  #ends = 0;
 
   /** Keeps what has come of a character that a chunk's end has cut. */
   readonly #streaming = new TextDecoder("utf-8", STREAM);
   /** The last chunk held more than ASCII, so #streaming goes on with the next. */
   #wide = false;
 
-  // The buffers of HTML 9.2.6; #data and #id are `undefined` until the block has a field of that name.
+  // The buffers of HTML 9.2.6, `undefined` until the block has a field of that name; #type also where it is `message`.
   #data: string | undefined;
   #id: string | undefined;
-  #type = "message";
+  #type: string | undefined;
 
   constructor(options: ParserOptions) {
     this.#on = options;
@@ -145,52 +147,65 @@ class Parser implements EventParser {
    * stream is ASCII. The two agree because a piece that ends in ASCII leaves nothing behind in the streaming one.
    */
   #read(piece: Uint8Array | string): void {
+    const { length } = piece;
     let text: string;
     let narrow = true;
     if (typeof piece === "string") text = piece;
     else {
-      const endsWide = (piece[piece.length - 1] as number) > 0x7f;
+      const endsWide = (piece[length - 1] as number) > 0x7f;
       narrow = !this.#wide && !endsWide;
       text = narrow ? whole.decode(piece) : this.#streaming.decode(piece, STREAM);
-      this.#wide = endsWide || text.length !== piece.length;
+      this.#wide = endsWide || text.length !== length;
     }
-    this.#size += piece.length;
-    let start = 0;
+    this.#size += length;
+    const rest = this.#rest;
+    const lf = find(text, "\n", 0);
+    const cr = find(text, "\r", 0);
+    let start = Math.min(lf, cr) + 1;
     let blockStart = -1;
-    if (this.#rest !== "") {
-      // The unfinished line is joined with its end, if that has come, and nothing else: what follows is not copied.
-      start = Math.min(find(text, "\n", 0), find(text, "\r", 0)) + 1;
-      const line = this.#rest + text.slice(0, start);
-      this.#rest = line;
-      if (start > text.length) return;
-      this.#rest = "";
-      if (this.#scan(line, 0) > 0) blockStart = start;
+    this.#rest += text;
+    // An empty text is such, too: the BOM or LF that is awaited still may come.
+    if (start > text.length) return;
+    // The unfinished line is joined with its end and nothing else: what follows is not copied. Without one, no part of
+    // the text is cut off to be scanned: V8 tells four kinds of strings apart, flat and ropes of both widths, and a fifth,
+    // slices, made all of them slower by a sixth.
+    if (rest === "") start = 0;
+    else if (this.#scan(rest + text.slice(0, start), 0, rest.length + lf, rest.length + cr) > 0) {
+      blockStart = start;
     }
-    blockStart = Math.max(this.#scan(text, start), blockStart);
+    if (start < text.length) blockStart = Math.max(this.#scan(text, start, lf, cr), blockStart);
     if (blockStart < 0) return;
-    // Equal lengths: each byte, or each of a string's units, is one of the text's.
-    const isAlike = narrow && text.length === piece.length;
-    this.#size = isAlike ? text.length - blockStart : bytesFrom(blockStart, text, piece as Uint8Array);
+    // Equal lengths: each byte, or each of a string's units, is one of the text's. Else only line ends are alike in both,
+    // and are counted from the unfinished line back: it has none, and no fewer bytes than units.
+    if (!narrow || text.length !== length) {
+      blockStart = length - this.#rest.length + 1;
+      for (let ends = this.#ends; ends >= 0; ) {
+        const byte = piece[--blockStart - 1];
+        if (byte === LF || byte === CR) ends--;
+      }
+    }
+    this.#size = length - blockStart;
   }
 
   /**
    * Interprets the lines of `text` from `from` on (HTML 9.2.6) and keeps what no line end closes.
    *
    * The buffers live in local variables meanwhile: that is a third of the speed. A search's result is kept until it is
-   * passed, so that a stream with one kind of line end is not searched for the other again and again.
+   * passed, so that a stream with one kind of line end is not searched for the other again and again. NUL is searched
+   * for in one id at a time where the text may be UTF-16: there V8 stops at every ASCII character, one of whose bytes is 0.
    *
+   * @param lf Where the text's first LF is, or its length; `cr` likewise. No place before `from` counts.
    * @returns Where the last line ends after which nothing was kept, or -1.
    */
-  #scan(text: string, from: number): number {
+  #scan(text: string, from: number, lf: number, cr: number): number {
     const on = this.#on;
     const { length } = text;
     let start = text.charCodeAt(from) === this.#skip ? from + 1 : from;
     let data = this.#data;
     let type = this.#type;
-    let lf = -1;
-    let cr = -1;
     let nul = -1;
     let blockStart = -1;
+    let ends = start - from;
     while (start < length && this.#state === BUSY) {
       const first = text.charCodeAt(start);
       if (cr < start) cr = find(text, "\r", start);
@@ -198,12 +213,10 @@ class Parser implements EventParser {
       if (first === LF || start === cr) {
         // The block's id counts from here on, also where the block fires no event.
         const id = this.#id;
-        this.#id = undefined;
         this.lastEventId = id ?? this.lastEventId;
-        if (data !== undefined) on.onEvent({ event: type, data, lastEventId: this.lastEventId });
+        if (data !== undefined) on.onEvent({ event: type ?? "message", data, lastEventId: this.lastEventId });
         else if (id !== undefined) on.onId?.(id);
-        data = undefined;
-        type = "message";
+        data = type = this.#id = undefined;
       } else {
         if (lf < start) lf = find(text, "\n", start);
         end = Math.min(lf, cr);
@@ -212,10 +225,12 @@ class Parser implements EventParser {
           const value = fieldValue(text, start + 4, end);
           data = data === undefined ? value : `${data}\n${value}`;
         } else if (first === I && isId(text, start, end)) {
-          if (nul < start) nul = find(text, "\0", start);
-          if (nul > end) this.#id = fieldValue(text, start + 2, end);
+          const value = fieldValue(text, start + 2, end);
+          if (nul <= start) nul = this.#wide ? end - value.indexOf("\0") : find(text, "\0", start);
+          if (nul > end) this.#id = value;
         } else if (first === E && isEvent(text, start, end)) {
-          type = fieldValue(text, start + 5, end) || "message";
+          const value = fieldValue(text, start + 5, end);
+          type = value && value !== "message" ? value : undefined;
         } else if (first === COLON) on.onComment?.(fieldValue(text, start, end));
         else {
           const digits = RETRY.exec(text.slice(start, end))?.[1];
@@ -223,14 +238,22 @@ class Parser implements EventParser {
         }
       }
       start = end + 1;
-      if (data === undefined && type === "message" && this.#id === undefined) blockStart = start;
-      if (end === cr && text.charCodeAt(start) === LF) start++;
+      ends++;
+      if (data === undefined && type === undefined && this.#id === undefined) {
+        blockStart = start;
+        ends = 0;
+      }
+      if (end === cr && text.charCodeAt(start) === LF) {
+        start++;
+        ends++;
+      }
     }
     this.#data = data;
     this.#type = type;
-    if (start < length) this.#rest = text.slice(start);
-    // A CR has ended its line, at a chunk's end too. An empty text says nothing: what is awaited still may come.
-    if (length > 0) this.#skip = text.charCodeAt(length - 1) === CR ? LF : -1;
+    this.#ends = ends;
+    this.#rest = text.slice(start);
+    // A CR has ended its line, at a chunk's end too.
+    this.#skip = text.charCodeAt(length - 1) === CR ? LF : -1;
     return blockStart;
   }
 }
@@ -269,17 +292,4 @@ function isEvent(text: string, at: number, end: number): boolean {
 
 function isId(text: string, at: number, end: number): boolean {
   return (text.charCodeAt(at + 2) === COLON || at + 2 === end) && text.charCodeAt(at + 1) === D;
-}
-
-/** How many of `bytes` make up their text from `start` on, which is behind a line's end. Only line ends are alike in both. */
-function bytesFrom(start: number, text: string, bytes: Uint8Array): number {
-  let from = bytes.length;
-  for (let at = text.length; at-- >= start; ) {
-    if (isLineEnd(text.charCodeAt(at))) while (!isLineEnd(bytes[--from]));
-  }
-  return bytes.length - 1 - from;
-}
-
-function isLineEnd(unit: number | undefined): boolean {
-  return unit === LF || unit === CR;
 }

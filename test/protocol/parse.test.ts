@@ -16,6 +16,16 @@ describe("chunks", () => {
     expect(reports).toEqual([["event", "message", "x".repeat(6_400_000), ""]]);
   });
 
+  it("so does one of two-byte characters, each chunk beginning and ending inside of one", () => {
+    const { parser, reports } = recorder({ maxEventBytes: Number.POSITIVE_INFINITY });
+    const piece = encoder.encode("é".repeat(32));
+    const cut = new Uint8Array([...piece.subarray(1), ...piece.subarray(0, 1)]);
+    parser.push(encoder.encode("data:é").subarray(0, 6));
+    for (let count = 0; count < 100_000; count++) parser.push(cut);
+    parser.push(encoder.encode("é\n\n").subarray(1));
+    expect(reports).toEqual([["event", "message", "é".repeat(3_200_001), ""]]);
+  });
+
   it("so do a million empty lines, of either kind, and a million lines of data", () => {
     for (const lineEnd of ["\n", "\r", "\r\n"]) {
       const { parser, reports } = recorder({ maxEventBytes: Number.POSITIVE_INFINITY });
@@ -65,6 +75,20 @@ describe("chunks", () => {
         expect(new Set(reports.map(String))).toEqual(
           new Set([`event,message,${letter.repeat(100)},${letter}`]),
         );
+      }
+    }
+  });
+
+  it("an id with NUL is ignored, beside ids without, in ASCII and in other text", () => {
+    for (const letter of ["a", "é", "世", "😀"]) {
+      const stream = encoder.encode(
+        `id:${letter}\0b\nid:\0\nid:${letter}\nid:2\n\nid:\0${letter}\n\ndata\n\n`,
+      );
+      for (let place = 0; place <= stream.length; place++) {
+        expect(parse(cutAt(stream, [place]))).toEqual([
+          ["id", "2"],
+          ["event", "message", "", "2"],
+        ]);
       }
     }
   });
