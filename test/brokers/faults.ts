@@ -94,6 +94,21 @@ export function describeFaults(name: string, start: () => Promise<BrokerWorld>):
       expect(again.gaps).toEqual([]);
     });
 
+    it("may be there only after its hubs: what they publish meanwhile waits, unless that is to fail", async () => {
+      const { broker, proxy, hub } = await start();
+      await broker.kill();
+      await expect(hub({ offline: "fail", timeout: 1000 }).publish("t", { data: 0 })).rejects.toMatchObject({
+        code: "LOG_FAILED",
+      });
+      const node = hub({ timeout: 30_000 });
+      const waiting = node.publish("t", { data: 1 });
+      const before = proxy.opened;
+      await expect.poll(() => proxy.opened).toBeGreaterThan(before + 1);
+      await broker.start();
+      await waiting;
+      expect((await node.read("t")).events.map(({ data }) => data)).toEqual([1]);
+    });
+
     it("takes what was waiting for it, within the time that was given", async () => {
       const { broker, hub } = await start();
       const node = hub();

@@ -1,4 +1,4 @@
-import { EverstreamError } from "../../errors.ts";
+import { EverstreamError, isEverstreamError } from "../../errors.ts";
 import type {
   AppendRequest,
   AppendResult,
@@ -65,8 +65,17 @@ export class NatsConnection implements LogConnection, WriterHost {
   }
 
   static async open(settings: NatsSettings, dialer: Dialer, feed: LogFeed): Promise<NatsConnection> {
-    const session = await dialer.session(undefined);
-    return new NatsConnection(settings, dialer, feed, session);
+    const deadline = performance.now() + settings.timeoutMs;
+    for (let wait = FIRST_RETRY_MS; ; wait = Math.min(MAX_RETRY_MS, wait * 2)) {
+      try {
+        return new NatsConnection(settings, dialer, feed, await dialer.session(undefined));
+      } catch (error) {
+        // A server may be starting, as the node is. What does not suit the log will not be other in a moment.
+        const mayPass = settings.waits && isEverstreamError(error, "LOG_FAILED");
+        if (!mayPass || performance.now() + wait > deadline) throw error;
+        await new Promise((resolve) => setTimeout(resolve, wait));
+      }
+    }
   }
 
   get session(): Session | undefined {
