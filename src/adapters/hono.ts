@@ -1,24 +1,27 @@
 import type { Context } from "hono";
 import type { StatusCode } from "hono/utils/http-status";
-import type { Hub, Opening, RequestHead, RespondOptions } from "../hub/index.ts";
+import { invalidOption } from "../errors.ts";
+import { assertHub, type Hub, type Opening, type RequestHead, type RespondOptions } from "../hub/index.ts";
+import { assertOptions, hasMethod, type NamesOf } from "../input.ts";
 import { EVENT_STREAM_HEADERS } from "../protocol/index.ts";
 import {
   answerRun,
   assertRoutesOptions,
+  assertRuns,
   type JoinOptions,
   type RunOpening,
   type RunRoutesOptions,
   type Runs,
 } from "../runs/index.ts";
-import { runHandler } from "../session/handler.ts";
+import { assertHandler, runHandler } from "../session/handler.ts";
 import { lastEventIdOf } from "../session/last-event-id.ts";
-import { type StreamOptions, sessionSettings } from "../session/options.ts";
+import { STREAM_NAMES, type StreamOptions, sessionSettings } from "../session/options.ts";
 import { followRequest } from "../session/request.ts";
 import { Session } from "../session/session.ts";
 import { EventStreamWriter, type SSEMessage } from "../session/stream.ts";
 import { WebSink } from "../session/web-sink.ts";
 import { HonoNodeTransport, nodeEnvOf } from "./hono-node.ts";
-import type { NodeStreamOptions } from "./node-headers.ts";
+import { type NodeStreamOptions, split } from "./node-headers.ts";
 import { keepsOwnHeader } from "./own-header.ts";
 
 export { stream, streamText } from "hono/streaming";
@@ -32,6 +35,8 @@ export interface StreamSSEOptions extends StreamOptions, NodeStreamOptions {
    */
   direct?: boolean;
 }
+
+const NAMES: NamesOf<StreamSSEOptions> = { direct: true, freeRequestHeaders: true, ...STREAM_NAMES };
 
 /**
  * Answers with an event stream that `callback` writes: `hono/streaming`'s `streamSSE`, with every end seen, backpressure,
@@ -55,8 +60,11 @@ export function streamSSE(
   c: Context,
   callback: (stream: EventStreamWriter) => Promise<void> | void,
   onError?: (error: Error, stream: EventStreamWriter) => Promise<void> | void,
-  options?: StreamSSEOptions,
+  options: StreamSSEOptions = {},
 ): Response {
+  assertContext(c);
+  assertOptions("options", options, NAMES);
+  assertHandler(callback, onError);
   const settings = sessionSettings(options);
   const headers = headersFor(c, EVENT_STREAM_HEADERS);
   if (c.req.raw.method === "HEAD") return c.newResponse(null, { headers });
@@ -77,7 +85,10 @@ export async function streamTopics(
   hub: Hub,
   options: RespondOptions & NodeStreamOptions,
 ): Promise<Response> {
-  return answer(c, await hub.open(headOf(c), options), options);
+  assertContext(c);
+  assertHub(hub);
+  const { hubs, own } = split(options);
+  return answer(c, await hub.open(headOf(c), hubs), own);
 }
 
 /**
@@ -90,9 +101,12 @@ export async function streamRun(
   c: Context,
   runs: Runs,
   id: string,
-  options?: JoinOptions & NodeStreamOptions,
+  options: JoinOptions & NodeStreamOptions = {},
 ): Promise<Response> {
-  return answer(c, await runs.open(headOf(c), id, options), options);
+  assertContext(c);
+  assertRuns(runs);
+  const { hubs, own } = split(options);
+  return answer(c, await runs.open(headOf(c), id, hubs), own);
 }
 
 /**
@@ -105,11 +119,17 @@ export async function streamRun(
  * (`/runs/*` is `/runs` itself, too.)
  */
 export function runRoutes(runs: Runs, options: RunRoutesOptions): (c: Context) => Promise<Response> {
+  assertRuns(runs);
   assertRoutesOptions(options);
   return async (c) => {
     const answered = await answerRun(runs, c.req.raw, options);
     return answered.kind === "response" ? answered.response : answer(c, answered);
   };
+}
+
+/** @throws EverstreamError `INVALID_OPTION`. */
+function assertContext(c: Context): void {
+  if (!hasMethod(c, "newResponse")) throw invalidOption("`c` must be the context of a Hono handler.");
 }
 
 function headOf(c: Context): RequestHead {

@@ -1,29 +1,37 @@
 import type { ServerResponse } from "node:http";
 import type { Http2ServerResponse } from "node:http2";
-import { EverstreamError } from "../errors.ts";
-import type { Hub, Opening, RequestHead, RespondOptions } from "../hub/index.ts";
+import { EverstreamError, invalidOption } from "../errors.ts";
+import { assertHub, type Hub, type Opening, type RequestHead, type RespondOptions } from "../hub/index.ts";
+import { assertOptions, hasMethod, type NamesOf } from "../input.ts";
 import { EVENT_STREAM_HEADERS, MASKED_ERROR } from "../protocol/index.ts";
 import {
   answerRun,
   assertRoutesOptions,
+  assertRuns,
   type JoinOptions,
   type RunOpening,
   type RunRoutesOptions,
   type Runs,
 } from "../runs/index.ts";
-import { type HandlerOptions, runHandler, type StreamCallback } from "../session/handler.ts";
+import { assertHandler, type HandlerOptions, runHandler, type StreamCallback } from "../session/handler.ts";
 import { lastEventIdOf } from "../session/last-event-id.ts";
 import { cutOff, isGone, type NodeResponse, NodeSink } from "../session/node-sink.ts";
-import { sessionSettings } from "../session/options.ts";
+import { STREAM_NAMES, sessionSettings } from "../session/options.ts";
 import { report } from "../session/report.ts";
 import { Session } from "../session/session.ts";
 import { EventStreamWriter } from "../session/stream.ts";
-import { freeHeaders, headerOf, type NodeRequest, type NodeStreamOptions } from "./node-headers.ts";
+import { freeHeaders, headerOf, type NodeRequest, type NodeStreamOptions, split } from "./node-headers.ts";
 import { requestOf, sendResponse } from "./node-request.ts";
 import { keepsOwnHeader } from "./own-header.ts";
 
 /** A Node request and its response, of the same kind; and what can be chosen for them. */
 export type { NodeRequest, NodeResponse, NodeStreamOptions };
+
+const NAMES: NamesOf<HandlerOptions & NodeStreamOptions> = {
+  onError: true,
+  freeRequestHeaders: true,
+  ...STREAM_NAMES,
+};
 
 /**
  * Answers with an event stream that `callback` writes, on Node's own servers. Headers that were set on `res` before are
@@ -35,15 +43,18 @@ export function streamSSE(
   req: NodeRequest,
   res: ServerResponse | Http2ServerResponse,
   callback: StreamCallback,
-  options?: HandlerOptions & NodeStreamOptions,
+  options: HandlerOptions & NodeStreamOptions = {},
 ): void {
+  assertExchange(req, res);
+  assertOptions("options", options, NAMES);
+  assertHandler(callback, options.onError);
   const settings = sessionSettings(options);
   if (!sendHead(req, res, EVENT_STREAM_HEADERS)) return;
   const session = new Session(settings);
   session.attach(new NodeSink(session, res));
   const cursor = lastEventIdOf(headerOf(req, "last-event-id"), req.url ?? "");
-  runHandler(session, new EventStreamWriter(session, cursor), callback, options?.onError);
-  if (options?.freeRequestHeaders === true) freeHeaders(req);
+  runHandler(session, new EventStreamWriter(session, cursor), callback, options.onError);
+  if (options.freeRequestHeaders === true) freeHeaders(req);
 }
 
 /**
@@ -59,7 +70,10 @@ export async function streamTopics(
   hub: Hub,
   options: RespondOptions & NodeStreamOptions,
 ): Promise<void> {
-  send(req, res, await hub.open(headOf(req), options), options.freeRequestHeaders);
+  assertExchange(req, res);
+  assertHub(hub);
+  const { hubs, own } = split(options);
+  send(req, res, await hub.open(headOf(req), hubs), own.freeRequestHeaders);
 }
 
 /**
@@ -74,9 +88,12 @@ export async function streamRun(
   res: ServerResponse | Http2ServerResponse,
   runs: Runs,
   id: string,
-  options?: JoinOptions & NodeStreamOptions,
+  options: JoinOptions & NodeStreamOptions = {},
 ): Promise<void> {
-  send(req, res, await runs.open(headOf(req), id, options), options?.freeRequestHeaders);
+  assertExchange(req, res);
+  assertRuns(runs);
+  const { hubs, own } = split(options);
+  send(req, res, await runs.open(headOf(req), id, hubs), own.freeRequestHeaders);
 }
 
 /**
@@ -88,6 +105,7 @@ export function runRoutes(
   runs: Runs,
   options: RunRoutesOptions,
 ): (req: NodeRequest, res: ServerResponse | Http2ServerResponse) => Promise<void> {
+  assertRuns(runs);
   assertRoutesOptions(options);
   return async (req, res) => {
     const request = requestOf(req);
@@ -104,6 +122,14 @@ export function runRoutes(
       fail(res, wasSent, error);
     }
   };
+}
+
+/** @throws EverstreamError `INVALID_OPTION`. */
+function assertExchange(req: NodeRequest, res: NodeResponse): void {
+  if (hasMethod(req, "on") && hasMethod(res, "writeHead")) return;
+  throw invalidOption(
+    "`req` and `res` must be those of node:http or node:http2; with Fastify, `request.raw` and `reply.raw`.",
+  );
 }
 
 function headOf(req: NodeRequest): RequestHead {

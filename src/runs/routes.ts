@@ -1,12 +1,12 @@
 import { type EverstreamErrorCode, invalidOption, isEverstreamError } from "../errors.ts";
 import type { RequestHead } from "../hub/index.ts";
-import { assertObject } from "../hub/options.ts";
+import { assertCallback, assertOptions, assertRequest, type NamesOf } from "../input.ts";
 import { EVENT_STREAM_TYPE, MASKED_ERROR } from "../protocol/index.ts";
 import { report } from "../session/report.ts";
 import { followRequest } from "../session/request.ts";
 import { WebSink } from "../session/web-sink.ts";
 import { forbidden, type JoinOptions, missing, type RunOpening, type RunRefusal } from "./join.ts";
-import { assertCallback, isRunId } from "./options.ts";
+import { assertJoinOptions, isRunId } from "./options.ts";
 import type { Runs } from "./runs-interface.ts";
 import type { RunInfo, StartOptions } from "./types.ts";
 
@@ -66,10 +66,18 @@ export function runRoutes(runs: Runs, options: RunRoutesOptions): RunRoutes {
   };
 }
 
+const ROUTES_NAMES: NamesOf<RunRoutesOptions> = {
+  path: true,
+  start: true,
+  authorize: true,
+  authorizeEarlyStop: true,
+  join: true,
+};
+
 /** @throws EverstreamError `INVALID_OPTION`. */
 export function assertRoutesOptions(options: RunRoutesOptions): void {
-  assertObject("options", options);
-  const { path, start, authorize, authorizeEarlyStop } = options;
+  assertOptions("options", options, ROUTES_NAMES);
+  const { path, start, authorize, authorizeEarlyStop, join } = options;
   if (path !== undefined && (typeof path !== "string" || !path.startsWith("/"))) {
     throw invalidOption(`\`path\` must begin with "/", as "/api/runs" does.`);
   }
@@ -78,10 +86,12 @@ export function assertRoutesOptions(options: RunRoutesOptions): void {
   }
   assertCallback("start", start);
   assertCallback("authorizeEarlyStop", authorizeEarlyStop);
+  if (join !== undefined) assertJoinOptions(join);
 }
 
 /** Decides on a request. */
 export async function answerRun(runs: Runs, request: Request, options: RunRoutesOptions): Promise<RunAnswer> {
+  assertRequest(request);
   const target = targetOf(new URL(request.url).pathname, options.path ?? "/runs");
   if (target === undefined) return json(404, { error: "There is nothing here.", code: "NOT_FOUND" });
   try {

@@ -1,5 +1,6 @@
 import { EverstreamError, isEverstreamError } from "../errors.ts";
 import type { Hub, RequestHead } from "../hub/index.ts";
+import { assertOptions, assertRequest, type NamesOf } from "../input.ts";
 import type { ErrorData } from "../protocol/index.ts";
 import { withinOf } from "../session/options.ts";
 import { report } from "../session/report.ts";
@@ -22,6 +23,8 @@ import {
 import { Keeper } from "./keeper.ts";
 import { type Names, namesIn, noteOf, RUN_EVENT, retentionFor } from "./names.ts";
 import {
+  assertJoinOptions,
+  assertKey,
   assertRunId,
   type RunsOptions,
   type RunsSettings,
@@ -106,8 +109,10 @@ class HubRuns implements Runs {
     return found.kind === "run" ? found.info : undefined;
   }
 
-  async ended(id: string, { signal }: { signal?: AbortSignal } = {}): Promise<RunInfo> {
+  async ended(id: string, options: { signal?: AbortSignal } = {}): Promise<RunInfo> {
     assertRunId(id);
+    assertOptions("options", options, ENDED_NAMES);
+    const { signal } = options;
     this.#keeper.registry.assertOpen();
     const topic = this.#names.topicOf(id);
     const events = this.#hub.events(topic, { from: { last: 1 }, ...(signal && { signal }) });
@@ -131,6 +136,7 @@ class HubRuns implements Runs {
   }
 
   async holder(key: string): Promise<string | undefined> {
+    assertKey(key);
     const { registry } = this.#keeper;
     await registry.catchUp();
     const record = holderOf(key, registry.runs);
@@ -144,6 +150,7 @@ class HubRuns implements Runs {
 
   async open(head: RequestHead, id: string, options: JoinOptions = {}): Promise<RunOpening> {
     assertRunId(id);
+    assertJoinOptions(options);
     try {
       return await this.#open(head, id, options);
     } catch (error) {
@@ -153,6 +160,7 @@ class HubRuns implements Runs {
   }
 
   async respond(request: Request, id: string, options?: JoinOptions): Promise<Response> {
+    assertRequest(request);
     const { method, url, headers } = request;
     const opening = await this.open({ method, url, header: (name) => headers.get(name) }, id, options);
     if (opening.kind === "response") {
@@ -291,6 +299,7 @@ class HubRuns implements Runs {
 
 /** How often a claim is repeated when the run that had the key turns out to have ended. */
 const MAX_CLAIMS = 3;
+const ENDED_NAMES: NamesOf<{ signal?: AbortSignal }> = { signal: true };
 const NOT_ENDED = { endedAt: undefined, error: undefined, result: undefined };
 
 function holderOf(key: string, runs: ReadonlyMap<string, RunRecord>): RunRecord | undefined {
