@@ -74,7 +74,7 @@ describe("authorize", () => {
     ["gives a user", () => ({ id: 7, name: "Ann" })],
   ])("one that %s is reported, and becomes a 500 without its words", async (_, authorize) => {
     const reported = vi.spyOn(console, "error").mockImplementation(() => undefined);
-    options = { topics: "t", authorize: authorize as () => boolean };
+    options = { topics: "t", authorize: authorize as unknown as () => boolean };
     const { status, body } = await answer();
     expect(reported).toHaveBeenCalledOnce();
     reported.mockRestore();
