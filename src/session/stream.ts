@@ -2,11 +2,11 @@ import { EverstreamError, invalidOption } from "../errors.ts";
 import { assertFunction, hasMethod } from "../input.ts";
 import { assertUserEventType, ERROR_EVENT, encodeEvent } from "../protocol/index.ts";
 import type { CloseReason } from "./close-reason.ts";
-import { report, reportUnlessTold } from "./report.ts";
+import { report } from "./report.ts";
 import type { Session } from "./session.ts";
 import { SharedBytes } from "./sink.ts";
 import { jsonOf, textOfData } from "./text-of-data.ts";
-import { WriteResult } from "./write-result.ts";
+import { noticed } from "./write-result.ts";
 
 /** One event for {@link EventStreamWriter.writeSSE}. */
 export interface SSEMessage {
@@ -276,17 +276,6 @@ function quietRejection(reason: unknown): Promise<never> {
   const rejected = Promise.reject<never>(reason);
   rejected.catch(ignoreEnd);
   return rejected;
-}
-
-/**
- * A write whose failure ends no process where nobody waits for it, since the refused field may have come from a user; but
- * somebody has to hear of it.
- */
-function noticed(written: Promise<void>): WriteResult<void> {
-  const result = new WriteResult<void>((resolve, reject) => {
-    written.then(resolve, reject);
-  });
-  return result.onFailure((error) => reportUnlessTold("A write was refused", error, () => result.awaited));
 }
 
 function ignoreEnd(): void {
