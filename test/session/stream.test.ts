@@ -319,6 +319,21 @@ describe("a refused write", () => {
     });
     expect(reported).toHaveBeenCalledTimes(2);
   });
+
+  test("is not reported where `onError` is told of the very same error", async () => {
+    const onError = vi.fn();
+    await textOf(
+      async (stream) => {
+        const text = later("").then(() => Promise.reject(new Error("no text")));
+        void stream.writeSSE({ data: text });
+        await text;
+      },
+      { onError },
+    );
+    await turn();
+    expect(onError).toHaveBeenCalledOnce();
+    expect(reported).not.toHaveBeenCalled();
+  });
 });
 
 describe("errors", () => {
