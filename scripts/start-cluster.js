@@ -43,7 +43,9 @@ if (process.env.LOG && /^(memory|lmdb):/.test(process.env.LOG)) {
 }
 
 const stopPassingOn = endWithChildren();
-if (!(await build({ missingOnly: true }))) process.exit(1);
+/** @param {string} names */
+const announce = (names) => console.log(`start:cluster: building first, which takes a moment: ${names}`);
+if (!(await build({ missingOnly: true, announce }))) process.exit(1);
 stopPassingOn();
 
 // First, so that a port which is taken ends this before anything else has begun.

@@ -11,7 +11,9 @@ if (!existsSync(join(root, "node_modules/typescript"))) {
 }
 
 const stopPassingOn = endWithChildren();
-if (!(await build({ missingOnly: true }))) process.exit(1);
+/** @param {string} names */
+const announce = (names) => console.log(`start: building first, which takes a moment: ${names}`);
+if (!(await build({ missingOnly: true, announce }))) process.exit(1);
 stopPassingOn();
 
 // In this very process, so that signals reach the server and its exit code is ours, with nothing in between.

@@ -90,8 +90,8 @@ export {
   type Progress,
   type ProgressData,
   type ProgressOptions,
-  type ProgressStep,
   type ProgressTarget,
   type StepProgress,
 } from "./session/progress.ts";
+export type { ProgressStep } from "./session/progress-steps.ts";
 export { EventStreamWriter, type SSEMessage } from "./session/stream.ts";

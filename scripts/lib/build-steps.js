@@ -61,12 +61,14 @@ export const buildSteps = [
 /**
  * Runs the steps one after another, each with one line of output, and stops at the first that fails.
  *
- * @param {{ parts?: readonly string[], missingOnly?: boolean }} [options] `missingOnly` leaves out what is as new as its sources.
+ * @param {{ parts?: readonly string[], missingOnly?: boolean, announce?: (names: string) => void }} [options] `missingOnly`
+ *   leaves out what is as new as its sources; `announce` is told what will be built, where anything is.
  * @returns {Promise<boolean>} Whether everything is built.
  */
-export async function build({ parts = ["package", "demo"], missingOnly = false } = {}) {
-  for (const step of buildSteps) {
-    if (!parts.includes(step.part) || (missingOnly && isFresh(step))) continue;
+export async function build({ parts = ["package", "demo"], missingOnly = false, announce } = {}) {
+  const steps = buildSteps.filter((step) => parts.includes(step.part) && !(missingOnly && isFresh(step)));
+  if (steps.length > 0) announce?.(steps.map(({ name }) => name).join(", "));
+  for (const step of steps) {
     const fingerprint = fingerprintOf(step.sources);
     rmSync(stampOf(step), { force: true });
     const started = performance.now();

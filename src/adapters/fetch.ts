@@ -1,8 +1,9 @@
+import { invalidOption } from "../errors.ts";
+import { assertOptions, assertRequest, type NamesOf } from "../input.ts";
 import { EVENT_STREAM_HEADERS } from "../protocol/index.ts";
-import { assertHandler, assertRequest } from "../session/arguments.ts";
-import { type HandlerOptions, runHandler, type StreamCallback } from "../session/handler.ts";
+import { assertHandler, type HandlerOptions, runHandler, type StreamCallback } from "../session/handler.ts";
 import { lastEventIdOf } from "../session/last-event-id.ts";
-import { sessionSettings } from "../session/options.ts";
+import { STREAM_NAMES, sessionSettings } from "../session/options.ts";
 import { followRequest } from "../session/request.ts";
 import { Session } from "../session/session.ts";
 import { EventStreamWriter } from "../session/stream.ts";
@@ -13,6 +14,8 @@ export interface StreamEventsOptions extends HandlerOptions {
   /** Headers of the response; they win over the usual ones. */
   headers?: ConstructorParameters<typeof Headers>[0];
 }
+
+const NAMES: NamesOf<StreamEventsOptions> = { onError: true, headers: true, ...STREAM_NAMES };
 
 /**
  * Answers a request with an event stream that `callback` writes: for any server of the Fetch kind.
@@ -28,13 +31,14 @@ export interface StreamEventsOptions extends HandlerOptions {
 export function streamEvents(
   request: Request,
   callback: StreamCallback,
-  options?: StreamEventsOptions,
+  options: StreamEventsOptions = {},
 ): Response {
   assertRequest(request);
-  assertHandler(callback);
+  assertOptions("options", options, NAMES);
+  assertHandler(callback, options.onError);
   const settings = sessionSettings(options);
   const headers = new Headers(EVENT_STREAM_HEADERS);
-  new Headers(options?.headers).forEach((value, name) => {
+  headersOf(options.headers).forEach((value, name) => {
     headers.set(name, value);
   });
   if (request.method === "HEAD") return new Response(null, { headers });
@@ -43,6 +47,14 @@ export function streamEvents(
   session.attach(sink);
   followRequest(session, request);
   const cursor = lastEventIdOf(request.headers.get("last-event-id"), request.url);
-  runHandler(session, new EventStreamWriter(session, cursor), callback, options?.onError);
+  runHandler(session, new EventStreamWriter(session, cursor), callback, options.onError);
   return new Response(sink.stream, { headers });
+}
+
+function headersOf(init: HeadersInit | undefined): Headers {
+  try {
+    return new Headers(init);
+  } catch (cause) {
+    throw invalidOption(`\`headers\` can't be sent: ${(cause as Error).message}`);
+  }
 }

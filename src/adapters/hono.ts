@@ -1,26 +1,27 @@
 import type { Context } from "hono";
 import type { StatusCode } from "hono/utils/http-status";
-import type { Hub, Opening, RequestHead, RespondOptions } from "../hub/index.ts";
+import { invalidOption } from "../errors.ts";
+import { assertHub, type Hub, type Opening, type RequestHead, type RespondOptions } from "../hub/index.ts";
+import { assertOptions, hasMethod, type NamesOf } from "../input.ts";
 import { EVENT_STREAM_HEADERS } from "../protocol/index.ts";
 import {
   answerRun,
   assertRoutesOptions,
+  assertRuns,
   type JoinOptions,
   type RunOpening,
   type RunRoutesOptions,
   type Runs,
 } from "../runs/index.ts";
-import { assertHandler } from "../session/arguments.ts";
-import { runHandler } from "../session/handler.ts";
+import { assertHandler, runHandler } from "../session/handler.ts";
 import { lastEventIdOf } from "../session/last-event-id.ts";
-import { type StreamOptions, sessionSettings } from "../session/options.ts";
+import { STREAM_NAMES, type StreamOptions, sessionSettings } from "../session/options.ts";
 import { followRequest } from "../session/request.ts";
 import { Session } from "../session/session.ts";
 import { EventStreamWriter, type SSEMessage } from "../session/stream.ts";
 import { WebSink } from "../session/web-sink.ts";
-import { assertContext, assertHub, assertRuns } from "./arguments.ts";
 import { HonoNodeTransport, nodeEnvOf } from "./hono-node.ts";
-import type { NodeStreamOptions } from "./node-headers.ts";
+import { type NodeStreamOptions, split } from "./node-headers.ts";
 import { keepsOwnHeader } from "./own-header.ts";
 
 export { stream, streamText } from "hono/streaming";
@@ -34,6 +35,8 @@ export interface StreamSSEOptions extends StreamOptions, NodeStreamOptions {
    */
   direct?: boolean;
 }
+
+const NAMES: NamesOf<StreamSSEOptions> = { direct: true, freeRequestHeaders: true, ...STREAM_NAMES };
 
 /**
  * Answers with an event stream that `callback` writes: `hono/streaming`'s `streamSSE`, with every end seen, backpressure,
@@ -57,10 +60,11 @@ export function streamSSE(
   c: Context,
   callback: (stream: EventStreamWriter) => Promise<void> | void,
   onError?: (error: Error, stream: EventStreamWriter) => Promise<void> | void,
-  options?: StreamSSEOptions,
+  options: StreamSSEOptions = {},
 ): Response {
   assertContext(c);
-  assertHandler(callback);
+  assertOptions("options", options, NAMES);
+  assertHandler(callback, onError);
   const settings = sessionSettings(options);
   const headers = headersFor(c, EVENT_STREAM_HEADERS);
   if (c.req.raw.method === "HEAD") return c.newResponse(null, { headers });
@@ -83,7 +87,8 @@ export async function streamTopics(
 ): Promise<Response> {
   assertContext(c);
   assertHub(hub);
-  return answer(c, await hub.open(headOf(c), options), options);
+  const { hubs, own } = split(options);
+  return answer(c, await hub.open(headOf(c), hubs), own);
 }
 
 /**
@@ -96,11 +101,12 @@ export async function streamRun(
   c: Context,
   runs: Runs,
   id: string,
-  options?: JoinOptions & NodeStreamOptions,
+  options: JoinOptions & NodeStreamOptions = {},
 ): Promise<Response> {
   assertContext(c);
   assertRuns(runs);
-  return answer(c, await runs.open(headOf(c), id, options), options);
+  const { hubs, own } = split(options);
+  return answer(c, await runs.open(headOf(c), id, hubs), own);
 }
 
 /**
@@ -119,6 +125,14 @@ export function runRoutes(runs: Runs, options: RunRoutesOptions): (c: Context) =
     const answered = await answerRun(runs, c.req.raw, options);
     return answered.kind === "response" ? answered.response : answer(c, answered);
   };
+}
+
+/** @throws EverstreamError `INVALID_OPTION`. */
+function assertContext(c: Context): void {
+  if (hasMethod(c, "newResponse")) return;
+  throw invalidOption(
+    "`c` must be Hono's context. For node:http, Express and Fastify there is `everstream/node`, for other Fetch servers `everstream`.",
+  );
 }
 
 function headOf(c: Context): RequestHead {

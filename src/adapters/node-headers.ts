@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
+import { assertObject } from "../input.ts";
 import { LAST_EVENT_ID_HEADER } from "../protocol/index.ts";
 
 const CURSOR = /* @__PURE__ */ LAST_EVENT_ID_HEADER.toLowerCase();
@@ -17,6 +18,16 @@ export interface NodeStreamOptions {
    * under Hono, so do those of a response that does not take the straight way to Node's. Default: `false`.
    */
   freeRequestHeaders?: boolean;
+}
+
+/** Parts the options of a stream from those that a hub does not know. @throws EverstreamError `INVALID_OPTION`. */
+export function split<O extends object>(
+  options: O & NodeStreamOptions,
+): { readonly hubs: O; readonly own: NodeStreamOptions } {
+  assertObject("options", options);
+  if (!("freeRequestHeaders" in options)) return { hubs: options, own: {} };
+  const { freeRequestHeaders = false, ...hubs } = options;
+  return { hubs: hubs as unknown as O, own: { freeRequestHeaders } };
 }
 
 /**

@@ -1,31 +1,37 @@
 import type { ServerResponse } from "node:http";
 import type { Http2ServerResponse } from "node:http2";
-import { EverstreamError } from "../errors.ts";
-import type { Hub, Opening, RequestHead, RespondOptions } from "../hub/index.ts";
+import { EverstreamError, invalidOption } from "../errors.ts";
+import { assertHub, type Hub, type Opening, type RequestHead, type RespondOptions } from "../hub/index.ts";
+import { assertOptions, hasMethod, type NamesOf } from "../input.ts";
 import { EVENT_STREAM_HEADERS, MASKED_ERROR } from "../protocol/index.ts";
 import {
   answerRun,
   assertRoutesOptions,
+  assertRuns,
   type JoinOptions,
   type RunOpening,
   type RunRoutesOptions,
   type Runs,
 } from "../runs/index.ts";
-import { assertHandler } from "../session/arguments.ts";
-import { type HandlerOptions, runHandler, type StreamCallback } from "../session/handler.ts";
+import { assertHandler, type HandlerOptions, runHandler, type StreamCallback } from "../session/handler.ts";
 import { lastEventIdOf } from "../session/last-event-id.ts";
 import { cutOff, isGone, type NodeResponse, NodeSink } from "../session/node-sink.ts";
-import { sessionSettings } from "../session/options.ts";
+import { STREAM_NAMES, sessionSettings } from "../session/options.ts";
 import { report } from "../session/report.ts";
 import { Session } from "../session/session.ts";
 import { EventStreamWriter } from "../session/stream.ts";
-import { assertHub, assertNodeResponse, assertRuns } from "./arguments.ts";
-import { freeHeaders, headerOf, type NodeRequest, type NodeStreamOptions } from "./node-headers.ts";
+import { freeHeaders, headerOf, type NodeRequest, type NodeStreamOptions, split } from "./node-headers.ts";
 import { requestOf, sendResponse } from "./node-request.ts";
 import { keepsOwnHeader } from "./own-header.ts";
 
 /** A Node request and its response, of the same kind; and what can be chosen for them. */
 export type { NodeRequest, NodeResponse, NodeStreamOptions };
+
+const NAMES: NamesOf<HandlerOptions & NodeStreamOptions> = {
+  onError: true,
+  freeRequestHeaders: true,
+  ...STREAM_NAMES,
+};
 
 /**
  * Answers with an event stream that `callback` writes, on Node's own servers. Headers that were set on `res` before are
@@ -37,17 +43,18 @@ export function streamSSE(
   req: NodeRequest,
   res: ServerResponse | Http2ServerResponse,
   callback: StreamCallback,
-  options?: HandlerOptions & NodeStreamOptions,
+  options: HandlerOptions & NodeStreamOptions = {},
 ): void {
-  assertNodeResponse(res);
-  assertHandler(callback);
+  assertExchange(req, res);
+  assertOptions("options", options, NAMES);
+  assertHandler(callback, options.onError);
   const settings = sessionSettings(options);
   if (!sendHead(req, res, EVENT_STREAM_HEADERS)) return;
   const session = new Session(settings);
   session.attach(new NodeSink(session, res));
   const cursor = lastEventIdOf(headerOf(req, "last-event-id"), req.url ?? "");
-  runHandler(session, new EventStreamWriter(session, cursor), callback, options?.onError);
-  if (options?.freeRequestHeaders === true) freeHeaders(req);
+  runHandler(session, new EventStreamWriter(session, cursor), callback, options.onError);
+  if (options.freeRequestHeaders === true) freeHeaders(req);
 }
 
 /**
@@ -63,9 +70,10 @@ export async function streamTopics(
   hub: Hub,
   options: RespondOptions & NodeStreamOptions,
 ): Promise<void> {
-  assertNodeResponse(res);
+  assertExchange(req, res);
   assertHub(hub);
-  send(req, res, await hub.open(headOf(req), options), options.freeRequestHeaders);
+  const { hubs, own } = split(options);
+  send(req, res, await hub.open(headOf(req), hubs), own.freeRequestHeaders);
 }
 
 /**
@@ -80,11 +88,12 @@ export async function streamRun(
   res: ServerResponse | Http2ServerResponse,
   runs: Runs,
   id: string,
-  options?: JoinOptions & NodeStreamOptions,
+  options: JoinOptions & NodeStreamOptions = {},
 ): Promise<void> {
-  assertNodeResponse(res);
+  assertExchange(req, res);
   assertRuns(runs);
-  send(req, res, await runs.open(headOf(req), id, options), options?.freeRequestHeaders);
+  const { hubs, own } = split(options);
+  send(req, res, await runs.open(headOf(req), id, hubs), own.freeRequestHeaders);
 }
 
 /**
@@ -99,7 +108,7 @@ export function runRoutes(
   assertRuns(runs);
   assertRoutesOptions(options);
   return async (req, res) => {
-    assertNodeResponse(res);
+    assertExchange(req, res);
     const request = requestOf(req);
     const answered = request && (await answerRun(runs, request, options));
     if (answered?.kind === "stream") {
@@ -114,6 +123,14 @@ export function runRoutes(
       fail(res, wasSent, error);
     }
   };
+}
+
+/** @throws EverstreamError `INVALID_OPTION`. */
+function assertExchange(req: NodeRequest, res: NodeResponse): void {
+  if (hasMethod(req, "on") && hasMethod(res, "writeHead")) return;
+  throw invalidOption(
+    "`req` and `res` must be those of node:http or node:http2, as Express has them; with Fastify these are `request.raw` and `reply.raw`. For Hono there is `everstream/hono`, for Fetch servers `everstream`.",
+  );
 }
 
 function headOf(req: NodeRequest): RequestHead {

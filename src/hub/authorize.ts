@@ -16,7 +16,7 @@ export interface Leave {
 /**
  * Asks the options what the client may read.
  *
- * @throws EverstreamError `INVALID_OPTION` for the option `expiresAt`.
+ * @throws EverstreamError `INVALID_OPTION` for the options `expiresAt` and `topics`.
  */
 export function askLeave(
   head: RequestHead,
@@ -28,8 +28,9 @@ export function askLeave(
   try {
     rights = rightsOf(options.topics, maxTopics);
   } catch (error) {
-    if (isEverstreamError(error)) return refusal("bad-topics", 400, error);
-    throw error;
+    // Topics may be the client's to name; how rights are spelt is not.
+    if (!isEverstreamError(error) || error.code === "INVALID_OPTION") throw error;
+    return refusal("bad-topics", 400, error);
   }
   const { authorize } = options;
   return authorize === undefined

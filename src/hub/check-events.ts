@@ -13,7 +13,7 @@ export type CheckEvents = (events: readonly StoredEvent[]) => Promise<void> | un
  */
 export function eventCheck(definition: EventSchemas | undefined): CheckEvents | undefined {
   if (definition === undefined) return undefined;
-  if (typeof definition.read !== "function") {
+  if (typeof definition?.read !== "function") {
     throw new EverstreamError(
       "INVALID_OPTION",
       "`events` must be what `defineEvents` gives, not the schemas themselves.",

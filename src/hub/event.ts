@@ -1,4 +1,5 @@
 import { EverstreamError } from "../errors.ts";
+import { type NamesOf, unknownName } from "../input.ts";
 import { assertUserEventType, encodeEvent, GAP_EVENT, type GapData } from "../protocol/index.ts";
 import type { Defined, EventSchemas, EventToPublish, InputOf } from "../schema/index.ts";
 import { jsonOf } from "../session/text-of-data.ts";
@@ -58,6 +59,14 @@ export type HubEventOf<E extends Defined> =
 type Typed<T extends string, D> = Omit<HubEvent, "type" | "data"> & { readonly type: T; readonly data: D };
 type Received<D> = undefined extends D ? Exclude<D, undefined> | "" : D;
 
+const EVENT_NAMES: NamesOf<PublishedEvent> = { type: true, data: true, text: true, key: true, meta: true };
+/** Names that events have elsewhere, and what is meant by them here. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  event: "the event's type is `type`",
+  id: "the log gives ids, and `publishId` in the options lets a publish be repeated",
+  topic: "the topic is the first argument",
+};
+
 /** The type that events without one have. */
 export const DEFAULT_TYPE = "message";
 const MAX_KEY_LENGTH = 256;
@@ -109,8 +118,8 @@ function storedEvent(input: PublishedEvent, maxBytes: number, time: number): Sto
   if (typeof input !== "object" || input === null) {
     throw invalid("An event must be an object with `type`, `data` or `text`.");
   }
-  // The name that the wire and `writeSSE` have for it would leave the event a "message" that nobody asked for.
-  if ("event" in input) throw invalid("A published event has a `type`, not an `event`.");
+  const strange = unknownName(input, EVENT_NAMES);
+  if (strange !== undefined) throw strangeName(strange);
   const { type = DEFAULT_TYPE, key, meta } = input;
   assertUserEventType(type);
   if (key !== undefined && (typeof key !== "string" || key.length > MAX_KEY_LENGTH)) {
@@ -121,6 +130,12 @@ function storedEvent(input: PublishedEvent, maxBytes: number, time: number): Sto
   const data = json ? jsonOf(input.data) : textOf(input);
   assertSize(type, data, meta, maxBytes);
   return { type: type === "" ? DEFAULT_TYPE : type, data, json, key, meta, time, version: STORED_VERSION };
+}
+
+function strangeName(name: string): EverstreamError {
+  const names = Object.keys(EVENT_NAMES).join(", ");
+  const hint = Object.hasOwn(ELSEWHERE, name) ? `: ${ELSEWHERE[name]}` : "";
+  return invalid(`An event to publish has no \`${name}\`, only ${names}${hint}.`);
 }
 
 function textOf({ text = "", data }: PublishedEvent): string {

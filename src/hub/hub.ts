@@ -1,6 +1,6 @@
 import { invalidOption } from "../errors.ts";
+import { assertOptions, assertRequest, type NamesOf } from "../input.ts";
 import type { Defined } from "../schema/index.ts";
-import { assertRequest } from "../session/arguments.ts";
 import type { CloseReason } from "../session/close-reason.ts";
 import { withinOf } from "../session/options.ts";
 import { report } from "../session/report.ts";
@@ -15,7 +15,6 @@ import { type Live, openLive } from "./live.ts";
 import type { EventLog } from "./log.ts";
 import { Meter } from "./meter.ts";
 import {
-  assertObject,
   assertReadOptions,
   assertSubscribeOptions,
   type HubOptions,
@@ -36,8 +35,22 @@ import { Sweeper } from "./sweeper.ts";
 import { assertTopic, topicSet } from "./topics.ts";
 import { TurnShare } from "./turn-share.ts";
 
-/** Makes a hub over a log. */
-export function hubOver<E extends Defined>(log: EventLog, options?: Omit<HubOptions<E>, "log">): Hub<E> {
+const HUB_NAMES: NamesOf<HubOptions> = {
+  log: true,
+  events: true,
+  retention: true,
+  limits: true,
+  slowConsumer: true,
+};
+
+/**
+ * Makes a hub over the log that the options have, or else one that is made for it.
+ *
+ * @throws EverstreamError `INVALID_OPTION`.
+ */
+export function hubOver<E extends Defined>(options: HubOptions<E>, makeLog: () => EventLog): Hub<E> {
+  assertOptions("options", options, HUB_NAMES);
+  const { log = makeLog() } = options;
   return new LogHub(log, options) as Hub as Hub<E>;
 }
 
@@ -57,11 +70,10 @@ class LogHub implements Hub, OpeningHost, PublisherHost {
   #sweeper: Sweeper | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(log: EventLog, options: Omit<HubOptions<Defined>, "log"> = {}) {
+  constructor(log: EventLog, options: HubOptions<Defined>) {
     if (typeof log?.open !== "function") {
       throw invalidOption("`log` must be a log, as `memoryLog()` and its like make one.");
     }
-    if (options.limits !== undefined) assertObject("limits", options.limits);
     this.#log = log;
     this.#limits = limitsOf(options.limits);
     this.sessions = new Sessions(this.#limits, this.meter);

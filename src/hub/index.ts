@@ -19,16 +19,17 @@ export type {
   StoredEvent,
   TopicState,
 } from "./log.ts";
-export type {
-  Compaction,
-  From,
-  HubLimits,
-  HubOptions,
-  PublishOptions,
-  ReadOptions,
-  RespondOptions,
-  Retention,
-  SubscribeOptions,
+export {
+  assertHub,
+  type Compaction,
+  type From,
+  type HubLimits,
+  type HubOptions,
+  type PublishOptions,
+  type ReadOptions,
+  type RespondOptions,
+  type Retention,
+  type SubscribeOptions,
 } from "./options.ts";
 export type { TopicPage } from "./read.ts";
 export type { Opening, RequestHead } from "./respond.ts";

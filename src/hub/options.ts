@@ -1,4 +1,5 @@
 import { invalidOption } from "../errors.ts";
+import { assertObject, assertOptions, assertSignal, hasMethod, type NamesOf } from "../input.ts";
 import type { Defined } from "../schema/index.ts";
 import type { StreamOptions } from "../session/options.ts";
 import type { EventLog, LogEntry, RetentionLimits } from "./log.ts";
@@ -142,6 +143,17 @@ export interface Limits {
   readonly maxSessionsPerKey: number;
 }
 
+const LIMIT_NAMES: NamesOf<HubLimits> = {
+  maxEventBytes: true,
+  maxTopics: true,
+  maxWaitingBytes: true,
+  maxSessions: true,
+  maxSessionsPerKey: true,
+};
+const RETENTION_NAMES: NamesOf<Retention> = { maxEvents: true, maxBytes: true, maxAge: true };
+const SUBSCRIBE_NAMES: NamesOf<SubscribeOptions> = { after: true, from: true, signal: true };
+const READ_NAMES: NamesOf<ReadOptions> = { after: true, last: true, limit: true };
+
 const DAY_MS = 24 * 60 * 60 * 1000;
 const DEFAULT_RETRY_MS = 2000;
 const MAX_PUBLISH_ID_LENGTH = 256;
@@ -151,13 +163,15 @@ const MAX_PUBLISH_ID_LENGTH = 256;
  *
  * @throws EverstreamError `INVALID_OPTION`.
  */
-export function limitsOf({
-  maxEventBytes = 1024 * 1024,
-  maxTopics = 100,
-  maxWaitingBytes = 128 * 1024,
-  maxSessions = Number.POSITIVE_INFINITY,
-  maxSessionsPerKey = Number.POSITIVE_INFINITY,
-}: HubLimits = {}): Limits {
+export function limitsOf(limits: HubLimits = {}): Limits {
+  assertOptions("limits", limits, LIMIT_NAMES);
+  const {
+    maxEventBytes = 1024 * 1024,
+    maxTopics = 100,
+    maxWaitingBytes = 128 * 1024,
+    maxSessions = Number.POSITIVE_INFINITY,
+    maxSessionsPerKey = Number.POSITIVE_INFINITY,
+  } = limits;
   return {
     maxEventBytes: amount("limits.maxEventBytes", maxEventBytes, 1),
     maxTopics: amount("limits.maxTopics", maxTopics, 1),
@@ -174,7 +188,6 @@ export function limitsOf({
  */
 export function retentionOf(option: HubOptions["retention"]): (topic: string) => RetentionLimits {
   if (typeof option !== "function") {
-    if (option !== undefined) assertObject("retention", option);
     const limits = retentionLimits(option);
     return () => limits;
   }
@@ -193,6 +206,11 @@ export function limitsOfRetention(policy: Retention): RetentionLimits {
     checked.set(policy, limits);
   }
   return limits;
+}
+
+/** @throws EverstreamError `INVALID_OPTION`. */
+export function assertHub(hub: unknown): void {
+  if (!hasMethod(hub, "publish")) throw invalidOption("`hub` must be a hub, as `createHub()` makes one.");
 }
 
 /** @throws EverstreamError `INVALID_OPTION`. */
@@ -222,16 +240,14 @@ export function maxAgeOf(maxSessionAge: number = Number.POSITIVE_INFINITY): numb
 
 /** @throws EverstreamError `INVALID_OPTION`. */
 export function assertSubscribeOptions(options: SubscribeOptions): void {
-  assertObject("options", options);
+  assertOptions("options", options, SUBSCRIBE_NAMES);
   assertFrom(options.from);
-  const { signal } = options;
-  if (signal === undefined || typeof signal?.addEventListener === "function") return;
-  throw invalidOption("`signal` must be an AbortSignal: an AbortController's `signal`.");
+  assertSignal(options.signal);
 }
 
 /** @throws EverstreamError `INVALID_OPTION`. */
 export function assertReadOptions(options: ReadOptions): void {
-  assertObject("options", options);
+  assertOptions("options", options, READ_NAMES);
   const { last, limit } = options;
   if (last !== undefined) assertWhole("last", last, 0);
   if (limit !== undefined) assertWhole("limit", limit, 1);
@@ -244,22 +260,14 @@ export function assertPublishId(publishId: unknown): void {
   throw invalidOption(`\`publishId\` must be a string of 1 to ${MAX_PUBLISH_ID_LENGTH} characters.`);
 }
 
-function retentionLimits({
-  maxEvents = 1000,
-  maxBytes = 1024 * 1024,
-  maxAge = DAY_MS,
-}: Retention = {}): RetentionLimits {
+function retentionLimits(retention: Retention = {}): RetentionLimits {
+  assertOptions("retention", retention, RETENTION_NAMES);
+  const { maxEvents = 1000, maxBytes = 1024 * 1024, maxAge = DAY_MS } = retention;
   return {
     maxEvents: amount("maxEvents", maxEvents, 1),
     maxBytes: amount("maxBytes", maxBytes, 1),
     maxAgeMs: amount("maxAge", maxAge, 1),
   };
-}
-
-/** @throws EverstreamError `INVALID_OPTION`. */
-export function assertObject(name: string, value: unknown): void {
-  if (typeof value === "object" && value !== null) return;
-  throw invalidOption(`\`${name}\` must be an object, but is ${value === null ? "null" : typeof value}.`);
 }
 
 function amount(name: string, value: number, min: number): number {

@@ -1,4 +1,5 @@
 import { EverstreamError } from "../errors.ts";
+import { assertOptions, type NamesOf } from "../input.ts";
 import { formatPosition } from "../protocol/index.ts";
 import type { Defined } from "../schema/index.ts";
 import { type CheckEvents, eventCheck } from "./check-events.ts";
@@ -8,7 +9,6 @@ import type { Live } from "./live.ts";
 import type { AppendRequest, RetentionLimits, StoredEvent } from "./log.ts";
 import type { Meter } from "./meter.ts";
 import {
-  assertObject,
   assertPublishId,
   type HubOptions,
   type Limits,
@@ -17,6 +17,14 @@ import {
   retentionOf,
 } from "./options.ts";
 import { assertTopic } from "./topics.ts";
+
+const PUBLISH_NAMES: NamesOf<PublishOptions> = {
+  expectLast: true,
+  publishId: true,
+  finish: true,
+  retention: true,
+  unchecked: true,
+};
 
 /** How long a `publishId` is remembered. */
 const PUBLISH_ID_WINDOW_MS = 5 * 60 * 1000;
@@ -54,7 +62,7 @@ export class Publisher {
     options: PublishOptions = {},
   ): Promise<string | string[]> {
     assertTopic(topic);
-    assertObject("options", options);
+    assertOptions("options", options, PUBLISH_NAMES);
     const { expectLast, publishId, finish = false, retention, unchecked = false } = options;
     assertPublishId(publishId);
     const inputs = Array.isArray(input) ? (input as readonly PublishedEvent[]) : undefined;

@@ -1,8 +1,9 @@
 import { invalidOption } from "../errors.ts";
+import { assertCallback, assertObject, assertOptions, type NamesOf } from "../input.ts";
 import { EVENT_STREAM_HEADERS } from "../protocol/index.ts";
 import type { SessionSettings, StreamOptions } from "../session/options.ts";
-import { sessionSettings } from "../session/options.ts";
-import { assertFrom, assertObject, maxAgeOf, type RespondOptions, retryOf } from "./options.ts";
+import { STREAM_NAMES, sessionSettings } from "../session/options.ts";
+import { assertFrom, maxAgeOf, type RespondOptions, retryOf } from "./options.ts";
 
 /** What an opening makes of its options before anybody is asked anything. */
 export interface RespondSettings {
@@ -12,6 +13,18 @@ export interface RespondSettings {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+const RESPOND_NAMES: NamesOf<RespondOptions> = {
+  topics: true,
+  authorize: true,
+  expiresAt: true,
+  maxSessionAge: true,
+  from: true,
+  retry: true,
+  key: true,
+  headers: true,
+  compaction: true,
+  ...STREAM_NAMES,
+};
 /** A field's name, which is a token (RFC 9110, 5.1 and 5.6.2). */
 const FIELD_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** What no field's value may hold: controls but for TAB, and what is no byte (RFC 9110, 5.5). Node refuses the same. */
@@ -23,16 +36,14 @@ const UNFIT_FOR_FIELD = /[^\t\x20-\x7e\x80-\xff]/;
  * @throws EverstreamError `INVALID_OPTION`, naming the option; `INVALID_EVENT`, `RESERVED_TYPE` for the heartbeat's event.
  */
 export function respondSettings(options: RespondOptions): RespondSettings {
-  assertObject("options", options);
+  assertOptions("options", options, RESPOND_NAMES);
   const { key, authorize, compaction, headers } = options;
   if (key !== undefined && typeof key !== "string") {
     throw invalidOption(
       `\`key\` is ${key === null ? "null" : typeof key}, but must be a string; leave it out for none.`,
     );
   }
-  if (authorize !== undefined && typeof authorize !== "function") {
-    throw invalidOption("`authorize` must be a function that says whether a client may read.");
-  }
+  assertCallback("authorize", authorize);
   if (compaction !== undefined) {
     assertObject("compaction", compaction);
     if (typeof compaction.key !== "string" || typeof compaction.compact !== "function") {

@@ -1,4 +1,5 @@
-import { isEverstreamError } from "../errors.ts";
+import { invalidOption, isEverstreamError } from "../errors.ts";
+import { hasMethod } from "../input.ts";
 import { encodeEvent } from "../protocol/index.ts";
 import { helloOf } from "../session/handler.ts";
 import { lastEventIdOf } from "../session/last-event-id.ts";
@@ -64,6 +65,9 @@ export async function openSession(
   head: RequestHead,
   options: RespondOptions,
 ): Promise<Opening> {
+  if (!hasMethod(head, "header")) {
+    throw invalidOption("`head` must have the request's `method`, its `url`, and a function `header(name)`.");
+  }
   const decision = await decide(host, head, options);
   if (decision.kind !== "refused") return decision;
   const { reason, code, answer } = decision;

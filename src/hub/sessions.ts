@@ -1,10 +1,10 @@
 import { invalidOption } from "../errors.ts";
+import { assertObject } from "../input.ts";
 import { encodeEvent } from "../protocol/index.ts";
 import { CLOSE_REASONS, type CloseReason } from "../session/close-reason.ts";
 import { drainSpread } from "../session/drain-spread.ts";
 import { drainSessions } from "../session/group.ts";
 import type { Meter } from "./meter.ts";
-import { assertObject } from "./options.ts";
 import type { SessionHolder, SessionInfo, SessionOutlet } from "./session-outlet.ts";
 
 /**

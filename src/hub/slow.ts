@@ -1,4 +1,5 @@
 import { invalidOption } from "../errors.ts";
+import { assertOptions, type NamesOf } from "../input.ts";
 import { joinPulse, leavePulse, PulseMember } from "../session/pulse.ts";
 import type { LogEntry } from "./log.ts";
 import { sizeOf } from "./log.ts";
@@ -38,6 +39,7 @@ interface TopicPolicy {
 const PATIENCE_MS = 100;
 /** What is read ahead for one round of `latestByKey`, at the most. */
 const MAX_ROUND_BYTES = 1024 * 1024;
+const SLOW_NAMES: NamesOf<SlowConsumer> = { policy: true, maxBytes: true };
 const POLICIES: ReadonlySet<unknown> = new Set<SlowPolicy>([
   "resume",
   "dropOldest",
@@ -68,6 +70,7 @@ function topicPolicy(given: SlowPolicy | SlowConsumer, maxWaitingBytes: number):
       `\`slowConsumer\` gave ${String(given)}, but must give a policy, or an object with one.`,
     );
   }
+  if (typeof given === "object") assertOptions("slowConsumer", given, SLOW_NAMES);
   const { policy, maxBytes = maxWaitingBytes } = typeof given === "string" ? { policy: given } : given;
   if (!POLICIES.has(policy)) {
     const known = [...POLICIES].join(", ");

@@ -1,4 +1,5 @@
 import { EverstreamError } from "../errors.ts";
+import { hasMethod } from "../input.ts";
 import { isFields } from "./chunks.ts";
 
 /** One way to read what providers hand out as async iterables or as web streams. */
@@ -14,10 +15,10 @@ export function chunkSource(stream: unknown, caller: string): ChunkSource {
   if (isFields(stream) && isFields(stream.fullStream)) return chunkSource(stream.fullStream, caller);
   // A web stream's own iterator holds `return()` back until the read that waits is answered; its reader's `cancel()`
   // does not. Besides, WebKit's streams have no iterator.
-  if (has(stream, "getReader")) return new StreamSource(stream as unknown as ReadableStream<unknown>);
-  if (has(stream, Symbol.asyncIterator))
+  if (hasMethod(stream, "getReader")) return new StreamSource(stream as unknown as ReadableStream<unknown>);
+  if (hasMethod(stream, Symbol.asyncIterator))
     return new IteratorSource(stream as unknown as AsyncIterable<unknown>);
-  const hint = has(stream, "then") ? " It is a promise: await it first." : "";
+  const hint = hasMethod(stream, "then") ? " It is a promise: await it first." : "";
   throw new EverstreamError(
     "INVALID_OPTION",
     `${caller} needs an async iterable, such as what model.stream() resolves to.${hint}`,
@@ -30,7 +31,9 @@ class IteratorSource implements ChunkSource {
 
   constructor(iterable: AsyncIterable<unknown> & { readonly controller?: unknown }) {
     const { controller } = iterable;
-    this.#controller = has(controller, "abort") ? (controller as unknown as AbortController) : undefined;
+    this.#controller = hasMethod(controller, "abort")
+      ? (controller as unknown as AbortController)
+      : undefined;
     this.#iterator = iterable[Symbol.asyncIterator]();
   }
 
@@ -60,10 +63,4 @@ class StreamSource implements ChunkSource {
   cancel(reason?: unknown): Promise<void> {
     return this.#reader.cancel(reason);
   }
-}
-
-function has<K extends PropertyKey>(value: unknown, key: K): value is Record<K, () => unknown> {
-  return (
-    typeof value === "object" && value !== null && typeof (value as Record<K, unknown>)[key] === "function"
-  );
 }

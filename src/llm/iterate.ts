@@ -1,14 +1,18 @@
+import { assertSignal } from "../input.ts";
 import type { ChunkSource } from "./chunk-source.ts";
 
 /**
  * Iterates over `items`, which are read from `source`, until the signal aborts: then it rejects with the signal's reason,
  * and the source is told to stop.
+ *
+ * @throws EverstreamError `INVALID_OPTION` for a signal that is none.
  */
 export function iterate<Item>(
   source: ChunkSource,
   items: AsyncGenerator<Item, undefined>,
   signal: AbortSignal | undefined,
 ): AsyncIterableIterator<Item, undefined> {
+  assertSignal(signal);
   return new SignalIterator(source, items, signal);
 }
 

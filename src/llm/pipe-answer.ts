@@ -1,3 +1,5 @@
+import { invalidOption } from "../errors.ts";
+import { assertCallback, assertOptions, hasMethod, type NamesOf } from "../input.ts";
 import type { ErrorData } from "../protocol/index.ts";
 import { DONE_EVENT, ERROR_EVENT, TOKEN_EVENT } from "../protocol/index.ts";
 import { explainToClients, type Run } from "../runs/index.ts";
@@ -22,6 +24,8 @@ export interface PipeAnswerOptions {
   /** Another answer follows on this stream, so that no `done` is sent yet. A run ends with its producer anyway. */
   more?: boolean;
 }
+
+const NAMES: NamesOf<PipeAnswerOptions> = { onChunk: true, more: true };
 
 /**
  * What {@link pipeAnswer} has sent, as a whole. No plain object, so that a producer that returns it does not add all of it
@@ -51,13 +55,18 @@ export type Answer = Readonly<PipedAnswer>;
  * gone, the provider's request is ended as {@link chunksOf} says. When the provider fails, clients get an `error` event with
  * the code of {@link providerFailure}, and this rejects with the provider's own error.
  *
- * @throws EverstreamError as {@link chunksOf}, `STREAM_ENDED` once the run or the stream has ended; the provider's error.
+ * @throws EverstreamError as {@link chunksOf}, `INVALID_OPTION` for the target and the options, `STREAM_ENDED` once the run or the stream has ended; the provider's error.
  */
 export async function pipeAnswer(
   answer: AnswerStream | PromiseLike<AnswerStream>,
   target: RunTarget | StreamTarget,
   options: PipeAnswerOptions = {},
 ): Promise<Answer> {
+  if (!hasMethod(target, "send") || !hasMethod(target.signal, "addEventListener")) {
+    throw invalidOption("`target` must be a run, as its producer has it, or the stream of a handler.");
+  }
+  assertOptions("options", options, NAMES);
+  assertCallback("onChunk", options.onChunk);
   const outlet = outletOf(target);
   try {
     const piped = await pipe(await opened(answer, target.signal), target, outlet, options.onChunk);

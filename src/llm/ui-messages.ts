@@ -1,4 +1,5 @@
 import { EverstreamError } from "../errors.ts";
+import { assertObject, assertRequest } from "../input.ts";
 import {
   createParser,
   EVENT_STREAM_TYPE,
@@ -8,7 +9,7 @@ import {
   type ParsedEvent,
   RESERVED_PREFIX,
 } from "../protocol/index.ts";
-import type { JoinOptions, Runs } from "../runs/index.ts";
+import { assertRuns, type JoinOptions, type Runs } from "../runs/index.ts";
 import { type UIMessagePart, UIMessageParts } from "./ui-message-parts.ts";
 
 /** Options of {@link runUIMessages}. */
@@ -41,14 +42,18 @@ export async function runUIMessages(
   runs: Pick<Runs, "respond" | "holder">,
   run: string | { readonly key: string },
   request: Request,
-  { messageId, ...options }: RunUIMessagesOptions = {},
+  options: RunUIMessagesOptions = {},
 ): Promise<Response> {
-  const id = typeof run === "string" ? run : await runs.holder(run.key);
+  assertRuns(runs);
+  assertRequest(request);
+  assertObject("options", options);
+  const { messageId, ...join } = options;
+  const id = typeof run === "string" ? run : await runs.holder(Object(run).key);
   if (id === undefined) return new Response(null, { status: 204 });
   const { origin, pathname } = new URL(request.url);
   // A GET, from the start: the client has no cursor, since its hook knows of none.
-  const join = new Request(origin + pathname, { signal: request.signal });
-  const response = await runs.respond(join, id, options);
+  const whole = new Request(origin + pathname, { signal: request.signal });
+  const response = await runs.respond(whole, id, join);
   return uiMessageStream(response, messageId ?? id);
 }
 

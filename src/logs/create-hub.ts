@@ -14,6 +14,5 @@ import { memoryLog } from "./memory.ts";
  * @throws EverstreamError `INVALID_OPTION`.
  */
 export function createHub<E extends Defined = undefined>(options: HubOptions<E> = {}): Hub<E> {
-  const { log = memoryLog(), ...rest } = options;
-  return hubOver(log, rest);
+  return hubOver(options, memoryLog);
 }

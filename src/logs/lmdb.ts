@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
-import { EverstreamError } from "../errors.ts";
+import { invalidOption } from "../errors.ts";
 import type { EventLog, LogConnection, LogFeed } from "../hub/log.ts";
+import { assertOptions, type NamesOf } from "../input.ts";
 import { logFailed } from "./lmdb-disk.ts";
 import { LmdbStore } from "./lmdb-store.ts";
 import { StoreConnection } from "./store-connection.ts";
@@ -29,15 +30,14 @@ export interface LmdbLogOptions {
  * @throws EverstreamError `INVALID_OPTION`.
  */
 export function lmdbLog(options: LmdbLogOptions): EventLog {
-  const path: unknown = options?.path;
-  if (typeof path !== "string" || path === "") {
-    throw new EverstreamError(
-      "INVALID_OPTION",
-      "`path` must name the folder in which the log is to be kept.",
-    );
-  }
+  assertOptions("options", options, NAMES);
+  const path: unknown = options.path;
+  if (typeof path !== "string" || path === "")
+    throw invalidOption("`path` must name the folder in which the log is to be kept.");
   return new LmdbLog(resolve(path));
 }
+
+const NAMES: NamesOf<LmdbLogOptions> = { path: true };
 
 class LmdbLog implements EventLog {
   readonly #folder: string;

@@ -1,4 +1,4 @@
-import { EverstreamError } from "../errors.ts";
+import { invalidOption } from "../errors.ts";
 import { Deque } from "../hub/deque.ts";
 import {
   type AppendRequest,
@@ -13,6 +13,7 @@ import {
   type ReadQuery,
   type RetentionLimits,
 } from "../hub/log.ts";
+import { assertOptions, type NamesOf } from "../input.ts";
 import { Heap } from "./heap.ts";
 import { placeBeforeLast, readMerged } from "./memory-read.ts";
 import { MemoryEntry, MemoryTopic, unknownTopic } from "./memory-topic.ts";
@@ -36,15 +37,16 @@ export interface MemoryLogOptions {
  *
  * @throws EverstreamError `INVALID_OPTION`.
  */
-export function memoryLog(options?: MemoryLogOptions): EventLog {
-  const { maxBytes = DEFAULT_MAX_BYTES } = options ?? {};
-  if (typeof maxBytes !== "number" || !(maxBytes > 0)) {
-    throw new EverstreamError("INVALID_OPTION", "`maxBytes` must be a number of bytes over 0.");
-  }
+export function memoryLog(options: MemoryLogOptions = {}): EventLog {
+  assertOptions("options", options, NAMES);
+  const { maxBytes = DEFAULT_MAX_BYTES } = options;
+  if (typeof maxBytes !== "number" || !(maxBytes > 0))
+    throw invalidOption("`maxBytes` must be a number of bytes over 0.");
   const store = new MemoryStore(maxBytes);
   return { open: async (feed) => new StoreConnection(store, feed, TRAITS) };
 }
 
+const NAMES: NamesOf<MemoryLogOptions> = { maxBytes: true };
 const DEFAULT_MAX_BYTES = 256 * 1024 * 1024;
 /** What a topic takes beside its events, about. */
 const TOPIC_OVERHEAD = 600;

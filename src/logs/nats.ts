@@ -1,5 +1,4 @@
 import type { NodeConnectionOptions } from "@nats-io/transport-node";
-import { EverstreamError } from "../errors.ts";
 import type { EventLog } from "../hub/log.ts";
 import { NatsConnection } from "./nats/connection.ts";
 import { OwnDialer, SharedDialer } from "./nats/dialer.ts";
@@ -14,9 +13,6 @@ export type { NatsLogOptions } from "./nats/options.ts";
  * @throws EverstreamError `INVALID_OPTION`.
  */
 export function natsLog(options: NatsLogOptions = {}): EventLog {
-  if (typeof options !== "object" || options === null) {
-    throw new EverstreamError("INVALID_OPTION", "natsLog takes an object with its options.");
-  }
   const settings = settingsOf(options);
   const { connection, servers, connect } = options;
   return {

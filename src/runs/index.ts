@@ -1,7 +1,7 @@
 /** Runs: producers that write to the hub's log and outlive every connection. */
 export { explainToClients } from "./client-error.ts";
 export type { JoinOptions, RunOpening } from "./join.ts";
-export type { RunsOptions } from "./options.ts";
+export { assertRuns, type RunsOptions } from "./options.ts";
 export type { RunProgressData } from "./progress.ts";
 export { answerRun, assertRoutesOptions, type RunRoutes, type RunRoutesOptions } from "./routes.ts";
 export { createRuns } from "./runs.ts";

@@ -1,5 +1,6 @@
-import { EverstreamError } from "../errors.ts";
+import { EverstreamError, invalidOption } from "../errors.ts";
 import type { PublishedEvent } from "../hub/index.ts";
+import { assertObject } from "../input.ts";
 import type { ErrorData } from "../protocol/index.ts";
 import {
   assertUserEventType,
@@ -99,7 +100,9 @@ export class LocalRun implements Run {
   }
 
   step(name: string): Promise<void> {
-    const sent = this.#progress.step(String(name));
+    if (typeof name !== "string")
+      return Promise.reject(invalidOption("A step's name must be a string, which clients are shown."));
+    const sent = this.#progress.step(name);
     sent.catch(() => undefined);
     return sent;
   }
@@ -109,6 +112,7 @@ export class LocalRun implements Run {
   }
 
   meta(values: Readonly<Record<string, unknown>>): void {
+    assertObject("values", values);
     this.#meta = { ...this.#meta, ...values };
   }
 

@@ -1,9 +1,11 @@
 import { EverstreamError, invalidOption } from "../errors.ts";
-import type { Hub } from "../hub/index.ts";
-import { assertObject } from "../hub/options.ts";
+import { assertHub, type Hub } from "../hub/index.ts";
+import { assertCallback, assertFunction, assertOptions, hasMethod, type NamesOf } from "../input.ts";
 import type { ErrorData } from "../protocol/index.ts";
+import { STREAM_NAMES } from "../session/options.ts";
+import type { JoinOptions } from "./join.ts";
 import { type StepShares, stepShares } from "./progress.ts";
-import type { Produce, RunInfo, StartOptions } from "./types.ts";
+import type { Produce, RunInfo, StartOptions, WhenUnwatched } from "./types.ts";
 
 /** Options of `createRuns`. All times are in milliseconds. */
 export interface RunsOptions {
@@ -45,11 +47,43 @@ export interface RunsSettings {
   readonly joinWaitMs: number;
 }
 
+const RUNS_NAMES: NamesOf<RunsOptions> = {
+  hub: true,
+  namespace: true,
+  lease: true,
+  keepFor: true,
+  maxDuration: true,
+  maxOutput: true,
+  joinWait: true,
+  onAbandoned: true,
+  onError: true,
+};
+const START_NAMES: NamesOf<StartOptions> = {
+  id: true,
+  key: true,
+  onBusy: true,
+  input: true,
+  steps: true,
+  produce: true,
+  whenUnwatched: true,
+};
+const UNWATCHED_NAMES: NamesOf<Exclude<WhenUnwatched, string>> = { stopAfterMs: true };
+const JOIN_NAMES: NamesOf<JoinOptions> = {
+  authorize: true,
+  expiresAt: true,
+  maxSessionAge: true,
+  retry: true,
+  key: true,
+  headers: true,
+  ...STREAM_NAMES,
+};
+
 const HOUR_MS = 60 * 60 * 1000;
 /** The longest delay that timers hold. */
 const MAX_DELAY_MS = 2 ** 31 - 1;
 /** Renewals need a few turns of a clock that ticks every 100 ms. */
 const MIN_LEASE_MS = 300;
+const MAX_KEY_LENGTH = 256;
 const MAX_INPUT_LENGTH = 65_536;
 const ID = /^[\x21-\x7e]{1,128}$/;
 /** What a namespace takes of the 256 bytes of a topic's name, at the most. */
@@ -57,7 +91,7 @@ const NAMESPACE = /^[\x21-\x7e]{1,64}$/;
 
 /** @throws EverstreamError `INVALID_OPTION`. */
 export function runsSettings(options: RunsOptions): RunsSettings {
-  assertObject("options", options);
+  assertOptions("options", options, RUNS_NAMES);
   const {
     namespace = "run",
     lease = 15_000,
@@ -66,8 +100,7 @@ export function runsSettings(options: RunsOptions): RunsSettings {
     maxOutput = 4 * 1024 * 1024,
     joinWait = 2000,
   } = options;
-  if (typeof options.hub?.publish !== "function")
-    throw invalidOption("`hub` must be a hub, as `createHub()` makes one.");
+  assertHub(options.hub);
   assertCallback("onAbandoned", options.onAbandoned);
   assertCallback("onError", options.onError);
   if (typeof namespace !== "string" || !NAMESPACE.test(namespace))
@@ -82,6 +115,11 @@ export function runsSettings(options: RunsOptions): RunsSettings {
   };
 }
 
+/** @throws EverstreamError `INVALID_OPTION`. */
+export function assertRuns(runs: unknown): void {
+  if (!hasMethod(runs, "holder")) throw invalidOption("`runs` must be runs, as `createRuns()` makes them.");
+}
+
 /** Whether a text can be a run's id. */
 export function isRunId(id: unknown): id is string {
   return typeof id === "string" && ID.test(id);
@@ -90,6 +128,18 @@ export function isRunId(id: unknown): id is string {
 /** @throws EverstreamError `INVALID_OPTION`. */
 export function assertRunId(id: unknown): asserts id is string {
   if (!isRunId(id)) throw invalidOption("A run's `id` must be 1 to 128 printable characters of ASCII.");
+}
+
+/** @throws EverstreamError `INVALID_OPTION`. */
+export function assertKey(key: unknown): void {
+  if (typeof key === "string" && key !== "" && key.length <= MAX_KEY_LENGTH) return;
+  throw invalidOption(`A run's \`key\` must be a string of 1 to ${MAX_KEY_LENGTH} characters.`);
+}
+
+/** @throws EverstreamError `INVALID_OPTION`. */
+export function assertJoinOptions(options: JoinOptions): void {
+  assertOptions("options", options, JOIN_NAMES);
+  assertCallback("authorize", options.authorize);
 }
 
 /** {@link StartOptions}, checked and complete. */
@@ -105,17 +155,15 @@ export interface StartSettings {
 
 /** @throws EverstreamError `INVALID_OPTION`, `NOT_SERIALIZABLE` for the input. */
 export function startSettings(options: StartOptions): StartSettings {
-  assertObject("options", options);
+  assertOptions("options", options, START_NAMES);
   const { id = crypto.randomUUID(), key, onBusy = "refuse", produce } = options;
   assertRunId(id);
-  if (key !== undefined && (typeof key !== "string" || key === "" || key.length > 256)) {
-    throw invalidOption("A run's `key` must be a string of 1 to 256 characters.");
-  }
+  if (key !== undefined) assertKey(key);
   if (onBusy !== "refuse" && onBusy !== "replace")
     throw invalidOption('`onBusy` must be "refuse" or "replace".');
-  if (typeof produce !== "function") throw invalidOption("`produce` must be a function.");
+  assertFunction("produce", produce);
   const { whenUnwatched = "continue" } = options;
-  if (whenUnwatched !== "continue") assertObject("whenUnwatched", whenUnwatched);
+  if (whenUnwatched !== "continue") assertOptions("whenUnwatched", whenUnwatched, UNWATCHED_NAMES);
   const stopAfterMs =
     whenUnwatched === "continue"
       ? undefined
@@ -129,12 +177,6 @@ export function startSettings(options: StartOptions): StartSettings {
     produce,
     stopAfterMs,
   };
-}
-
-/** @throws EverstreamError `INVALID_OPTION` for what is there and can't be called. */
-export function assertCallback(name: string, value: unknown): void {
-  if (value === undefined || typeof value === "function") return;
-  throw invalidOption(`\`${name}\` must be a function, but is ${value === null ? "null" : typeof value}.`);
 }
 
 /** A copy, as the log will give it back. */

@@ -1,6 +1,7 @@
 import { invalidOption } from "../errors.ts";
-import { assertObject } from "../hub/options.ts";
-import type { ProgressData, ProgressStep, StepProgress } from "../session/progress.ts";
+import { assertObject } from "../input.ts";
+import type { ProgressData, StepProgress } from "../session/progress.ts";
+import { type ProgressStep, weightedSteps } from "../session/progress-steps.ts";
 
 /** The data of a run's `progress` events. */
 export interface RunProgressData extends ProgressData {
@@ -148,31 +149,17 @@ export class RunProgress {
  * @throws EverstreamError `INVALID_OPTION`.
  */
 export function stepShares(steps: readonly (string | ProgressStep)[] = []): StepShares {
-  if (!Array.isArray(steps) || !steps.every(isStep)) {
-    throw invalidOption("`steps` must be an array of names, or of objects with a `name` and a `weight`.");
-  }
-  const weighted = steps.map((step) =>
-    typeof step === "string" ? { name: step, weight: 1 } : { weight: 1, ...step },
-  );
+  const weighted = weightedSteps(steps);
   const total = weighted.reduce((sum, { weight }) => sum + weight, 0);
-  if (
-    steps.length > 0 &&
-    !(Number.isFinite(total) && total > 0 && weighted.every(({ weight }) => weight >= 0))
-  ) {
-    throw invalidOption("`steps` must have weights from 0, and not only zeros.");
-  }
+  if (weighted.length > 0 && !(total > 0 && Number.isFinite(total)))
+    throw invalidOption("The weights of `steps` must not all be 0, nor be infinite together.");
   const shares = new Map<string, StepShare>();
   let before = 0;
   for (const { name, weight } of weighted) {
     shares.set(name, { before: before / total, share: weight / total });
     before += weight;
   }
-  if (shares.size === steps.length) return shares;
-  throw invalidOption("Each of the `steps` needs a name of its own.");
-}
-
-function isStep(step: unknown): boolean {
-  return typeof (typeof step === "object" && step !== null ? (step as ProgressStep).name : step) === "string";
+  return shares;
 }
 
 /** How far a run has come by a `progress` event, of 1; nothing where that is an event of the developer's own. */

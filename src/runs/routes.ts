@@ -1,12 +1,22 @@
-import { type EverstreamErrorCode, invalidOption, isEverstreamError } from "../errors.ts";
+import { invalidOption } from "../errors.ts";
 import type { RequestHead } from "../hub/index.ts";
-import { assertObject } from "../hub/options.ts";
-import { EVENT_STREAM_TYPE, MASKED_ERROR } from "../protocol/index.ts";
-import { report } from "../session/report.ts";
+import { assertCallback, assertOptions, assertRequest, type NamesOf } from "../input.ts";
+import { EVENT_STREAM_TYPE } from "../protocol/index.ts";
 import { followRequest } from "../session/request.ts";
 import { WebSink } from "../session/web-sink.ts";
-import { forbidden, type JoinOptions, missing, type RunOpening, type RunRefusal } from "./join.ts";
-import { assertCallback, isRunId } from "./options.ts";
+import { type JoinOptions, missing } from "./join.ts";
+import { assertJoinOptions, isRunId } from "./options.ts";
+import {
+  failure,
+  json,
+  noId,
+  notAllowed,
+  notYet,
+  type RunAnswer,
+  refusalOf,
+  response,
+  stateOf,
+} from "./route-answers.ts";
 import type { Runs } from "./runs-interface.ts";
 import type { RunInfo, StartOptions } from "./types.ts";
 
@@ -48,11 +58,6 @@ export interface RunRoutesOptions {
  */
 export type RunRoutes = (request: Request) => Promise<Response>;
 
-/** What a request comes to, for adapters that send streams in their own way. */
-export type RunAnswer =
-  | { readonly kind: "response"; readonly response: Response }
-  | Extract<RunOpening, { kind: "stream" }>;
-
 /** The routes as a Fetch handler. */
 export function runRoutes(runs: Runs, options: RunRoutesOptions): RunRoutes {
   assertRoutesOptions(options);
@@ -66,10 +71,18 @@ export function runRoutes(runs: Runs, options: RunRoutesOptions): RunRoutes {
   };
 }
 
+const ROUTES_NAMES: NamesOf<RunRoutesOptions> = {
+  path: true,
+  start: true,
+  authorize: true,
+  authorizeEarlyStop: true,
+  join: true,
+};
+
 /** @throws EverstreamError `INVALID_OPTION`. */
 export function assertRoutesOptions(options: RunRoutesOptions): void {
-  assertObject("options", options);
-  const { path, start, authorize, authorizeEarlyStop } = options;
+  assertOptions("options", options, ROUTES_NAMES);
+  const { path, start, authorize, authorizeEarlyStop, join } = options;
   if (path !== undefined && (typeof path !== "string" || !path.startsWith("/"))) {
     throw invalidOption(`\`path\` must begin with "/", as "/api/runs" does.`);
   }
@@ -78,10 +91,12 @@ export function assertRoutesOptions(options: RunRoutesOptions): void {
   }
   assertCallback("start", start);
   assertCallback("authorizeEarlyStop", authorizeEarlyStop);
+  if (join !== undefined) assertJoinOptions(join);
 }
 
 /** Decides on a request. */
 export async function answerRun(runs: Runs, request: Request, options: RunRoutesOptions): Promise<RunAnswer> {
+  assertRequest(request);
   const { path = "/runs" } = options;
   const target = targetOf(new URL(request.url).pathname, path);
   if (target === undefined) {
@@ -243,73 +258,7 @@ class Exchange {
   }
 }
 
-/** What an answer of the developer's comes to; anything but `true` refuses. */
-function refusalOf(answer: boolean | Response): RunAnswer | undefined {
-  if (answer instanceof Response) return { kind: "response", response: answer };
-  return answer === true ? undefined : response(forbidden());
-}
-
 /** The header's value; drafts of its standard have it in quotation marks. */
 function idempotencyKey(request: Request): string | undefined {
   return request.headers.get("idempotency-key")?.replace(/^"(.*)"$/, "$1") || undefined;
-}
-
-/** What clients may know of a run; its input and key are the server's. */
-function stateOf({ id, state, startedAt, endedAt, error, result }: RunInfo): Record<string, unknown> {
-  return { id, state, startedAt, endedAt, error, result };
-}
-
-function failure(error: unknown): RunAnswer {
-  if (isEverstreamError(error)) {
-    const { code } = error;
-    const [status, words] = TOLD[code] ?? [];
-    if (status !== undefined) {
-      if (code === "LOG_FAILED") report("A run's request failed", error);
-      return json(status, { error: words ?? error.message, code }, status === 503 ? RETRY_AFTER : undefined);
-    }
-  }
-  report("A run's request failed", error);
-  return json(500, { error: MASKED_ERROR.message, code: MASKED_ERROR.code });
-}
-
-const AWAY = "Nothing can be done with runs here at the moment; try again.";
-
-/** What clients are told, where the error's own words name what is the server's: its log's address, or a run's key. */
-const TOLD: Readonly<Partial<Record<EverstreamErrorCode, readonly [status: number, words?: string]>>> = {
-  RUN_BUSY: [409, "Another run has this one's place; stop it, or try again once it has ended."],
-  UNKNOWN_RUN: [404],
-  RUN_EXPIRED: [410],
-  HUB_CLOSED: [503, AWAY],
-  LOG_CLOSED: [503, AWAY],
-  LOG_FAILED: [503, AWAY],
-};
-
-/** Seconds after which a client may try again, with another server or what stands in this one's place. */
-const RETRY_AFTER = { "Retry-After": "2" };
-
-/** A start has been granted and is not in the log: nobody can say yet who may know of it. */
-function notYet(id: string): RunAnswer {
-  const error = `The run ${JSON.stringify(id)} is being started; try again.`;
-  return json(503, { error, code: "RUN_STARTING" }, RETRY_AFTER);
-}
-
-function noId(what: string): RunAnswer {
-  const error = `${what} can't be a run's id, which is 1 to 128 printable characters of ASCII.`;
-  return json(400, { error, code: "INVALID_OPTION" });
-}
-
-function notAllowed(allowed: string): RunAnswer {
-  return json(
-    405,
-    { error: `Only ${allowed} can be done here.`, code: "METHOD_NOT_ALLOWED" },
-    { Allow: allowed },
-  );
-}
-
-function json(status: number, body: unknown, headers?: Record<string, string>): RunAnswer {
-  return { kind: "response", response: Response.json(body, { status, ...(headers && { headers }) }) };
-}
-
-function response({ status, headers, body }: RunRefusal): RunAnswer {
-  return { kind: "response", response: new Response(body, { status, headers }) };
 }

@@ -32,12 +32,16 @@ export interface Runs {
   /**
    * Resolves once a run is over.
    *
-   * @throws EverstreamError `UNKNOWN_RUN`, `RUN_EXPIRED`; the signal's reason.
+   * @throws EverstreamError `INVALID_OPTION`, `UNKNOWN_RUN`, `RUN_EXPIRED`; the signal's reason.
    */
   ended(id: string, options?: { signal?: AbortSignal }): Promise<RunInfo>;
   /** The ids of all runs of this log that have not ended. */
   running(): Promise<string[]>;
-  /** The id of the run that has the key now, on any server of the log; `undefined` where none is running. */
+  /**
+   * The id of the run that has the key now, on any server of the log; `undefined` where none is running.
+   *
+   * @throws EverstreamError `INVALID_OPTION` for the key.
+   */
   holder(key: string): Promise<string | undefined>;
   /** Answers a request with a run's stream; with 404 where there never was one, with 410 where it is no longer kept. */
   respond(request: Request, id: string, options?: JoinOptions): Promise<Response>;

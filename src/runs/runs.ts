@@ -1,13 +1,12 @@
-import { EverstreamError, isEverstreamError } from "../errors.ts";
 import type { Hub, RequestHead } from "../hub/index.ts";
+import { assertOptions, assertRequest, type NamesOf } from "../input.ts";
 import type { ErrorData } from "../protocol/index.ts";
-import { assertRequest } from "../session/arguments.ts";
 import { withinOf } from "../session/options.ts";
 import { report } from "../session/report.ts";
 import { followRequest } from "../session/request.ts";
 import { WebSink } from "../session/web-sink.ts";
 import { clientErrorOf } from "./client-error.ts";
-import { closedError, isClosed, isLogAway } from "./closed.ts";
+import { closedError, isLogAway } from "./closed.ts";
 import { findRun } from "./find.ts";
 import {
   comeBack,
@@ -21,18 +20,19 @@ import {
   Watchers,
 } from "./join.ts";
 import { Keeper } from "./keeper.ts";
-import { type Names, namesIn, noteOf, RUN_EVENT, retentionFor } from "./names.ts";
+import { type Names, namesIn } from "./names.ts";
 import {
+  assertJoinOptions,
+  assertKey,
   assertRunId,
   type RunsOptions,
   type RunsSettings,
   runsSettings,
-  type StartSettings,
   startSettings,
 } from "./options.ts";
-import type { RunRecord } from "./registry-state.ts";
 import { type RunRoutes, type RunRoutesOptions, runRoutes } from "./routes.ts";
 import type { Runs } from "./runs-interface.ts";
+import { holderOf, joined, Starter } from "./starter.ts";
 import type { FoundRun, RunInfo, StartedRun, StartOptions } from "./types.ts";
 
 /**
@@ -58,6 +58,7 @@ class HubRuns implements Runs {
   readonly #settings: RunsSettings;
   readonly #names: Names;
   readonly #keeper: Keeper;
+  readonly #starter: Starter;
   readonly #watchers: Watchers;
   #closed: Promise<void> | undefined;
 
@@ -76,6 +77,12 @@ class HubRuns implements Runs {
       explain: (error, info) => explain(options.onError, error, info),
       isWatching: () => this.#watchers.size > 0,
     });
+    this.#starter = new Starter({
+      hub: this.#hub,
+      names: this.#names,
+      settings: this.#settings,
+      keeper: this.#keeper,
+    });
   }
 
   async start(options: StartOptions): Promise<StartedRun> {
@@ -85,7 +92,7 @@ class HubRuns implements Runs {
     const found = await findRun(this.#hub, this.#names.topicOf(id), id);
     if (found.kind === "run") return joined(found.info);
     if (found.kind === "expired") throw missingError(id, found);
-    return this.#keeper.start(id, () => this.#start(settings));
+    return this.#keeper.start(id, () => this.#starter.start(settings));
   }
 
   async stop(id: string): Promise<void> {
@@ -107,8 +114,10 @@ class HubRuns implements Runs {
     return found.kind === "run" ? found.info : undefined;
   }
 
-  async ended(id: string, { signal }: { signal?: AbortSignal } = {}): Promise<RunInfo> {
+  async ended(id: string, options: { signal?: AbortSignal } = {}): Promise<RunInfo> {
     assertRunId(id);
+    assertOptions("options", options, ENDED_NAMES);
+    const { signal } = options;
     this.#keeper.registry.assertOpen();
     const topic = this.#names.topicOf(id);
     const events = this.#hub.events(topic, { from: { last: 1 }, ...(signal && { signal }) });
@@ -132,6 +141,7 @@ class HubRuns implements Runs {
   }
 
   async holder(key: string): Promise<string | undefined> {
+    assertKey(key);
     const { registry } = this.#keeper;
     await registry.catchUp();
     const record = holderOf(key, registry.runs);
@@ -145,6 +155,7 @@ class HubRuns implements Runs {
 
   async open(head: RequestHead, id: string, options: JoinOptions = {}): Promise<RunOpening> {
     assertRunId(id);
+    assertJoinOptions(options);
     try {
       return await this.#open(head, id, options);
     } catch (error) {
@@ -190,92 +201,6 @@ class HubRuns implements Runs {
     return opening;
   }
 
-  async #start(settings: StartSettings): Promise<StartedRun> {
-    const { id, key, input } = settings;
-    const token = await this.#claim(settings);
-    if (token === undefined) return { id, state: "running", joined: true };
-    let last: string;
-    try {
-      last = await this.#publishStart(settings, token);
-    } catch (error) {
-      await this.#keeper.registry.tell({ type: "ended", data: { id, token } });
-      if (!isEverstreamError(error, "CONFLICT") && !isEverstreamError(error, "TOPIC_FINISHED")) throw error;
-      // The id was used between our look at it and the claim.
-      const found = await findRun(this.#hub, this.#names.topicOf(id), id);
-      if (found.kind === "run") return joined(found.info);
-      throw missingError(id, { kind: "expired" });
-    }
-    const info: RunInfo = { id, key, input, state: "running", startedAt: Date.now(), ...NOT_ENDED };
-    const { shares, stopAfterMs } = settings;
-    const isOurs = await this.#isStillOurs(id, token);
-    const run = this.#keeper.add(info, token, {
-      last,
-      lastProgress: undefined,
-      written: 0,
-      reached: 0,
-      shares,
-      stopAfterMs,
-    });
-    if (isOurs) return { id, state: await this.#keeper.begin(run, settings.produce), joined: false };
-    await run.abandon();
-    return { id, state: "abandoned", joined: false };
-  }
-
-  /** A process may have slept for a lease since a run was granted to it, and another run may have the key. */
-  async #isStillOurs(id: string, token: string): Promise<boolean> {
-    const { registry } = this.#keeper;
-    try {
-      await registry.catchUp();
-    } catch (error) {
-      // The keeper lets go of it.
-      if (isClosed(error)) return true;
-      throw error;
-    }
-    const record = registry.runs.get(id);
-    return record?.token === token && record.node === registry.node;
-  }
-
-  /** Resolves to the token of the run that may be started, or to `undefined` where somebody else starts it. */
-  async #claim({ id, key, replace, stopAfterMs }: StartSettings): Promise<string | undefined> {
-    const { registry } = this.#keeper;
-    for (let tries = 0; tries < MAX_CLAIMS; tries++) {
-      const token = crypto.randomUUID();
-      const outcome = await registry.claim({ id, token, key, replace, stopAfterMs });
-      if (outcome === "won") return token;
-      if (outcome === "joined") return undefined;
-      // Its end is in the log before all know of it, and whoever has seen the end may be here already.
-      const holder = key === undefined ? undefined : holderOf(key, registry.runs);
-      if (holder !== undefined && !(await this.#hasEnded(holder))) break;
-    }
-    throw new EverstreamError(
-      "RUN_BUSY",
-      `Another run has the key ${JSON.stringify(key)}; stop it, or replace it.`,
-    );
-  }
-
-  /** Whether a run that counts as running has ended, which it then no longer does. */
-  async #hasEnded({ id, token }: RunRecord): Promise<boolean> {
-    const found = await findRun(this.#hub, this.#names.topicOf(id), id);
-    if (found.kind !== "run" || found.info.state === "running") return false;
-    await this.#keeper.registry.tell({ type: "ended", data: { id, token } });
-    return true;
-  }
-
-  #publishStart({ id, key, input, stopAfterMs, shares }: StartSettings, token: string): Promise<string> {
-    const steps =
-      shares.size > 0 ? [...shares].map(([name, { share }]) => [name, share] as const) : undefined;
-    return this.#hub.publish(
-      this.#names.topicOf(id),
-      { type: RUN_EVENT, data: { id, state: "running" }, meta: noteOf({ key, input, stopAfterMs, steps }) },
-      {
-        expectLast: null,
-        publishId: token,
-        unchecked: true,
-        retention: retentionFor(this.#settings, this.#settings.maxDurationMs),
-      },
-    );
-  }
-
   async find(id: string): Promise<FoundRun> {
     assertRunId(id);
     this.#keeper.registry.assertOpen();
@@ -291,17 +216,7 @@ class HubRuns implements Runs {
   }
 }
 
-/** How often a claim is repeated when the run that had the key turns out to have ended. */
-const MAX_CLAIMS = 3;
-const NOT_ENDED = { endedAt: undefined, error: undefined, result: undefined };
-
-function holderOf(key: string, runs: ReadonlyMap<string, RunRecord>): RunRecord | undefined {
-  return [...runs.values()].find((run) => run.key === key && run.stop !== true);
-}
-
-function joined({ id, state }: RunInfo): StartedRun {
-  return { id, state, joined: true };
-}
+const ENDED_NAMES: NamesOf<{ signal?: AbortSignal }> = { signal: true };
 
 /** What clients are told of an error, as the developer wants it. */
 function explain(onError: RunsOptions["onError"], error: unknown, info: RunInfo): ErrorData | undefined {

@@ -1,5 +1,6 @@
 import type { ErrorData } from "../protocol/index.ts";
-import type { ProgressStep, StepProgress } from "../session/progress.ts";
+import type { StepProgress } from "../session/progress.ts";
+import type { ProgressStep } from "../session/progress-steps.ts";
 
 /**
  * How it stands with a run: it is `running`; its producer came to its end (`done`), failed or took too much (`error`);
@@ -50,7 +51,11 @@ export interface Run {
    *   `INVALID_EVENT`, `EVENT_TOO_LARGE` for the event.
    */
   send(type: string, data?: unknown): Promise<void>;
-  /** Begins a step, by a name that clients are shown. Sent at once. */
+  /**
+   * Begins a step, by a name that clients are shown. Sent at once.
+   *
+   * @throws EverstreamError (as a rejection) `INVALID_OPTION` for a name that is no string.
+   */
   step(name: string): Promise<void>;
   /**
    * Tells how far the step has come, or the whole, where no `steps` were named. At most ten are sent a second, always
@@ -59,7 +64,11 @@ export interface Run {
    * @throws EverstreamError `INVALID_OPTION` for a figure that is not finite.
    */
   progress(progress: StepProgress): void;
-  /** Adds to what `done` will carry: what the answer cost, its title. Later values win. */
+  /**
+   * Adds to what `done` will carry: what the answer cost, its title. Later values win.
+   *
+   * @throws EverstreamError `INVALID_OPTION` for what is no object.
+   */
   meta(values: Readonly<Record<string, unknown>>): void;
 }
 

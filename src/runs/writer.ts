@@ -1,7 +1,7 @@
 import { EverstreamError, isEverstreamError } from "../errors.ts";
-import type { Hub, PublishedEvent, Retention } from "../hub/index.ts";
+import type { PublishedEvent } from "../hub/index.ts";
 import { PROGRESS_EVENT, TOKEN_EVENT } from "../protocol/index.ts";
-import { PROGRESS_NOTE } from "./names.ts";
+import { RunAppends, type RunAppendsOptions } from "./appends.ts";
 
 /** Text waits so long for more of it, and longer while the log or the process can't keep up. */
 const MIN_WINDOW_MS = 50;
@@ -14,23 +14,8 @@ const PIECE = 5000;
 const MAX_WAITING = 64 * 1024;
 /** How many events go to the log at once. */
 const MAX_BATCH = 500;
-const FIRST_RETRY_MS = 50;
-const MAX_RETRY_MS = 1000;
 
-export interface WriterOptions {
-  readonly hub: Hub;
-  readonly topic: string;
-  readonly retention: Retention;
-  /** What is kept once the end is there. */
-  readonly retentionAtEnd: () => Retention;
-  /** The position of the last event of the topic: this writer's own, or that of the start. */
-  readonly last: string;
-  /** The position of the latest progress before, where there is one. */
-  readonly lastProgress: string | undefined;
-  /** Names this writer's publishes, unlike any other's. */
-  readonly name: string;
-  /** For how long a log that fails is tried again. */
-  readonly patienceMs: number;
+export interface WriterOptions extends RunAppendsOptions {
   /** Nothing can be written any more: another process has the run, or the log failed for too long. Called once. */
   readonly onLost: (error: unknown) => void;
 }
@@ -46,15 +31,13 @@ interface Item {
 }
 
 /**
- * Writes a run's events, one append after the other, each on the condition that nothing came after the one before. An
- * append whose outcome is unknown is repeated under the same name. Whoever else writes to the topic, or ends it, takes
- * this writer's right away: its next append is refused, and it is lost for good.
+ * Writes a run's events in the order in which they are given: gathers text for a moment, and lets what waits together share
+ * an append. Whoever else writes to the topic, or ends it, takes this writer's right away: its next append is refused, and
+ * it is lost for good.
  */
 export class RunWriter {
-  readonly #options: WriterOptions;
-  #last: string;
-  #lastProgress: string | undefined;
-  #appends = 0;
+  readonly #appends: RunAppends;
+  readonly #onLost: (error: unknown) => void;
   #queue: Item[] = [];
   /** How many of the queue are tried one by one, since one of them was refused. */
   #toTryAlone = 0;
@@ -71,9 +54,8 @@ export class RunWriter {
   #lost = false;
 
   constructor(options: WriterOptions) {
-    this.#options = options;
-    this.#last = options.last;
-    this.#lastProgress = options.lastProgress;
+    this.#appends = new RunAppends(options);
+    this.#onLost = options.onLost;
   }
 
   /** Resolves when there is room for more; rejects once nothing can be written. */
@@ -221,39 +203,7 @@ export class RunWriter {
   async #append(items: readonly Item[]): Promise<void> {
     const events = items.flatMap((item) => item.events);
     if (events.length === 0) return;
-    const finish = items.at(-1)?.ends === true;
-    this.#note(events);
-    const ids = await this.#publish(events, finish);
-    this.#last = ids.at(-1) as string;
-    if (items.some(isProgress)) this.#lastProgress = this.#last;
-  }
-
-  /** Notes with the batch's last event where the latest progress is, so that who joins need not look for it. */
-  #note(events: PublishedEvent[]): void {
-    const last = events.at(-1) as PublishedEvent;
-    if (this.#lastProgress === undefined || last.type === PROGRESS_EVENT) return;
-    events[events.length - 1] = { ...last, meta: { ...last.meta, [PROGRESS_NOTE]: this.#lastProgress } };
-  }
-
-  async #publish(events: readonly PublishedEvent[], finish: boolean): Promise<string[]> {
-    const { hub, topic, retention, retentionAtEnd, name, patienceMs } = this.#options;
-    const options = {
-      expectLast: this.#last,
-      publishId: `${name}:${++this.#appends}`,
-      finish,
-      retention: finish ? retentionAtEnd() : retention,
-      // A run's events are its own: the hub's `events` need not define them.
-      unchecked: true,
-    };
-    const giveUpAt = performance.now() + patienceMs;
-    for (let delayMs = FIRST_RETRY_MS; ; delayMs = Math.min(delayMs * 2, MAX_RETRY_MS)) {
-      try {
-        return await hub.publish(topic, events, options);
-      } catch (error) {
-        if (!isPassing(error) || performance.now() > giveUpAt) throw error;
-        await new Promise((resolve) => setTimeout(resolve, delayMs));
-      }
-    }
+    await this.#appends.append(events, items.at(-1)?.ends === true);
   }
 
   /** One event that can't be sent is its sender's fault alone; among several it has to be found. */
@@ -273,7 +223,7 @@ export class RunWriter {
     this.#queue = [];
     this.#close();
     for (const { settle } of left) settle(endedError(error));
-    this.#options.onLost(error);
+    this.#onLost(error);
   }
 
   #untilRoom(): Promise<void> {
@@ -307,11 +257,6 @@ function piecesOf(text: string): string[] {
 
 function isProgress({ events }: Item): boolean {
   return events[0]?.type === PROGRESS_EVENT;
-}
-
-/** Whether the same append may succeed later. */
-function isPassing(error: unknown): boolean {
-  return isEverstreamError(error, "LOG_FAILED") || isEverstreamError(error, "NOT_REPLICATED");
 }
 
 function isFaultOfEvent(error: unknown): boolean {

@@ -25,6 +25,8 @@ import type {
  * @throws EverstreamError `INVALID_OPTION`: a type begins with `sse:` or can't be one, or its schema is none.
  */
 export function defineEvents<const M extends SchemaMap>(schemas: M): EventSchemas<M> {
+  if (typeof schemas !== "object" || schemas === null)
+    throw invalid("`defineEvents` takes an object: the events' types, and their schemas.");
   const byType = new Map(Object.entries(schemas));
   for (const [type, schema] of byType) assertDefinition(type, schema);
   // Events of one stream come to several readers, as components: each is read once.
@@ -51,10 +53,13 @@ export function defineEvents<const M extends SchemaMap>(schemas: M): EventSchema
 /**
  * Marks the schema of an event that is published as `text` and sent as it is, where others are published as `data` and
  * sent as JSON: for lines of text, and for servers that do not send JSON.
+ *
+ * @throws EverstreamError `INVALID_OPTION` for what is no schema.
  */
 export function asText<Input extends string, Output>(
   schema: StandardSchema<Input, Output>,
 ): TextSchema<Input, Output> {
+  if (!isStandardSchema(schema)) throw invalid("`asText` takes a schema that follows Standard Schema 1.");
   return { "~standard": schema["~standard"], "~text": true };
 }
 

@@ -1,4 +1,5 @@
 import { EverstreamError, isEverstreamError } from "../errors.ts";
+import { assertCallback, assertFunction } from "../input.ts";
 import { ERROR_EVENT, encodeEvent, formatHello, MASKED_ERROR } from "../protocol/index.ts";
 import { handlerSessions } from "./group.ts";
 import type { SessionSettings, StreamOptions } from "./options.ts";
@@ -30,6 +31,12 @@ const masked = /* @__PURE__ */ encodeEvent({ event: ERROR_EVENT, data: JSON.stri
 export function helloOf({ heartbeat }: SessionSettings): string {
   const heartbeatMs = heartbeat?.everyMs ?? 0;
   return encodeEvent({ comment: formatHello({ heartbeatMs }) });
+}
+
+/** Checks a handler before anything is begun. @throws EverstreamError `INVALID_OPTION`. */
+export function assertHandler(callback: unknown, onError: unknown): void {
+  assertFunction("callback", callback);
+  assertCallback("onError", onError);
 }
 
 /** Opens the stream and runs `callback` for it; whatever becomes of the callback, it ends as it should. */

@@ -1,4 +1,5 @@
 import { invalidOption } from "../errors.ts";
+import { assertObject, assertOptions, type NamesOf } from "../input.ts";
 import { assertUserEventType, encodeEvent } from "../protocol/index.ts";
 import { SharedBytes } from "./sink.ts";
 
@@ -43,6 +44,16 @@ export interface SessionSettings {
   readonly maxPendingBytes: number;
 }
 
+/** The names of {@link StreamOptions}, for the checks of options that have others beside them. */
+export const STREAM_NAMES: NamesOf<StreamOptions> = {
+  heartbeat: true,
+  stallTimeout: true,
+  highWaterMark: true,
+  maxPendingBytes: true,
+};
+const HEARTBEAT_NAMES: NamesOf<HeartbeatOptions> = { every: true, event: true, data: true };
+const WITHIN_NAMES: NamesOf<{ within?: number }> = { within: true };
+
 const DEFAULT_HEARTBEAT_MS = 15_000;
 /** The longest delay that timers hold. */
 const MAX_DELAY_MS = 2 ** 31 - 1;
@@ -57,13 +68,13 @@ const DEFAULT_SETTINGS: SessionSettings = /* @__PURE__ */ Object.freeze({
 });
 
 /**
- * Checks options and fills in the defaults.
+ * Checks these of the options and fills in the defaults.
  *
  * @throws EverstreamError `INVALID_OPTION`, naming the option; `INVALID_EVENT` or `RESERVED_TYPE` for the heartbeat's.
  */
 export function sessionSettings(options?: StreamOptions): SessionSettings {
   if (options === undefined) return DEFAULT_SETTINGS;
-  if (typeof options !== "object" || options === null) throw invalidOption("`options` must be an object.");
+  assertObject("options", options);
   const { heartbeat, stallTimeout, highWaterMark, maxPendingBytes } = options;
   return {
     heartbeat: heartbeatOf(heartbeat),
@@ -79,6 +90,7 @@ function heartbeatOf(option: StreamOptions["heartbeat"]): Heartbeat | undefined 
   if (typeof option !== "number" && (typeof option !== "object" || option === null)) {
     throw invalidOption("`heartbeat` must be `false`, a number of milliseconds, or an object with `every`.");
   }
+  if (typeof option === "object") assertOptions("heartbeat", option, HEARTBEAT_NAMES);
   const { every, event, data } = typeof option === "number" ? { every: option } : option;
   const everyMs = amount("heartbeat", every, DEFAULT_HEARTBEAT_MS, MAX_DELAY_MS);
   if (everyMs === 0) return undefined;
@@ -93,7 +105,9 @@ function heartbeatOf(option: StreamOptions["heartbeat"]): Heartbeat | undefined 
 
 /** Over how many milliseconds ends are spread: none by default. @throws EverstreamError `INVALID_OPTION`. */
 export function withinOf(options: { within?: number } | undefined): number {
-  return amount("within", options?.within, 0, MAX_DELAY_MS);
+  if (options === undefined) return 0;
+  assertOptions("options", options, WITHIN_NAMES);
+  return amount("within", options.within, 0, MAX_DELAY_MS);
 }
 
 function amount(

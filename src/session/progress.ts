@@ -1,16 +1,11 @@
 import { invalidOption } from "../errors.ts";
+import { assertObject, assertOptions, hasMethod, type NamesOf } from "../input.ts";
 import { DONE_EVENT, ERROR_EVENT, type ErrorData, PROGRESS_EVENT } from "../protocol/wire.ts";
+import { type ProgressStep, weightedSteps } from "./progress-steps.ts";
 
 /** What {@link createProgress} reports to: anything that sends typed events, as the streams of this package do. */
 export interface ProgressTarget {
   send(type: string, data: unknown): Promise<void>;
-}
-
-/** One step of the work. */
-export interface ProgressStep<Name extends string = string> {
-  readonly name: Name;
-  /** The step's share of the whole, in any unit that all steps share. 1 by default; 0 for one that takes no time. */
-  readonly weight?: number;
 }
 
 /** Options of {@link createProgress}. */
@@ -54,18 +49,23 @@ export interface Progress<Name extends string = string> {
   report(progress: StepProgress): void;
   /** Everything is done: sends the last step at 100 percent, then `done` with `data`. */
   done(data?: unknown): Promise<void>;
-  /** The work has failed: sends the last state, then `error`. The message is shown to the client. */
+  /**
+   * The work has failed: sends the last state, then `error`. The message is shown to the client.
+   *
+   * @throws EverstreamError (as a rejection) `INVALID_OPTION` for an error without a code or a message.
+   */
   fail(error: ErrorData): Promise<void>;
 }
 
+const PROGRESS_NAMES: NamesOf<ProgressOptions> = { steps: true, minInterval: true };
 const DEFAULT_INTERVAL_MS = 100;
 
 /**
  * Tells over a stream how far work of several steps has come: `progress` events at a sane rate that never go backwards,
  * then one `done` or `error`.
  *
- * @throws EverstreamError `INVALID_OPTION` for no steps, a step named twice, or a weight or interval that is negative or
- * not finite.
+ * @throws EverstreamError `INVALID_OPTION` for a stream that can't `send`, no steps, a step named twice, or a weight or interval
+ * that is negative or not finite.
  */
 export function createProgress<Name extends string>(
   stream: ProgressTarget,
@@ -99,8 +99,13 @@ class ProgressReporter<Name extends string> implements Progress<Name> {
   #sending = false;
   #ended = false;
 
-  constructor(stream: ProgressTarget, { steps, minInterval = DEFAULT_INTERVAL_MS }: ProgressOptions<Name>) {
-    requireAmount(minInterval, "minInterval");
+  constructor(stream: ProgressTarget, options: ProgressOptions<Name>) {
+    if (!hasMethod(stream, "send"))
+      throw invalidOption("`stream` must have a method `send`, as a handler's stream does.");
+    assertOptions("options", options, PROGRESS_NAMES);
+    const { steps, minInterval = DEFAULT_INTERVAL_MS } = options;
+    if (!Number.isFinite(minInterval) || minInterval < 0)
+      throw invalidOption(`minInterval must be a finite number of 0 or more, not ${minInterval}.`);
     const spans = spansOf(steps);
     this.#stream = stream;
     this.#spans = new Map(spans.map((span) => [span.name, span]));
@@ -135,7 +140,10 @@ class ProgressReporter<Name extends string> implements Progress<Name> {
     await this.#end(DONE_EVENT, data);
   }
 
-  async fail({ code, message }: ErrorData): Promise<void> {
+  async fail(error: ErrorData): Promise<void> {
+    const { code, message } = Object(error) as ErrorData;
+    if (typeof code !== "string" || typeof message !== "string")
+      throw invalidOption("`error` must have a `code` and a `message` that the client may see.");
     if (this.#ended) return;
     await this.#end(ERROR_EVENT, { code, message });
   }
@@ -202,13 +210,8 @@ class ProgressReporter<Name extends string> implements Progress<Name> {
 }
 
 function spansOf(steps: readonly (string | ProgressStep)[]): Span[] {
-  const weighted = steps.map((step) =>
-    typeof step === "string" ? { name: step, weight: 1 } : { weight: 1, ...step },
-  );
-  const names = new Set(weighted.map(({ name }) => name));
-  if (names.size === 0) throw invalidOption("Progress needs at least one step.");
-  if (names.size < steps.length) throw invalidOption("Each step of a progress needs a name of its own.");
-  for (const { name, weight } of weighted) requireAmount(weight, `The weight of step "${name}"`);
+  const weighted = weightedSteps(steps);
+  if (weighted.length === 0) throw invalidOption("Progress needs at least one step.");
   let before = 0;
   return weighted.map(({ name, weight }) => {
     const span = { name, before, weight };
@@ -219,6 +222,7 @@ function spansOf(steps: readonly (string | ProgressStep)[]): Span[] {
 
 function readProgress(progress: StepProgress): { fraction: number; count: Partial<ProgressData> } {
   if (typeof progress === "number") return { fraction: clamp(finite(progress, "The fraction")), count: {} };
+  assertObject("progress", progress);
   const { done, total, unit } = progress;
   finite(done, "done");
   finite(total, "total");
@@ -245,9 +249,4 @@ function finite(value: number, name: string): number {
   if (!Number.isFinite(value))
     throw invalidOption(`${name} of a progress report must be a finite number, not ${value}.`);
   return value;
-}
-
-function requireAmount(value: number, name: string): void {
-  if (!Number.isFinite(value) || value < 0)
-    throw invalidOption(`${name} must be a finite number of 0 or more, not ${value}.`);
 }

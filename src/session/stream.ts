@@ -1,10 +1,12 @@
+import { EverstreamError, invalidOption } from "../errors.ts";
+import { assertFunction, hasMethod } from "../input.ts";
 import { assertUserEventType, ERROR_EVENT, encodeEvent } from "../protocol/index.ts";
 import type { CloseReason } from "./close-reason.ts";
-import { report, reportUnlessTold } from "./report.ts";
+import { report } from "./report.ts";
 import type { Session } from "./session.ts";
 import { SharedBytes } from "./sink.ts";
 import { jsonOf, textOfData } from "./text-of-data.ts";
-import { WriteResult } from "./write-result.ts";
+import { noticed } from "./write-result.ts";
 
 /** One event for {@link EventStreamWriter.writeSSE}. */
 export interface SSEMessage {
@@ -86,9 +88,13 @@ export class EventStreamWriter {
    * @throws EverstreamError (as a rejection) `INVALID_EVENT` or `RESERVED_TYPE`; nothing was written then.
    */
   writeSSE(message: SSEMessage): Promise<void> {
-    const { event, id, retry } = message;
+    // An end is said quietly, however wrong what comes after it is.
+    const { event, id, retry } = Object(message) as SSEMessage;
     return this.#inOrder(
-      () => (message.data === undefined && event === undefined ? undefined : textOfData(message.data ?? "")),
+      () => {
+        if (typeof message !== "object" || message === null) throw invalidMessage();
+        return message.data === undefined && event === undefined ? undefined : textOfData(message.data ?? "");
+      },
       (data) => this.#put(event, data, id, retry),
     );
   }
@@ -111,12 +117,17 @@ export class EventStreamWriter {
     return this.#inOrder(nothing, () => this.#session.write(encodeEvent({ comment: text })));
   }
 
-  /** Writes raw text or bytes of the stream's format. */
+  /**
+   * Writes raw text or bytes of the stream's format.
+   *
+   * @throws EverstreamError (as a rejection) `INVALID_EVENT` for what is neither.
+   */
   async write(input: Uint8Array | string): Promise<this> {
     await this.#inOrder(nothing, () => {
-      this.#events++;
       if (typeof input === "string") this.#session.write(input);
-      else this.#session.deliver(new SharedBytes(input));
+      else if (ArrayBuffer.isView(input)) this.#session.deliver(new SharedBytes(input));
+      else throw new EverstreamError("INVALID_EVENT", "`write` takes text or bytes; `send` takes data.");
+      this.#events++;
     });
     return this;
   }
@@ -126,8 +137,13 @@ export class EventStreamWriter {
     return this.write(`${input}\n`);
   }
 
-  /** Writes all that `body` yields, at the client's pace. At the stream's end it cancels `body` and resolves. */
+  /**
+   * Writes all that `body` yields, at the client's pace. At the stream's end it cancels `body` and resolves.
+   *
+   * @throws EverstreamError (as a rejection) `INVALID_OPTION` for what is no `ReadableStream`; `INVALID_EVENT`, as `write`.
+   */
   async pipe(body: ReadableStream): Promise<void> {
+    if (!hasMethod(body, "getReader")) throw invalidOption("`body` must be a ReadableStream.");
     const reader = body.getReader() as ReadableStreamDefaultReader<Uint8Array | string>;
     const cancel = (): void => {
       reader.cancel(this.#session.signal.reason).catch(ignoreCancelFailure);
@@ -169,6 +185,7 @@ export class EventStreamWriter {
 
   /** Calls `listener` when the stream ends by anything but its finish; at once where it has. Each runs once. */
   onAbort(listener: () => void | Promise<void>): void {
+    assertFunction("listener", listener);
     this.#session.onClose((reason) => {
       if (reason === "finished") return;
       // A failing listener is its owner's affair; it must neither stop the others nor end the process.
@@ -237,6 +254,10 @@ export class EventStreamWriter {
   }
 }
 
+function invalidMessage(): EverstreamError {
+  return new EverstreamError("INVALID_EVENT", "`writeSSE` takes an object with `data`; `write` takes text.");
+}
+
 /** For writes that have their text at hand. */
 function nothing(): undefined {
   return undefined;
@@ -255,17 +276,6 @@ function quietRejection(reason: unknown): Promise<never> {
   const rejected = Promise.reject<never>(reason);
   rejected.catch(ignoreEnd);
   return rejected;
-}
-
-/**
- * A write whose failure ends no process where nobody waits for it, since the refused field may have come from a user; but
- * somebody has to hear of it.
- */
-function noticed(written: Promise<void>): WriteResult<void> {
-  const result = new WriteResult<void>((resolve, reject) => {
-    written.then(resolve, reject);
-  });
-  return result.onFailure((error) => reportUnlessTold("A write was refused", error, () => result.awaited));
 }
 
 function ignoreEnd(): void {

@@ -1,5 +1,7 @@
+import { reportUnlessTold } from "./report.ts";
+
 /** What a write answers with: a promise that knows whether somebody waits for it, and so hears of its failure. */
-export class WriteResult<Written> extends Promise<Written> {
+class WriteResult<Written> extends Promise<Written> {
   /** What is derived from one is a plain promise. */
   static override get [Symbol.species](): PromiseConstructor {
     return Promise;
@@ -26,4 +28,15 @@ export class WriteResult<Written> extends Promise<Written> {
     super.then(undefined, listener);
     return this;
   }
+}
+
+/**
+ * A write whose failure ends no process where nobody waits for it, since the refused field may have come from a user; but
+ * somebody has to hear of it.
+ */
+export function noticed(written: Promise<void>): WriteResult<void> {
+  const result = new WriteResult<void>((resolve, reject) => {
+    written.then(resolve, reject);
+  });
+  return result.onFailure((error) => reportUnlessTold("A write was refused", error, () => result.awaited));
 }

@@ -1,4 +1,5 @@
-import { EverstreamError } from "../errors.ts";
+import { invalidOption } from "../errors.ts";
+import { assertOptions, hasMethod, type NamesOf } from "../input.ts";
 import { createParser, type ParsedEvent } from "../protocol/index.ts";
 import { within } from "./within.ts";
 
@@ -25,6 +26,9 @@ export interface CollectOptions extends ReadOptions {
   timeout?: number;
 }
 
+const READ_NAMES: NamesOf<ReadOptions> = { onComment: true, onRetry: true, onId: true };
+const COLLECT_NAMES: NamesOf<CollectOptions> = { count: true, until: true, timeout: true, ...READ_NAMES };
+
 /**
  * The events of a response, as they arrive. Leaving the loop cancels the body, which the server sees as a client that
  * left.
@@ -33,12 +37,13 @@ export interface CollectOptions extends ReadOptions {
  * for await (const event of eventsOf(await app.request("/events"))) { … }
  * ```
  *
- * @throws EverstreamError `EVENT_TOO_LARGE`, as the parser does; whatever the body fails with.
+ * @throws EverstreamError `INVALID_OPTION`; `EVENT_TOO_LARGE`, as the parser does; whatever the body fails with.
  */
 export async function* eventsOf(
   source: EventsSource,
-  options?: ReadOptions,
+  options: ReadOptions = {},
 ): AsyncGenerator<ParsedEvent, void> {
+  assertOptions("options", options, READ_NAMES);
   const reader = readerOf(source);
   try {
     for await (const events of batches(reader, options)) yield* events;
@@ -50,13 +55,14 @@ export async function* eventsOf(
 /**
  * Reads events until there are enough, and cancels the body then.
  *
- * @throws EverstreamError `TIMEOUT`, with the events that did arrive in its message; `EVENT_TOO_LARGE`; whatever the body
+ * @throws EverstreamError `INVALID_OPTION`; `TIMEOUT`, with the events that did arrive in its message; `EVENT_TOO_LARGE`; whatever the body
  *   fails with.
  */
 export async function collectEvents(
   source: EventsSource,
   options: CollectOptions = {},
 ): Promise<ParsedEvent[]> {
+  assertOptions("options", options, COLLECT_NAMES);
   const { count = Number.POSITIVE_INFINITY, until } = options;
   const events: ParsedEvent[] = [];
   const reader = readerOf(source);
@@ -81,11 +87,13 @@ type Reader = ReadableStreamDefaultReader<Uint8Array>;
 
 function readerOf(source: EventsSource): Reader {
   if (source instanceof ReadableStream) return source.getReader();
-  if (source.body !== null) return source.body.getReader();
-  throw new EverstreamError(
-    "INVALID_OPTION",
-    `The response (status ${source.status}) has no body to read events from.`,
-  );
+  const { body, status } = Object(source) as Partial<Response>;
+  if (hasMethod(body, "getReader")) return (body as ReadableStream<Uint8Array>).getReader();
+  throw status === undefined
+    ? invalidOption(
+        "Events are read from a Response, or from its body; is it a promise that was not awaited?",
+      )
+    : invalidOption(`The response (status ${status}) has no body to read events from.`);
 }
 
 /** The events of each chunk together. */

@@ -1,4 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { invalidOption } from "../errors.ts";
+import { assertOptions, type NamesOf } from "../input.ts";
 import { EVENT_STREAM_TYPE } from "../protocol/index.ts";
 import { serveForTest, type TestServer } from "./serve.ts";
 
@@ -37,6 +39,15 @@ export interface FaultServer extends TestServer {
   readonly requests: readonly FaultyRequest[];
 }
 
+const FAULT_NAMES: NamesOf<Fault> = {
+  status: true,
+  headers: true,
+  body: true,
+  bytes: true,
+  ending: true,
+  delay: true,
+};
+
 /**
  * Serves the answers one after the other, one for each request, and the last of them from then on. Pages of every
  * origin may use it.
@@ -52,8 +63,13 @@ export interface FaultServer extends TestServer {
  *   { body: "id: 1\ndata: a\n\n", ending: "stall" },
  * ]);
  * ```
+ *
+ * @throws EverstreamError (as a rejection) `INVALID_OPTION` for the answers.
  */
 export async function faultServer(answers: readonly [FaultyAnswer, ...FaultyAnswer[]]): Promise<FaultServer> {
+  if (!Array.isArray(answers) || answers.length === 0)
+    throw invalidOption("`answers` must be an array of at least one answer.");
+  for (const fault of answers) if (typeof fault !== "function") assertOptions("answers", fault, FAULT_NAMES);
   const requests: FaultyRequest[] = [];
   const server = createServer((request, response) => {
     response.setHeader("Access-Control-Allow-Origin", request.headers.origin ?? "*");

@@ -1,5 +1,6 @@
 import { connect, type Socket } from "node:net";
-import { EverstreamError } from "../errors.ts";
+import { EverstreamError, invalidOption } from "../errors.ts";
+import { assertOptions, type NamesOf } from "../input.ts";
 import { RawResponse } from "./raw-response.ts";
 
 /** What to send, and how. */
@@ -23,6 +24,7 @@ export interface RawConnection {
  * Opens a connection for requests one after the other, or pipelined.
  *
  * @param server A test server, its URL, or a port of the loopback interface.
+ * @throws EverstreamError (as a rejection) `INVALID_OPTION`.
  */
 export async function connectRaw(server: { url: string } | string | number): Promise<RawConnection> {
   const { hostname, port } = new URL(urlOf(server));
@@ -45,6 +47,7 @@ export async function connectRaw(server: { url: string } | string | number): Pro
  * ```
  *
  * @param server A test server, its URL, or a port of the loopback interface.
+ * @throws EverstreamError (as a rejection) `INVALID_OPTION`.
  */
 export async function rawRequest(
   server: { url: string } | string | number,
@@ -56,8 +59,12 @@ export async function rawRequest(
 
 function urlOf(server: { url: string } | string | number): string {
   if (typeof server === "number") return `http://127.0.0.1:${server}`;
-  return typeof server === "string" ? server : server.url;
+  const url: unknown = typeof server === "string" ? server : Object(server).url;
+  if (typeof url === "string" && URL.canParse(url)) return url;
+  throw invalidOption("`server` must be a test server, its URL, or a port.");
 }
+
+const NAMES: NamesOf<RawRequestOptions> = { method: true, headers: true, body: true, httpVersion: true };
 
 interface Waiting {
   readonly response: RawResponse;
@@ -82,7 +89,8 @@ class Connection implements RawConnection {
     socket.on("close", () => this.#onEnd());
   }
 
-  request(path: string, options: RawRequestOptions = {}): Promise<RawResponse> {
+  async request(path: string, options: RawRequestOptions = {}): Promise<RawResponse> {
+    assertOptions("options", options, NAMES);
     const { method = "GET", headers = {}, body, httpVersion = "1.1" } = options;
     const lines = [`${method} ${path} HTTP/${httpVersion}`, `Host: ${this.#host}`];
     for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);

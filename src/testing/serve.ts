@@ -1,5 +1,7 @@
 import { createServer, type RequestListener, Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import { invalidOption } from "../errors.ts";
+import { hasMethod } from "../input.ts";
 import { fetchListener } from "./fetch-listener.ts";
 
 /** What can be served: a `node:http` listener (an Express application is one), a Fetch server, or a server made already. */
@@ -23,7 +25,11 @@ export interface TestServer {
   close(): Promise<void>;
 }
 
-/** Serves over a real `node:http` server on a free port of the loopback interface. */
+/**
+ * Serves over a real `node:http` server on a free port of the loopback interface.
+ *
+ * @throws EverstreamError (as a rejection) `INVALID_OPTION` for what can't be served.
+ */
 export async function serveForTest(served: Served): Promise<TestServer> {
   const server = served instanceof Server ? served : createServer(listenerOf(served));
   const sockets = new Set<Socket>();
@@ -57,7 +63,11 @@ export async function serveForTest(served: Served): Promise<TestServer> {
 }
 
 function listenerOf(served: Exclude<Served, Server>): RequestListener {
-  return typeof served === "function" ? served : fetchListener((request) => served.fetch(request));
+  if (typeof served === "function") return served;
+  if (hasMethod(served, "fetch")) return fetchListener((request) => served.fetch(request));
+  throw invalidOption(
+    "Served is a `node:http` listener or server, or an object with `fetch`, as Hono's are.",
+  );
 }
 
 /** Lets `left` bytes through and ends the connection with the last of them, wherever in a chunk that is. */

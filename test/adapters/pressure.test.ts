@@ -33,7 +33,8 @@ describe.each(ways)("$name", (way) => {
   /** Serves a writer that begins when its client has been told to pause, where it shall. */
   async function start(
     writer: Writer,
-    options?: HandlerOptions & { reading?: boolean },
+    options?: HandlerOptions,
+    isPaused = true,
   ): Promise<{ client: Client; serving: Serving; progress: Progress }> {
     const begin = deferred();
     const all: Progress[] = [];
@@ -48,7 +49,7 @@ describe.each(ways)("$name", (way) => {
     open.push(serving);
     const client = await serving.open();
     await client.until(": everstream");
-    if (options?.reading !== true) client.pause();
+    if (isPaused) client.pause();
     begin.resolve();
     return { client, serving, progress: all[0] as Progress };
   }
@@ -177,8 +178,11 @@ describe.each(ways)("$name", (way) => {
   if (way.seesServer)
     test("a server that closes ends its streams by itself, and can close", async () => {
       // The stall timeout sets the pace of looking, too.
-      const options = { stallTimeout: 200, reading: true };
-      const { client, serving, progress } = await start(() => new Promise(() => undefined), options);
+      const { client, serving, progress } = await start(
+        () => new Promise(() => undefined),
+        { stallTimeout: 200 },
+        false,
+      );
       await serving.closeServer?.();
       expect(await progress.reason).toBe("drained");
       expect(await client.ended).toBe("complete");

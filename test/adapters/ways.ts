@@ -66,10 +66,9 @@ const patchedListener =
   };
 
 function honoApp(handler: Handler, options: HandlerOptions & { direct?: boolean } = {}): Hono {
+  const { onError, ...rest } = options;
   const app = new Hono();
-  app.get("/", (c) =>
-    streamSSE(c, (stream) => handler(stream, () => c.req.raw.signal), options.onError, options),
-  );
+  app.get("/", (c) => streamSSE(c, (stream) => handler(stream, () => c.req.raw.signal), onError, rest));
   return app;
 }
 

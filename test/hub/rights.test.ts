@@ -41,7 +41,7 @@ describe("authorize", () => {
   });
 
   it("what is no clear yes is a no", async () => {
-    for (const verdict of [undefined, null, 0, "yes"]) {
+    for (const verdict of [undefined, null, 0, "yes", { topics: [] }]) {
       options = { topics: "t", authorize: () => verdict as unknown as boolean };
       expect((await answer()).status).toBe(403);
     }
@@ -68,9 +68,13 @@ describe("authorize", () => {
     ["grants topics that can't be", () => ({ topics: [""] })],
     ["grants a position that is none", () => ({ topics: [{ topic: "t", notBefore: "x" }] })],
     ["grants a time that is none", () => ({ expiresAt: Number.NaN })],
+    ["grants within a bound whose name is misspelt", () => ({ expireAt: 1 })],
+    ["grants a topic with one", () => ({ topics: [{ topic: "t", notbefore: "x" }] })],
+    ["gives the list of topics itself", () => []],
+    ["gives a user", () => ({ id: 7, name: "Ann" })],
   ])("one that %s is reported, and becomes a 500 without its words", async (_, authorize) => {
     const reported = vi.spyOn(console, "error").mockImplementation(() => undefined);
-    options = { topics: "t", authorize };
+    options = { topics: "t", authorize: authorize as unknown as () => boolean };
     const { status, body } = await answer();
     expect(reported).toHaveBeenCalledOnce();
     reported.mockRestore();

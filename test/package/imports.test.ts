@@ -5,11 +5,12 @@ import { type Reach, reachesOf } from "../setup/module-graph.ts";
 import { filesBelow, manifest, readText } from "../setup/repository.ts";
 
 /**
- * The rooms of `src`, and what each may import: rooms, or single files where it says so. Every room may import itself and
- * `errors`.
+ * The rooms of `src`, and what each may import: rooms, or single files where it says so. Every room may import itself,
+ * `errors` and `input`.
  */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   errors: [],
+  input: [],
   protocol: [],
   session: ["protocol"],
   schema: ["protocol"],
@@ -114,7 +115,12 @@ function importFault(path: string, name: string): string | undefined {
     const target = posix.join(posix.dirname(path), name);
     const to = roomOf(target);
     const file = target.replace(/^src\//, "").replace(/\.tsx?$/, "");
-    if (from === to || to === "errors" || ROOMS[from]?.some((known) => known === to || known === file))
+    if (
+      from === to ||
+      (to === "input" && from !== "errors") ||
+      to === "errors" ||
+      ROOMS[from]?.some((known) => known === to || known === file)
+    )
       return undefined;
     return `${from} may not know ${to}`;
   }

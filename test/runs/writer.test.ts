@@ -34,7 +34,8 @@ describe("a run's text", () => {
 
   it("is cut into events below 32 kB, whatever characters it has, and never within one", async () => {
     const node = cluster.node();
-    const text = `${"🙂".repeat(12_001)}${"\u0000".repeat(9000)}${"é\n".repeat(9000)}`;
+    // The one at its beginning has the cuts come where characters are two units long.
+    const text = `a${"🙂".repeat(12_001)}${"\u0000".repeat(9000)}${"é\n".repeat(9000)}`;
     await node.runs.start({ id: "a", produce: (run) => run.text(text) });
     await node.runs.ended("a");
     const { events } = await node.hub.read("run:a");
@@ -46,6 +47,30 @@ describe("a run's text", () => {
       expect(content).not.toMatch(/\p{Surrogate}/u);
       expect(new TextEncoder().encode(JSON.stringify({ content })).length).toBeLessThanOrEqual(32 * 1024);
     }
+  });
+
+  it("names the position of the latest progress with what comes after it, also where they wait together", async () => {
+    let held: ReturnType<typeof gate> | undefined;
+    const log = remoteLog(cluster.log, {
+      onCall: (call, moment) => (call === "append" && moment === "before" ? held?.promise : undefined),
+    });
+    const node = cluster.node({}, log);
+    await node.runs.start({
+      id: "a",
+      produce: async (run) => {
+        held = gate();
+        const first = run.send("note", 1);
+        const step = run.step("Reading");
+        const second = run.send("note", 2);
+        held.open();
+        await Promise.all([first, step, second]);
+      },
+    });
+    await node.runs.ended("a");
+    const { events } = await node.hub.read("run:a");
+    const [progress] = events.filter(({ type }) => type === "progress");
+    const notes = events.filter(({ type }) => type === "note");
+    expect(notes.map(({ meta }) => meta.progress)).toEqual([undefined, progress?.id]);
   });
 
   it("makes its producer wait while the log takes nothing, and is held within bounds", async () => {

@@ -145,3 +145,11 @@ export function noJetStream(cause?: unknown): EverstreamError {
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+export function tooLarge(maxPayload: number): EverstreamError {
+  return new EverstreamError(
+    "EVENT_TOO_LARGE",
+    `A publish is one message for the NATS server, which takes none over ${maxPayload} bytes: publish less at once, or raise ` +
+      "the server's `max_payload`. Nothing was stored.",
+  );
+}

@@ -1,5 +1,6 @@
 import type { NatsConnection, NodeConnectionOptions } from "@nats-io/transport-node";
 import { invalidOption } from "../../errors.ts";
+import { assertOptions, type NamesOf } from "../../input.ts";
 
 /** Options of {@link natsLog}. Times are in milliseconds. */
 export interface NatsLogOptions {
@@ -62,6 +63,26 @@ export interface NatsSettings {
   readonly inboxPrefix: string | undefined;
 }
 
+const NAMES: NamesOf<NatsLogOptions> = {
+  servers: true,
+  connect: true,
+  connection: true,
+  name: true,
+  replicas: true,
+  storage: true,
+  maxBytes: true,
+  timeout: true,
+  offline: true,
+  maxPending: true,
+  maxPendingBytes: true,
+  heartbeat: true,
+  checkInterval: true,
+  unfollowDelay: true,
+  sweepInterval: true,
+  apiPrefix: true,
+  inboxPrefix: true,
+};
+
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 /** Tokens of a subject, without wildcards. */
 const PREFIX = /^[^\s.*>]+(\.[^\s.*>]+)*$/;
@@ -75,6 +96,7 @@ const MAX_MS = 0x7fff_ffff;
 
 /** @throws EverstreamError `INVALID_OPTION`. */
 export function settingsOf(options: NatsLogOptions): NatsSettings {
+  assertOptions("options", options, NAMES);
   const { name = "everstream", storage, replicas, maxBytes, offline = "wait" } = options;
   if (typeof name !== "string" || !NAME.test(name)) {
     throw invalidOption(

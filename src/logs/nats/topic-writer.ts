@@ -3,7 +3,7 @@ import { type Attempt, answer, type Group } from "./attempt.ts";
 import { batchOf, HEADERS_CHARS } from "./batch.ts";
 import { type Decided, decide } from "./decide.ts";
 import type { Draft } from "./draft.ts";
-import { FAULT, failureOf, isFault, isPassing } from "./errors.ts";
+import { FAULT, failureOf, isFault, isPassing, tooLarge } from "./errors.ts";
 import { messageOf } from "./names.ts";
 import type { Pending } from "./pending.ts";
 import {
@@ -18,7 +18,7 @@ import {
 import type { Session } from "./session.ts";
 import { store } from "./store.ts";
 import { type KnownTopic, recordOf } from "./topics.ts";
-import { tooLarge, type WriterHost } from "./writer.ts";
+import type { WriterHost } from "./writer.ts";
 
 /** So many of a topic's oldest events are kept in mind, for trimming. */
 const MAX_MEASURES = 64;

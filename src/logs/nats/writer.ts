@@ -1,7 +1,7 @@
-import { EverstreamError } from "../../errors.ts";
+import type { EverstreamError } from "../../errors.ts";
 import type { AppendRequest, AppendResult, Epoch } from "../../hub/log.ts";
 import type { Trimmed } from "./collector.ts";
-import { logFailed } from "./errors.ts";
+import { logFailed, tooLarge } from "./errors.ts";
 import type { NatsSettings } from "./options.ts";
 import { Pending } from "./pending.ts";
 import type { Session } from "./session.ts";
@@ -120,12 +120,4 @@ export class Writer {
       pending.expire(this.#host.settings.timeoutMs, this.#host.lastFailure);
     }
   }
-}
-
-export function tooLarge(maxPayload: number): EverstreamError {
-  return new EverstreamError(
-    "EVENT_TOO_LARGE",
-    `A publish is one message for the NATS server, which takes none over ${maxPayload} bytes: publish less at once, or raise ` +
-      "the server's `max_payload`. Nothing was stored.",
-  );
 }

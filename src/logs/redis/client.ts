@@ -7,6 +7,8 @@ export interface RedisConnection {
   readonly isReady: boolean;
   /** Sends a command to the server that has the log's keys. */
   send(args: readonly string[]): Promise<unknown>;
+  /** Sends commands one right after the other over one connection; none of them alone over another one, however often it is tried. */
+  sendTogether(commands: readonly (readonly string[])[]): Promise<unknown[]>;
   subscribe(channel: string, isSharded: boolean, listener: (message: string) => void): Promise<void>;
   connect(): Promise<void>;
   /** Lets go at once: what is under way fails. */
@@ -15,8 +17,8 @@ export interface RedisConnection {
 
 export interface RedisConnectionEvents {
   /**
-   * It can be used, again or for the first time. A cluster's tells it of each server that it connects to, a sentinel's only
-   * the first time.
+   * It can be used, again or for the first time. A cluster's tells it of each server that it connects to, a sentinel's of
+   * each primary, and not of one to which it comes back.
    */
   onReady(): void;
   onError(error: unknown): void;
@@ -43,10 +45,16 @@ interface AnyClient {
   subscribe(channel: string, listener: (message: string) => void): Promise<unknown>;
   sSubscribe(channel: string, listener: (message: string) => void): Promise<unknown>;
   sendCommand(...args: unknown[]): Promise<unknown>;
+  multi(): AnyPipeline;
   getNodeClientForKey(key: string): Promise<AnyClient>;
   duplicate(overrides: Readonly<Record<string, unknown>>): AnyClient;
   readonly options?: { readonly socket?: object };
   readonly _options?: { readonly defaults?: object; readonly nodeClientOptions?: object };
+}
+
+interface AnyPipeline {
+  addCommand(isReadonly: boolean, args: readonly string[]): unknown;
+  execAsPipeline(): Promise<unknown[]>;
 }
 
 export type ClientKind = "single" | "cluster" | "sentinel";
@@ -77,6 +85,16 @@ export function newConnection(settings: RedisSettings, events: RedisConnectionEv
       if (args[0]?.startsWith("EVAL") === true) return client.sendCommand(settings.keys, false, args);
       // What names no key, a cluster's client would send to any server, or to all.
       return (await client.getNodeClientForKey(settings.keys)).sendCommand(args);
+    },
+    async sendTogether(commands) {
+      if (kind === "sentinel") {
+        // Its client tries again what a lost connection has not answered: a pipeline as a whole, commands each by itself.
+        const pipeline = client.multi();
+        for (const args of commands) pipeline.addCommand(false, args);
+        return pipeline.execAsPipeline();
+      }
+      const one = kind === "cluster" ? await client.getNodeClientForKey(settings.keys) : client;
+      return Promise.all(commands.map((args) => one.sendCommand(args)));
     },
     async subscribe(channel, isSharded, listener) {
       await (isSharded ? client.sSubscribe(channel, listener) : client.subscribe(channel, listener));

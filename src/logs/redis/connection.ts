@@ -17,12 +17,12 @@ import { parseEntries } from "./record.ts";
 import { APPEND } from "./script-append.ts";
 import type { Script } from "./script-parts.ts";
 import { READ } from "./script-read.ts";
-import { CHECK, EXPIRE, FOLLOW, JOIN, LEAVE, PROBE } from "./scripts.ts";
+import { CHECK, EXPIRE, FOLLOW, JOIN, LEAVE, MARK, PROBE } from "./scripts.ts";
 import { assertSuitable } from "./suitable.ts";
 import { persist } from "./timing.ts";
 import { Writer } from "./writer.ts";
 
-const SCRIPTS = [APPEND, CHECK, EXPIRE, FOLLOW, JOIN, LEAVE, PROBE, READ];
+const SCRIPTS = [APPEND, CHECK, EXPIRE, FOLLOW, JOIN, LEAVE, MARK, PROBE, READ];
 /** How many calls one `expire` makes at the most. */
 const MAX_EXPIRE_CALLS = 10;
 

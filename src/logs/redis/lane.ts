@@ -51,22 +51,26 @@ export class Lane {
 
   /** Runs a script. `withinMs`: without an answer by then the connection counts as dead. */
   async run(script: Script, args: readonly string[], withinMs: number): Promise<string[]> {
-    const { keys } = this.#settings;
-    const rest = ["1", `${keys}hub`, ...args];
-    const hash = this.#hashes.get(script) as string;
-    try {
-      return (await this.send(["EVALSHA", hash, ...rest], withinMs)) as string[];
-    } catch (error) {
-      if (!isNoScript(error)) throw error;
-      return (await this.send(["EVAL", script.source, ...rest], withinMs)) as string[];
-    }
+    return (await this.#call(script, args, (call) => this.send(call, withinMs))) as string[];
   }
 
   async send(args: readonly string[], withinMs: number): Promise<unknown> {
-    const connection = this.#connection;
-    if (this.#closed) throw closedError();
-    if (connection === undefined) throw redisError("be reached", this.#lastError ?? "it is not connected");
+    const connection = this.#usable();
     return this.#timed(connection, connection.send(args), withinMs);
+  }
+
+  /** Runs a script and a command after it, both over the same connection. Answers with both answers. */
+  async runWith(
+    script: Script,
+    args: readonly string[],
+    command: readonly string[],
+    withinMs: number,
+  ): Promise<[string[], unknown]> {
+    const send = (call: readonly string[]): Promise<unknown> => {
+      const connection = this.#usable();
+      return this.#timed(connection, connection.sendTogether([call, command]), withinMs);
+    };
+    return (await this.#call(script, args, send)) as [string[], unknown];
   }
 
   async subscribe(
@@ -95,6 +99,27 @@ export class Lane {
     this.#connection?.destroy();
     this.#connection = undefined;
     this.#news.ring();
+  }
+
+  /** Calls a script by its hash, or whole where the server does not know it. */
+  async #call(
+    script: Script,
+    args: readonly string[],
+    send: (call: readonly string[]) => Promise<unknown>,
+  ): Promise<unknown> {
+    const rest = ["1", `${this.#settings.keys}hub`, ...args];
+    try {
+      return await send(["EVALSHA", this.#hashes.get(script) as string, ...rest]);
+    } catch (error) {
+      if (!isNoScript(error)) throw error;
+      return send(["EVAL", script.source, ...rest]);
+    }
+  }
+
+  #usable(): RedisConnection {
+    if (this.#closed) throw closedError();
+    if (this.#connection !== undefined) return this.#connection;
+    throw redisError("be reached", this.#lastError ?? "it is not connected");
   }
 
   #connect(): void {

@@ -1,4 +1,5 @@
 import { invalidOption } from "../../errors.ts";
+import { assertOptions, type NamesOf } from "../../input.ts";
 
 /**
  * A client of `@redis/client` or `redis`: of `createClient`, `createCluster` or `createSentinel`. Only what it is set up
@@ -52,6 +53,21 @@ const MAX_CHECK_INTERVAL_MS = NODE_LIFE_MS / 3;
 /** Timers take no more than 31 bits. */
 const MAX_NUMBER = 0x7fff_ffff;
 
+const NAMES: NamesOf<RedisLogOptions> = {
+  url: true,
+  client: true,
+  name: true,
+  prefix: true,
+  timeout: true,
+  offline: true,
+  maxPending: true,
+  maxPendingBytes: true,
+  waitReplicas: true,
+  waitTimeout: true,
+  checkInterval: true,
+  unfollowDelay: true,
+};
+
 /** Options with all defaults in. */
 export interface RedisSettings {
   readonly url: string | undefined;
@@ -71,8 +87,9 @@ export interface RedisSettings {
 }
 
 /** @throws EverstreamError `INVALID_OPTION`. */
-export function redisSettings(options: RedisLogOptions | undefined): RedisSettings {
-  const { url, client, name = "hub", prefix = "everstream:", offline = "wait" } = options ?? {};
+export function redisSettings(options: RedisLogOptions = {}): RedisSettings {
+  assertOptions("options", options, NAMES);
+  const { url, client, name = "hub", prefix = "everstream:", offline = "wait" } = options;
   if ((url === undefined) === (client === undefined)) {
     throw invalidOption("Give either `url`, as in redis://127.0.0.1:6379, or `client`.");
   }
@@ -116,13 +133,13 @@ type NumberOption =
   | "unfollowDelay";
 
 function numberOf(
-  options: RedisLogOptions | undefined,
+  options: RedisLogOptions,
   name: NumberOption,
   byDefault: number,
   least: number,
   most = MAX_NUMBER,
 ): number {
-  const value = options?.[name] ?? byDefault;
+  const value = options[name] ?? byDefault;
   if (!Number.isInteger(value) || value < least || value > most) {
     throw invalidOption(`\`${name}\` must be a whole number from ${least} to ${most}.`);
   }

@@ -20,8 +20,6 @@ export const APPEND: Script = {
 local calls, number = P .. 'c:' .. ARGV[3], tonumber(ARGV[4])
 local done = num(redis.call('HGET', calls, 'done'))
 if number <= done then
-  -- A write, so that replicas can be waited for.
-  redis.call('HSET', calls, 'again', ARGV[4])
   return {'OK', redis.call('HGET', calls, 'r' .. ARGV[4]) or ''}
 end
 if number ~= done + 1 then return {'ORDER', txt(done)} end

@@ -30,6 +30,20 @@ return {'OK', redis.call('HGET', HUB, 'epochs'), txt(head)}
 };
 
 /**
+ * Writes, and next to nothing, on the server whose data this is: replicas that have this have all that was written before it,
+ * over whichever connection. `WAIT` goes by what its own connection has written.
+ *
+ * ARGV: node.
+ */
+export const MARK: Script = {
+  name: "mark",
+  source: `${GUARD}${SAME_EPOCH}
+local written = redis.call('PEXPIRE', P .. 'c:' .. ARGV[3], ${CALLS_LIFE_MS})
+return {written == 1 and 'OK' or 'GONE'}
+`,
+};
+
+/**
  * Has a mailbox follow topics, and leave others.
  *
  * ARGV: mailbox, how many to follow, these, and those to leave. Answers with the head.

@@ -7,6 +7,7 @@ import { closedError, isPassing, isUnanswered, redisError } from "./failure.ts";
 import type { Lane } from "./lane.ts";
 import type { RedisSettings } from "./options.ts";
 import { APPEND } from "./script-append.ts";
+import { MARK } from "./scripts.ts";
 import { pause } from "./timing.ts";
 
 /** How many calls are under way at once: while Redis does one, the next one is made. */
@@ -165,7 +166,7 @@ export class Writer {
       call.isUnderWay = false;
       if (status === "OK") {
         this.#calls = this.#calls.filter((other) => other !== call);
-        if (settings.waitReplicas > 0) await this.#replicated(call, text);
+        if (settings.waitReplicas > 0) await this.#replicated(call, text, epoch);
         else this.#answer(call, text);
         this.#flush();
         return true;
@@ -221,17 +222,17 @@ export class Writer {
     });
   }
 
-  /** Answers once enough replicas have the call's events. */
-  async #replicated(call: Call, text: string): Promise<void> {
-    const { lane, settings } = this.#host;
+  /** Answers once enough replicas have the call's events, which were written in the epoch. */
+  async #replicated(call: Call, text: string, epoch: string): Promise<void> {
+    const { lane, settings, node } = this.#host;
     const { waitReplicas, waitTimeoutMs } = settings;
-    const { life } = lane;
     let replicas = 0;
     try {
       const wait = ["WAIT", String(waitReplicas), String(waitTimeoutMs)];
-      const answer = Number(await lane.send(wait, waitTimeoutMs + settings.patienceMs));
-      // A connection that has written nothing is told of every replica there is.
-      if (lane.life === life) replicas = answer;
+      const mark = [epoch, this.#host.offer(), node];
+      const [[status], answer] = await lane.runWith(MARK, mark, wait, waitTimeoutMs + settings.patienceMs);
+      // Other data than the call was written to has no replicas that would count.
+      if (status === "OK") replicas = Number(answer);
     } catch {
       // None that we know of.
       replicas = 0;
