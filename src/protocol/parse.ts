@@ -119,7 +119,7 @@ class Parser implements EventParser {
 
   push(chunk: Uint8Array | string): void {
     if (this.#state !== OPEN) {
-      throw new EverstreamError("PARSER_ENDED", "It has ended.");
+      throw new EverstreamError("PARSER_ENDED", "It ended.");
     }
     this.#state = BUSY;
     const { maxEventBytes = 1_048_576 } = this.#on;
@@ -173,7 +173,7 @@ class Parser implements EventParser {
     else if (this.#scan(rest + text.slice(0, start), 0, rest.length + lf, rest.length + cr) > 0) {
       blockStart = start;
     }
-    if (start < text.length) blockStart = Math.max(this.#scan(text, start, lf, cr), blockStart);
+    blockStart = Math.max(this.#scan(text, start, lf, cr), blockStart);
     if (blockStart < 0) return;
     // Equal lengths: each byte, or each of a string's units, is one of the text's. Else only line ends are alike in both,
     // and are counted from the unfinished line back: it has none, and no fewer bytes than units.
