@@ -66,7 +66,7 @@ export async function runConnection(
       return handlers.onRead();
     });
     // What stands after the last blank line is an unfinished event and is dropped (HTML 9.2.6).
-    return { code: "STREAM_ENDED", message: "The response ended." };
+    return { code: "STREAM_ENDED", message: "The answer ended." };
   } catch (cause) {
     if (cause instanceof EverstreamError) code = cause.code;
     return { code, message: messageOf(cause), cause };

@@ -251,9 +251,9 @@ class ReconnectingStream implements EventStream {
   }
 
   #lose(failure: ConnectionFailure): void {
-    const { status } = this;
     const resumable = this.#isResumable();
-    const now = Date.now();
-    this.dispatch(judgeLoss(failure, status, resumable, this.#retryMs, this.#options, now, Math.random()));
+    this.dispatch(
+      judgeLoss(failure, this.status, resumable, this.#retryMs, this.#options, Date.now(), Math.random()),
+    );
   }
 }

@@ -83,7 +83,7 @@ export function transition(status: StreamStatus, input: StreamInput, at: number)
   const { attempt, failure, nextTryAt = 0 } = status;
   const reason = input.type;
   const state = TRANSITIONS[status.state]?.[reason];
-  if (state === undefined) return status;
+  if (!state) return status;
   const next = { ...status, state, reason };
   if (input.type === "lost") {
     const { type, ...facts } = input;
@@ -94,7 +94,7 @@ export function transition(status: StreamStatus, input: StreamInput, at: number)
   if (reason === "silent") return next;
   // What is given up has not failed. What has, before, still counts, and so does the wait for it.
   if (reason === "pause" && failure) {
-    return { ...next, attempt: attempt - Number(status.state === "connecting") };
+    return { ...next, attempt: status.state === "connecting" ? attempt - 1 : attempt };
   }
   // A wait that the server asked for by Retry-After is not cut short: the network came back, not the server.
   if (reason === "wake" && failure?.retryAfterMs && at < nextTryAt) {

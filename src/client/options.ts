@@ -86,14 +86,14 @@ export interface EventStreamOptions<E extends Defined = undefined> {
 /** The options of a stream, whatever its events are. */
 export type AnyStreamOptions = EventStreamOptions<Defined>;
 
-/** What can be chosen where it is one of a few words; of `fetch` it is the type. */
+/** What can be chosen where it is one of a few words, or what type it has. */
 const CHOICES: Readonly<Record<string, string>> = {
   resume: "always|cursor|never",
   overflow: "pause|dropOldest|error",
   fetch: "function",
 };
 /** The names of what has to be a number. */
-const NUMBERS = /Delay|^max|Timeout|^heart/;
+const NUMBERS = /Delay|max|Timeout|heart/;
 
 /**
  * Refuses at once what would make waits, bounds and policies meaningless.
@@ -104,8 +104,8 @@ export function checkOptions(options: AnyStreamOptions): void {
   for (const [name, value] of Object.entries(options) as [string, unknown][]) {
     const words = CHOICES[name];
     const isWrong = words
-      ? !words.split("|").includes(name === "fetch" ? typeof value : (value as string))
-      : (typeof value === "number" || NUMBERS.test(name)) && !((value as number) >= 0);
+      ? !words.split("|").includes(value as string) && typeof value !== words
+      : NUMBERS.test(name) && !((value as number) >= 0);
     // What is undefined is left to the default.
     if (isWrong && value !== undefined)
       throw new EverstreamError("INVALID_OPTION", `${name} must be ${words ?? "0 or more"}.`);

@@ -68,7 +68,7 @@ export function createQueue<T>(max: number, overflow: Overflow, onLeave: () => v
     end,
     loop: {
       async next() {
-        while (items.length === 0) {
+        while (!items.length) {
           if (ending) return ending();
           await nextChange();
         }

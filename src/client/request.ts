@@ -43,13 +43,13 @@ export function prepareRequest(
   } as RequestInit;
   let target = url;
   if (!headers.has("Accept")) headers.set("Accept", EVENT_STREAM_TYPE);
-  if (lastEventId !== "") {
+  if (lastEventId) {
     // An older cursor among the caller's headers must not win over this one.
     headers.delete(LAST_EVENT_ID_HEADER);
     if (place) target = place(headers, url, lastEventId, [LAST_EVENT_ID_HEADER, LAST_EVENT_ID_PARAMETER]);
     else headers.set(LAST_EVENT_ID_HEADER, lastEventId);
   }
   // A custom fetch may know what to do with a relative URL where the runtime does not.
-  if (fetch === undefined) new Request(target, init);
+  if (!fetch) new Request(target, init);
   return [target, init];
 }

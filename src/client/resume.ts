@@ -17,33 +17,32 @@ export interface ResumePlan {
 export function createResumePlan(url: PerAttempt<string | URL>, options: AnyStreamOptions): ResumePlan {
   const { method = "GET", resume, retryPost, resumeUrl } = options;
   const isGet = method.toUpperCase() === "GET";
-  let repeatable = isGet || retryPost === true;
+  let repeatable = isGet || !!retryPost;
   return {
     url,
     resuming: false,
     onAnswer({ url: base, headers }, asked) {
       // One that is no URL is as good as none.
       safely(() => {
-        let resumeAt = resumeUrl;
         const location = !isGet && headers.get("Location");
+        let resumeAt = resumeUrl;
         if (!resumeAt && location) {
-          const from = new URL(asked, globalThis.location?.href);
+          const from = new URL(new Request(asked).url);
           // Relative to the answer's own URL, which redirects may have moved; custom fetches leave it empty.
           const target = new URL(location, base || from);
           // The caller's headers go along, a token among them, which `fetch` itself keeps from other origins.
           if (target.origin === from.origin) resumeAt = target;
         }
-        if (!resumeAt) return;
-        this.url = resumeAt;
-        this.resuming = true;
+        if (resumeAt) {
+          this.url = resumeAt;
+          this.resuming = true;
+        }
       });
       repeatable = isGet || this.resuming;
     },
     allows(lastEventId) {
       // Work that another request began is resumed after a cursor, else its events would come twice.
-      return (
-        resume !== "never" && repeatable && (lastEventId !== "" || !(this.resuming || resume === "cursor"))
-      );
+      return resume !== "never" && repeatable && (!!lastEventId || !(this.resuming || resume === "cursor"));
     },
   };
 }

@@ -86,7 +86,7 @@ const RETRY = /^retry: ?(\d+)$/;
 // For the constructor and for decode(), which each take one of the two. A BOM is the parser's to strip: a decoder that
 // is not streaming would do it at every call.
 const STREAM = { stream: true, ignoreBOM: true };
-const whole = /* @__PURE__ */ new TextDecoder("utf-8", STREAM);
+const whole = /* @__PURE__ */ new TextDecoder(undefined, STREAM);
 
 class Parser implements EventParser {
   readonly #on: ParserOptions;
@@ -103,7 +103,7 @@ class Parser implements EventParser {
   #ends = 0;
 
   /** Keeps what has come of a character that a chunk's end has cut. */
-  readonly #streaming = new TextDecoder("utf-8", STREAM);
+  readonly #streaming = new TextDecoder(undefined, STREAM);
   /** The last chunk held more than ASCII, so #streaming goes on with the next. */
   #wide = false;
 

@@ -56,13 +56,11 @@ export function useStore<S, E extends EventSchemas | undefined>(
       linger: asked.linger,
       acquire: (terms) => leaseStream(scope.registry, key, () => latest().ask(), terms),
       createStore(stream, data, tell) {
-        const shared = stores?.get(stream);
-        if (shared) return shared;
-        const store = createLiveStore<S, E>(stream, data, latest, tell);
-        if (stores) {
-          stores.set(stream, store);
+        let store = stores?.get(stream);
+        if (!store) {
+          store = createLiveStore<S, E>(stream, data, latest, tell);
           // For as long as there is the stream: whoever comes later is to see what there was before.
-          store.subscribe(doNothing);
+          if (stores?.set(stream, store)) store.subscribe(doNothing);
         }
         return store;
       },
