@@ -1,5 +1,11 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createHub } from "everstream";
+import { lmdbLog } from "everstream/lmdb";
 import { collectEvents, rawRequest } from "everstream/testing";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, onTestFinished, test } from "vitest";
+import { createConversations } from "../../demo/server/chat/conversations.ts";
 import { DocsAssistant } from "../../demo/server/chat/docs-assistant.ts";
 import { GO_ON, openAIModel } from "../../demo/server/chat/model.ts";
 import { type CompletionsServer, type Exchange, startCompletions } from "../llm/completions-server.ts";
@@ -70,6 +76,18 @@ describe("answers", () => {
       texts.map((content, index) => ({ role: index % 2 === 0 ? "user" : "assistant", content }));
     expect(messagesAt(2)).toEqual(said("first", "answer 1", "second"));
     expect(messagesAt(3)).toEqual(said("first", "answer 1", "second", "answer 3", "third"));
+  });
+
+  test("asked for again, since the server died between question and run, are asked with it once", async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), "everstream-demo-"));
+    onTestFinished(() => rm(dataDir, { recursive: true, force: true }));
+    const before = createHub({ log: lmdbLog({ path: join(dataDir, "events") }) });
+    await createConversations(before).ask(CONVERSATION, { run: "r1", question: "Hi" });
+    await before.close();
+    await serveChat((exchange) => exchange.finish(), dataDir);
+    expect((await ask("r1", "Hi")).status).toBe(201);
+    expect(await read("r1")).toMatchObject({ last: "done" });
+    expect(messagesAt(0)).toEqual([{ role: "user", content: "Hi" }]);
   });
 
   test("go on with nothing but what their own conversation has asked", async () => {
