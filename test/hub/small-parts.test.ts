@@ -1,5 +1,5 @@
 // What the hub decides with, by itself: moments that no test over a hub comes to at will.
-import { createHub } from "everstream";
+import { createHub, memoryLog } from "everstream";
 import { describe, expect, it } from "vitest";
 import { Ends } from "../../src/hub/ends.ts";
 import { Epochs } from "../../src/hub/epochs.ts";
@@ -77,5 +77,37 @@ describe("the time over which clients come back", () => {
     [1_000_000, 60_000],
   ])("for %i that were sent away together is %i ms", (sessions, ms) => {
     expect(drainSpread(sessions)).toBe(ms);
+  });
+});
+
+describe("pages of the past", () => {
+  it("are read once for all who come while somebody does, and not kept after that", async () => {
+    const inner = memoryLog();
+    let reads = 0;
+    const hub = createHub({
+      log: {
+        async open(feed) {
+          const connection = await inner.open(feed);
+          const read = connection.read.bind(connection);
+          connection.read = (query) => {
+            if (query.maxEntries > 0) reads++;
+            return read(query);
+          };
+          return connection;
+        },
+      },
+    });
+    await hub.publish("t", { data: 1 });
+    const come = async (): Promise<number> => {
+      const client = await connect(hub, { topics: "t", from: "start" });
+      await client.until(({ data }) => data.length === 1);
+      client.leave();
+      return reads;
+    };
+    await Promise.all([come(), come()]);
+    expect(reads).toBe(1);
+    // Each who comes keeps them for up to two seconds more.
+    await expect.poll(come, { interval: 2500 }).toBe(2);
+    await hub.close();
   });
 });
