@@ -104,6 +104,8 @@ describe("pages of the past", () => {
       client.leave();
       return reads;
     };
+    // Who stays is the reason that those who come are readers of the same topics.
+    await connect(hub, { topics: "t" });
     await Promise.all([come(), come()]);
     expect(reads).toBe(1);
     // Each who comes keeps them for up to two seconds more.
