@@ -1,4 +1,4 @@
-/** Looks at what callers give, who may have no types. */
+// Looks at what callers give, who may have no types.
 import { invalidOption } from "./errors.ts";
 
 /** The names that an object of options may have: all of them, or it does not compile. */

@@ -51,7 +51,7 @@ export function streamEvents(
   return new Response(sink.stream, { headers });
 }
 
-function headersOf(init: HeadersInit | undefined): Headers {
+function headersOf(init: StreamEventsOptions["headers"]): Headers {
   try {
     return new Headers(init);
   } catch (cause) {

@@ -21,7 +21,7 @@ import { Session } from "../session/session.ts";
 import { EventStreamWriter, type SSEMessage } from "../session/stream.ts";
 import { WebSink } from "../session/web-sink.ts";
 import { HonoNodeTransport, nodeEnvOf } from "./hono-node.ts";
-import { type NodeStreamOptions, split } from "./node-headers.ts";
+import { type NodeStreamOptions, splitOptions } from "./node-headers.ts";
 import { keepsOwnHeader } from "./own-header.ts";
 
 export { stream, streamText } from "hono/streaming";
@@ -87,7 +87,7 @@ export async function streamTopics(
 ): Promise<Response> {
   assertContext(c);
   assertHub(hub);
-  const { hubs, own } = split(options);
+  const { hubs, own } = splitOptions(options);
   return answer(c, await hub.open(headOf(c), hubs), own);
 }
 
@@ -105,7 +105,7 @@ export async function streamRun(
 ): Promise<Response> {
   assertContext(c);
   assertRuns(runs);
-  const { hubs, own } = split(options);
+  const { hubs, own } = splitOptions(options);
   return answer(c, await runs.open(headOf(c), id, hubs), own);
 }
 

@@ -21,7 +21,7 @@ export interface NodeStreamOptions {
 }
 
 /** Parts the options of a stream from those that a hub does not know. @throws EverstreamError `INVALID_OPTION`. */
-export function split<O extends object>(
+export function splitOptions<O extends object>(
   options: O & NodeStreamOptions,
 ): { readonly hubs: O; readonly own: NodeStreamOptions } {
   assertObject("options", options);

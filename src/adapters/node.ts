@@ -20,7 +20,13 @@ import { STREAM_NAMES, sessionSettings } from "../session/options.ts";
 import { report } from "../session/report.ts";
 import { Session } from "../session/session.ts";
 import { EventStreamWriter } from "../session/stream.ts";
-import { freeHeaders, headerOf, type NodeRequest, type NodeStreamOptions, split } from "./node-headers.ts";
+import {
+  freeHeaders,
+  headerOf,
+  type NodeRequest,
+  type NodeStreamOptions,
+  splitOptions,
+} from "./node-headers.ts";
 import { requestOf, sendResponse } from "./node-request.ts";
 import { keepsOwnHeader } from "./own-header.ts";
 
@@ -72,7 +78,7 @@ export async function streamTopics(
 ): Promise<void> {
   assertExchange(req, res);
   assertHub(hub);
-  const { hubs, own } = split(options);
+  const { hubs, own } = splitOptions(options);
   send(req, res, await hub.open(headOf(req), hubs), own.freeRequestHeaders);
 }
 
@@ -92,7 +98,7 @@ export async function streamRun(
 ): Promise<void> {
   assertExchange(req, res);
   assertRuns(runs);
-  const { hubs, own } = split(options);
+  const { hubs, own } = splitOptions(options);
   send(req, res, await runs.open(headOf(req), id, hubs), own.freeRequestHeaders);
 }
 
