@@ -204,12 +204,25 @@ describe("an answer", () => {
     expect(await panel("Chat").locator(".exchange").count()).toBe(0);
   });
 
-  test("shows what the server has against a question", async () => {
-    await context.route("**/api/runs/*", (route) =>
-      route.fulfill({ status: 429, json: { error: "Too many questions.", code: "RATE" } }),
+  test("that the server refuses is refused in its words, also when the conversation's stream opens only then", async () => {
+    const refusal = { status: 429, json: { error: "Too many questions.", code: "RATE" } };
+    const refused = await context.newPage();
+    await refused.route("**/api/runs/*", (route) =>
+      route.request().method() === "POST" ? route.fulfill(refusal) : route.continue(),
     );
-    await button(QUESTION).click();
-    await panel("Chat").getByRole("alert").getByText("Too many questions.").waitFor();
+    let openStream = (): void => undefined;
+    const isShown = new Promise<void>((resolve) => {
+      openStream = resolve;
+    });
+    await refused.route("**/api/chat/*", (route) => isShown.then(() => route.continue()));
+    await refused.goto(page.url());
+    await button(QUESTION, refused).click();
+    const alert = panel("Chat", refused).getByRole("alert").getByText("Too many questions.");
+    await alert.waitFor();
+    openStream();
+    await ask();
+    await untilSome(refused);
+    expect(await alert.isVisible()).toBe(true);
   });
 });
 

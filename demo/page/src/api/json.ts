@@ -4,7 +4,7 @@ const WAITS_MS = [250, 500, 1000, 2000, 4000];
 const AWAY: ReadonlySet<number> = new Set([502, 503, 504]);
 
 /** The server could not be reached, or says that it can't answer now. */
-class AwayError extends Error {
+export class AwayError extends Error {
   override readonly name = "AwayError";
 }
 
@@ -30,14 +30,14 @@ export async function postJson(url: string, body: unknown, signal?: AbortSignal)
 export async function postOnce(
   url: string,
   body: unknown,
-  onAway?: (message: string) => void,
+  onAway?: (error: AwayError) => void,
 ): Promise<unknown> {
   for (const wait of WAITS_MS) {
     try {
       return await postJson(url, body);
     } catch (error) {
       if (!(error instanceof AwayError)) throw error;
-      onAway?.(`${error.message} Trying again …`);
+      onAway?.(new AwayError(`${error.message} Trying again …`));
       await new Promise((resolve) => setTimeout(resolve, wait));
     }
   }

@@ -1,6 +1,7 @@
 import { useCallback, useEffect, useState } from "react";
-import { postOnce } from "../api/json.ts";
+import { AwayError, postOnce } from "../api/json.ts";
 import { randomId } from "../api/random-id.ts";
+import { useProblem } from "../api/use-problem.ts";
 import { type TopicEvent, useTopic } from "../api/use-topic.ts";
 import type { WireLog } from "../ui/wire-log.ts";
 
@@ -48,18 +49,12 @@ const NOTHING: Known = { exchanges: [], runs: new Set() };
 /** The browser's conversation: all its tabs and pages follow the same one, live. */
 export function useConversation(log: WireLog): Conversation {
   const [id, setId] = useStoredId();
-  const [problem, setProblem] = useState<string>();
   /** What the server has accepted, and may not have told of yet: its stream may only be on its way back. */
   const [accepted, setAccepted] = useState<Asked & { readonly conversation: string }>();
   const { data, status } = useTopic(`/api/chat/${id}`, { initial: NOTHING, reduce: receive, log });
+  const [problem, setProblem] = useProblem(status);
   const isToCome = accepted?.conversation === id && !data.runs.has(accepted.run);
   const { exchanges } = isToCome ? receive(data, { type: "asked", data: accepted }) : data;
-
-  // What was said of a server that can't be reached is no longer so.
-  const isConnected = status.state === "open";
-  useEffect(() => {
-    if (isConnected) setProblem(undefined);
-  }, [isConnected]);
 
   const post = useCallback(
     async (question: string, replaces?: string, goOn = false): Promise<boolean> => {
@@ -67,15 +62,15 @@ export function useConversation(log: WireLog): Conversation {
       try {
         const wanted = { conversation: id, message: question, replaces, goOn };
         await postOnce(`/api/runs/${run}`, wanted, setProblem);
-        setProblem(undefined);
+        setProblem();
         setAccepted({ conversation: id, run, question, replaces });
         return true;
       } catch (error) {
-        setProblem((error as Error).message);
+        setProblem(error as Error);
         return false;
       }
     },
-    [id],
+    [id, setProblem],
   );
 
   return {
@@ -86,11 +81,11 @@ export function useConversation(log: WireLog): Conversation {
     goOn: ({ run, question }) => void post(question, run, true),
     stop: (act) =>
       void act().then(
-        () => setProblem(undefined),
-        () => setProblem("It could not be stopped: the server can't be reached."),
+        () => setProblem(),
+        () => setProblem(new AwayError("It could not be stopped: the server can't be reached.")),
       ),
     renew: () => {
-      setProblem(undefined);
+      setProblem();
       setId(storeNewId());
     },
   };

@@ -3,6 +3,7 @@ import { useEventStream } from "everstream/react";
 import { useEffect, useState } from "react";
 import { postOnce } from "../api/json.ts";
 import { randomId } from "../api/random-id.ts";
+import { useProblem } from "../api/use-problem.ts";
 import type { WireLog } from "../ui/wire-log.ts";
 
 export const TYPES = ["message", "notification", "alert"] as const;
@@ -41,14 +42,13 @@ export function useInbox(user: string, log: WireLog, enabled: boolean): Inbox {
   /** The attempt that succeeded: 0 for none yet. */
   const [signedIn, setSignedIn] = useState(0);
   const [refusal, setRefusal] = useState<string>();
-  const [problem, setProblem] = useState<string>();
   const route = `/api/notifications?as=${encodeURIComponent(user)}`;
 
   useEffect(() => {
     let ignored = false;
     void failureOf(postOnce("/api/session", { user })).then((failure) => {
       if (ignored) return;
-      setRefusal(failure);
+      setRefusal(failure?.message);
       if (failure === undefined) setSignedIn(attempt);
     });
     return () => {
@@ -57,13 +57,6 @@ export function useInbox(user: string, log: WireLog, enabled: boolean): Inbox {
   }, [user, attempt]);
   const signIn = (): void => setAttempt(attempt + 1);
 
-  const send = async (type: NoticeType, text: string): Promise<boolean> => {
-    const notification = { type, payload: { text }, id: randomId() };
-    const failure = await failureOf(postOnce(route, notification, setProblem));
-    setProblem(failure);
-    return failure === undefined;
-  };
-
   const request = { url: route, fetch: log.fetch, pauseWhenHidden: true, share: true };
   const { data, status, reopen } = useEventStream<Box>(signedIn > 0 ? request : null, {
     initial: { notices: [], heartbeats: 0 },
@@ -71,24 +64,20 @@ export function useInbox(user: string, log: WireLog, enabled: boolean): Inbox {
     onEvent: (event) => log.addShared(route, event),
     enabled,
   });
-  // What was said of a server that can't be reached is no longer so.
-  const isConnected = status.state === "open";
-  useEffect(() => {
-    if (isConnected) setProblem(undefined);
-  }, [isConnected]);
+  const [problem, setProblem] = useProblem(status);
   // A stream that was refused stays so until the next sign-in.
   useEffect(() => {
     if (signedIn > 0) reopen();
   }, [signedIn, reopen]);
-  return {
-    ...data,
-    status,
-    route,
-    refusal,
-    problem,
-    signIn,
-    send,
+
+  const send = async (type: NoticeType, text: string): Promise<boolean> => {
+    const notification = { type, payload: { text }, id: randomId() };
+    const failure = await failureOf(postOnce(route, notification, setProblem));
+    setProblem(failure);
+    return failure === undefined;
   };
+
+  return { ...data, status, route, refusal, problem, signIn, send };
 }
 
 function receive({ notices, heartbeats }: Box, { type, data, lastEventId }: StreamEvent): Box {
@@ -104,9 +93,9 @@ function textIn(data: string): string {
 }
 
 /** Resolves to what went wrong, if anything did. */
-function failureOf(posted: Promise<unknown>): Promise<string | undefined> {
+function failureOf(posted: Promise<unknown>): Promise<Error | undefined> {
   return posted.then(
     () => undefined,
-    (error: Error) => error.message,
+    (error: Error) => error,
   );
 }
