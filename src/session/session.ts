@@ -239,8 +239,8 @@ export class Session extends PulseMember implements SinkOwner {
     }
     const extras = this.#withExtras();
     extras.held ??= new Held(now, pending);
-    const stalledMs = extras.held.stalledFor(now, pending);
     const { stallTimeoutMs } = this.settings;
+    const stalledMs = extras.held.stalledFor(now, pending, stallTimeoutMs / 2);
     return stallTimeoutMs > 0 && stalledMs >= stallTimeoutMs;
   }
 

@@ -1,4 +1,4 @@
-// When a heartbeat is sent, on a clock that the test turns.
+// When a heartbeat is sent, and a client taken for stalled, on a clock that the test turns.
 import { type EventStreamWriter, type StreamOptions, streamEvents } from "everstream";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { pulseSize } from "../../src/session/pulse.ts";
@@ -147,6 +147,30 @@ describe("no heartbeat is sent", () => {
     expect(pulseSize()).toBe(0);
     await pass(5000);
     expect(opened.take()).toBe("");
+  });
+});
+
+describe("a client that takes nothing", () => {
+  test("is cut off once it has taken nothing for the stall timeout", async () => {
+    const opened = new Open({ stallTimeout: 10_000 });
+    await pass(9_800);
+    expect(opened.stream.closed).toBe(false);
+    await pass(3_000);
+    expect(await opened.stream.closeReason).toBe("stalled");
+  });
+
+  test("is not judged by the time for which the server's own process slept", async () => {
+    const opened = new Open({ stallTimeout: 10_000 });
+    await pass(1_000);
+    const now = performance.now.bind(performance);
+    const clock = vi.spyOn(performance, "now").mockImplementation(() => now() + 3_600_000);
+    await pass(3_000);
+    expect(opened.stream.closed).toBe(false);
+    void opened.readAll();
+    await pass(60_000);
+    expect(opened.stream.closed).toBe(false);
+    await opened.leave();
+    clock.mockRestore();
   });
 });
 
