@@ -1,5 +1,5 @@
 import { type EventStreamOptions, failureOf, openEventStream, type StreamState } from "everstream/client";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { closing, reached, record, recordData, startServer } from "./server.ts";
 
 const QUICK = { minDelay: 1, maxDelay: 20 };
@@ -480,8 +480,7 @@ describe("callbacks of the request", () => {
 describe("watching over the connection", () => {
   test("a connection that misses the heartbeats it announced is stalled and replaced", async () => {
     const server = await startServer((exchange, index) => {
-      exchange.open(": everstream heartbeat=20\n\n");
-      exchange.response.write(`id: ${index}\ndata: ${index}\n\n`);
+      exchange.open(`: everstream heartbeat=20\n\nid: ${index}\ndata: ${index}\n\n`);
     });
     const stream = closing(openEventStream(server.url, QUICK));
     const states: StreamState[] = [];
@@ -549,13 +548,13 @@ describe("watching over the connection", () => {
       new Promise((resolve, reject) => {
         pending.push({ resolve, reject });
       });
-    const stream = closing(openEventStream("/", { ...QUICK, fetch, connectTimeout: 20, maxRetries: 1 }));
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const stream = closing(openEventStream("/", { ...QUICK, fetch, connectTimeout: 1000, maxRetries: 1 }));
     const data = recordData(stream);
-    const attempts = record<number>();
-    stream.onStatus(({ state, attempt }) => {
-      if (state === "connecting") attempts.add(attempt);
-    });
-    await attempts.count(1);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(stream.status).toMatchObject({ state: "waiting", failure: { code: "TIMEOUT" } });
+    await vi.advanceTimersByTimeAsync(QUICK.maxDelay);
     const answer = (text: string): Response =>
       new Response(`data: ${text}\n\n`, { headers: { "content-type": "text/event-stream" } });
     if (how === "answers") pending[0]?.resolve(answer("late"));

@@ -59,6 +59,20 @@ describe("POST /api/upload", () => {
     expect(await files()).toEqual(before);
   });
 
+  test("has read a file that is too large to its end before it says so, or the answer might be lost", async () => {
+    const before = new Set(await files());
+    const form = openForm(demo.port);
+    const answered: number[] = [];
+    void form.status.then((status) => answered.push(status));
+    form.write(Buffer.alloc(LIMIT + 1, "a"));
+    await expect.poll(async () => (await files()).some((name) => !before.has(name))).toBe(true);
+    // What came after it was answered.
+    expect((await upload("small")).status).toBe(201);
+    expect(answered).toEqual([]);
+    form.end();
+    expect(await form.status).toBe(413);
+  });
+
   test("refuses by its announced length what is far too large, without reading it", async () => {
     const raw = await rawRequest(demo, "/api/upload", {
       method: "POST",

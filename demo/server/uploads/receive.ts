@@ -51,8 +51,26 @@ export async function receiveFile(
     // The file is closed before it is left to the caller, who removes it.
     writing.abort();
     await part?.written.catch(() => undefined);
+    await readRest(incoming, maxBytes + FORM_OVERHEAD);
     throw error;
   }
+}
+
+/**
+ * Reads what is left of a form that is refused, `maxBytes` of it at the most. Who still sends when the answer is complete
+ * has its connection closed soon after, and may lose the answer with it.
+ */
+async function readRest(incoming: IncomingMessage, maxBytes: number): Promise<void> {
+  const enough = new AbortController();
+  let left = maxBytes;
+  const onData = ({ length }: Buffer): void => {
+    left -= length;
+    if (left < 0) enough.abort();
+  };
+  // Its pipe has left it paused.
+  incoming.on("data", onData).resume();
+  await finished(incoming, { writable: false, signal: enough.signal }).catch(() => undefined);
+  incoming.off("data", onData);
 }
 
 interface FilePart {
