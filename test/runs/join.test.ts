@@ -1,7 +1,9 @@
 import { createHub, createRuns, memoryLog, type Run } from "everstream";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { eventually } from "../session/eventually.ts";
 import { aborted, Cluster, ended, endingsOf, gate, join, statusOf, type TestNode, textOf } from "./nodes.ts";
+
+const HOUR_MS = 3_600_000;
 
 let cluster: Cluster;
 let node: TestNode;
@@ -166,14 +168,21 @@ describe("joining what is not there", () => {
   });
 
   it("keeps a run as long after its end as it should, however long it took", async () => {
-    node = cluster.node({ keepFor: 2500 });
-    await node.runs.start({
-      id: "a",
-      produce: () => new Promise((resolve) => setTimeout(resolve, 2000)),
-    });
+    const clock = Date.now.bind(Date);
+    let aheadMs = 0;
+    const now = vi.spyOn(Date, "now").mockImplementation(() => clock() + aheadMs);
+    onTestFinished(() => now.mockRestore());
+    node = cluster.node({ keepFor: HOUR_MS });
+    const finish = gate();
+    await node.runs.start({ id: "short", produce: () => undefined });
+    await node.runs.ended("short");
+    await node.runs.start({ id: "a", produce: () => finish.promise });
+    aheadMs += 0.8 * HOUR_MS;
+    finish.open();
     await node.runs.ended("a");
-    // Its first event is older than `keepFor` by the time of this look.
-    await new Promise((resolve) => setTimeout(resolve, 1700));
+    // Its first event is as old as all of the other, which is gone by the time of this look.
+    aheadMs += 0.7 * HOUR_MS;
+    await eventually(async () => expect(await statusOf(node, "short")).toBe(410));
     const client = await join(node, "a");
     expect(client.gaps).toEqual([]);
   });
@@ -192,6 +201,19 @@ describe("joining what is not there", () => {
 
 describe("a run that nobody reads", () => {
   const untilAborted = (run: Run) => aborted(run.signal);
+  const STOP_MS = 10_000;
+
+  beforeEach(() => {
+    // Patience goes by the test's clock, so that no pause of this process makes a client late.
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  });
+  afterEach(() => void vi.useRealTimers());
+
+  /** Lets what came before be seen by all servers, and then time go by. */
+  async function pass(ms: number): Promise<void> {
+    for (let turns = 0; turns < 20; turns++) await new Promise((resolve) => setImmediate(resolve));
+    await vi.advanceTimersByTimeAsync(ms);
+  }
 
   it("goes on by default", async () => {
     const finish = gate();
@@ -204,17 +226,19 @@ describe("a run that nobody reads", () => {
 
   it("is stopped where asked, once its last client has left, on whatever node", async () => {
     const other = cluster.node();
-    await node.runs.start({ id: "a", whenUnwatched: { stopAfterMs: 300 }, produce: untilAborted });
+    await node.runs.start({ id: "a", whenUnwatched: { stopAfterMs: STOP_MS }, produce: untilAborted });
     const clients = [await join(node, "a"), await join(other, "a")];
     clients[0]?.leave();
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    await pass(3 * STOP_MS);
     expect(await node.runs.get("a")).toMatchObject({ state: "running" });
     clients[1]?.leave();
+    await pass(STOP_MS);
     expect(await node.runs.ended("a")).toMatchObject({ state: "stopped", error: { code: "stopped" } });
   });
 
   it("is stopped where nobody came at all", async () => {
-    await node.runs.start({ id: "a", whenUnwatched: { stopAfterMs: 50 }, produce: untilAborted });
+    await node.runs.start({ id: "a", whenUnwatched: { stopAfterMs: STOP_MS }, produce: untilAborted });
+    await pass(STOP_MS);
     expect(await node.runs.ended("a")).toMatchObject({ state: "stopped" });
   });
 
@@ -222,12 +246,13 @@ describe("a run that nobody reads", () => {
     const finish = gate();
     await node.runs.start({
       id: "a",
-      whenUnwatched: { stopAfterMs: 300 },
+      whenUnwatched: { stopAfterMs: STOP_MS },
       produce: () => finish.promise,
     });
     for (let round = 0; round < 4; round++) {
+      await pass(0.6 * STOP_MS);
       const client = await join(node, "a");
-      await new Promise((resolve) => setTimeout(resolve, 150));
+      await pass(0.6 * STOP_MS);
       client.leave();
     }
     const client = await join(node, "a");
@@ -250,9 +275,9 @@ describe("a run that nobody reads", () => {
       });
       await join(other, "a");
       other.hub.disconnect(() => true, reason);
-      await eventually(() => expect(other.hub.stats().sessions).toBe(0));
+      expect(other.hub.stats().sessions).toBe(0);
       // Time for a stop that is not to come.
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await pass(STOP_MS);
       finish.open();
       expect(await node.runs.ended("a")).toMatchObject({ state: "done" });
     },
