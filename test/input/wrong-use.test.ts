@@ -29,7 +29,9 @@ import {
   serveForTest,
 } from "everstream/testing";
 import { Hono } from "hono";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { pulseSize } from "../../src/session/pulse.ts";
+import { eventually } from "../session/eventually.ts";
 
 /** As code without types sees them. */
 type Loose = (...args: unknown[]) => unknown;
@@ -39,12 +41,20 @@ const loosely = <T>(object: T): { [Name in keyof T]: Loose } => object as { [Nam
 
 const hub = createHub();
 const runs = createRuns({ hub });
+let timers = 0;
 beforeAll(async () => {
   await runs.start({ id: "r", produce: () => undefined });
   await runs.ended("r");
+  timers = pulseSize();
+});
+afterEach(async () => {
+  // Nothing was begun, nor answered.
+  await eventually(() => expect(pulseSize()).toBe(timers));
+  expect(hub.stats().sessions).toBe(0);
+  expect(writeHead).not.toHaveBeenCalled();
+  vi.restoreAllMocks();
 });
 afterAll(async () => {
-  vi.restoreAllMocks();
   await runs.close();
   await hub.close();
 });
@@ -54,9 +64,10 @@ const authorize = (): boolean => true;
 const request = (): Request => new Request("http://localhost/r");
 const response = (): Response => new Response("data: a\n\n");
 const head = { method: "GET", url: "/", header: nothing };
+const writeHead = vi.fn();
 /** Looks enough like those of node:http; nothing is to come of them. */
 const req = Object.assign(new EventEmitter(), { method: "GET", url: "/", headers: {}, rawHeaders: [] });
-const res = Object.assign(new EventEmitter(), { writeHead: nothing });
+const res = Object.assign(new EventEmitter(), { writeHead });
 const target = { send: async () => undefined, signal: new AbortController().signal };
 const wrong = [undefined, null, 5, {}, "text"];
 
@@ -172,11 +183,7 @@ const VALUES: [string, (value: unknown) => unknown, allowed?: unknown[], code?: 
   ["a join's head", (value) => loosely(runs).open(value, "r")],
   ["what the routes answer", (value) => loose(runs.routes({ authorize }))(value)],
   ["the routes' `join`", (join) => loosely(runs).routes({ authorize, join }), [undefined, wrong[3]]],
-  [
-    "runs.close's options",
-    (value) => loosely(createRuns({ hub, namespace: "z" })).close(value),
-    [undefined, wrong[3]],
-  ],
+  ["runs.close's options", closeRuns, [undefined, wrong[3]]],
   ["a step of a run", inRun((run, value) => loosely(run).step(value)), ["text"]],
   ["a run's meta", inRun((run, value) => loosely(run).meta(value)), [wrong[3]]],
   [
@@ -241,12 +248,25 @@ const VALUES: [string, (value: unknown) => unknown, allowed?: unknown[], code?: 
   ["faultServer's answers", loose(faultServer)],
 ];
 
+async function closeRuns(options: unknown): Promise<void> {
+  const own = createRuns({ hub, namespace: "z" });
+  try {
+    await loosely(own).close(options);
+  } finally {
+    await own.close();
+  }
+}
+
+/** What messages call the arguments that are left out most easily. */
+const NAMED = /^the (callback|hub|runs) of|' (callback|hub|runs)$/;
+
 function progress(): ReturnType<typeof createProgress> {
   return createProgress(target, { steps: ["a"] });
 }
 
 describe("what is missing, null, a number, an empty object or a text, and may not be, is refused", () => {
-  it.each(VALUES)("%s", async (_, call, allowed = [], code = INVALID) => {
+  it.each(VALUES)("%s", async (what, call, allowed = [], code = INVALID) => {
+    const [, argument, option = argument] = NAMED.exec(what) ?? [];
     vi.spyOn(console, "error").mockImplementation(nothing);
     for (const value of wrong.filter((each) => !allowed.includes(each))) {
       const failure = await failureOf(() => call(value));
@@ -254,6 +274,8 @@ describe("what is missing, null, a number, an empty object or a text, and may no
         isEverstreamError(failure, code as typeof INVALID),
         `${JSON.stringify(value)}: ${String(failure)}`,
       ).toBe(true);
+      if (option !== undefined)
+        expect(failure).toMatchObject({ message: expect.stringContaining(`\`${option}\``) });
     }
   });
 });

@@ -1,14 +1,6 @@
-// Calls that everybody makes once: with another server's request, without the hub, with a body that is gone.
+// Calls that everybody makes once: with another server's request, with a body that is gone.
 import { createServer } from "node:http";
-import {
-  createHub,
-  createRuns,
-  type Hub,
-  type RunRoutesOptions,
-  type Runs,
-  type StreamCallback,
-  streamEvents,
-} from "everstream";
+import { createHub, createRuns, type Hub, type RunRoutesOptions, type Runs, streamEvents } from "everstream";
 import { joinRun, startRun } from "everstream/client";
 import * as forHono from "everstream/hono";
 import * as forNode from "everstream/node";
@@ -93,35 +85,6 @@ describe("a request of another server", () => {
     expect(await refusalOf(() => forHono.streamSSE(c, callback))).toEqual(words);
     expect(await refusalOf(() => forHono.streamTopics(c, hub, topics))).toEqual(words);
     expect(await refusalOf(() => forHono.streamRun(c, runs, "1"))).toEqual(words);
-  });
-});
-
-describe("an argument that was left out", () => {
-  it("is named, and nothing was begun", async () => {
-    const none = undefined as unknown as StreamCallback;
-    const noHub = topics as unknown as Hub;
-    const noRuns = "1" as unknown as Runs;
-    const options: RunRoutesOptions = { authorize: () => true };
-    const app = new Hono().get("/", async (c) => {
-      expect(await refusalOf(() => streamEvents(c.req.raw, none))).toEqual(invalid(/`callback`/));
-      expect(await refusalOf(() => forHono.streamSSE(c, none))).toEqual(invalid(/`callback`/));
-      expect(await refusalOf(() => forHono.streamTopics(c, noHub, topics))).toEqual(invalid(/`hub`/));
-      expect(await refusalOf(() => forHono.streamRun(c, noRuns, "1"))).toEqual(invalid(/`runs`/));
-      return c.text("asked");
-    });
-    expect(await (await app.request("/")).text()).toBe("asked");
-    for (const { runRoutes } of [forNode, forHono]) {
-      expect(() => runRoutes(options as unknown as Runs, options)).toThrow(invalid(/`runs`/) as Error);
-    }
-    const seen: unknown[] = [];
-    server = await serveForTest(async (req, res) => {
-      seen.push(await refusalOf(() => forNode.streamSSE(req, res, none)));
-      seen.push(await refusalOf(() => forNode.streamTopics(req, res, noHub, topics)));
-      seen.push(await refusalOf(() => forNode.streamRun(req, res, noRuns, "1")));
-      res.end("asked");
-    });
-    expect(await (await fetch(server.url)).text()).toBe("asked");
-    expect(seen).toEqual([invalid(/`callback`/), invalid(/`hub`/), invalid(/`runs`/)]);
   });
 });
 
