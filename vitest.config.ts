@@ -18,7 +18,7 @@ const BROKERS = ["test/{brokers,redis,nats,cluster}/**/*.test.ts"];
 const browserTests = ["test/browser/**/*.test.ts", "test/docs/{react,frameworks,sharing-tabs}.test.ts"];
 
 const common = {
-  testTimeout: 30_000,
+  testTimeout: 60_000,
   hookTimeout: 60_000,
   // Vitest's default is one second, which a machine with other work takes for anything.
   expect: { poll: { timeout: 20_000 } },
