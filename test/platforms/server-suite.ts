@@ -9,6 +9,7 @@ export function describeServer(what: string, url: () => string): void {
   const json = async (path: string, init?: RequestInit): Promise<unknown> => (await get(path, init)).json();
   const name = (): string => crypto.randomUUID();
 
+  // What polls needs its own test's `expect`: the global one has none as soon as another test has ended.
   describe.concurrent(`${what}: the server's core`, () => {
     test("streamEvents: headers, events in order, an end", async () => {
       const response = await get("/count?to=3");
@@ -60,7 +61,7 @@ export function describeServer(what: string, url: () => string): void {
       expect(text).toContain("event: cursor\ndata: null\n\n");
     });
 
-    test("streamEvents: a client that leaves ends its loop, and nobody else's", async () => {
+    test("streamEvents: a client that leaves ends its loop, and nobody else's", async ({ expect }) => {
       const id = name();
       const staying = await get(`/endless?name=${name()}`);
       const leaving = await get(`/endless?name=${id}`);
@@ -70,6 +71,7 @@ export function describeServer(what: string, url: () => string): void {
     });
 
     test("streamEvents: a client that does not read holds up its own writer, and is cut", async ({
+      expect,
       onTestFinished,
     }) => {
       const id = name();

@@ -9,7 +9,7 @@ import {
   serveForTest,
   type TestServer,
 } from "everstream/testing";
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { eventually } from "../session/eventually.ts";
 
 const servers: TestServer[] = [];
@@ -89,11 +89,20 @@ describe("collectEvents", () => {
       await stream.send("hello", { to: "you" });
       await new Promise(() => undefined);
     });
-    const collected = collectEvents(response, { count: 2, timeout: 20 });
-    await expect(collected).rejects.toMatchObject({
+    const hello = deferred<void>();
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const until = () => {
+      hello.resolve();
+      return false;
+    };
+    const refused = expect(collectEvents(response, { until, timeout: 60_000 })).rejects.toMatchObject({
       code: "TIMEOUT",
       message: expect.stringContaining("hello"),
     });
+    await hello.promise;
+    await vi.advanceTimersByTimeAsync(60_000);
+    await refused;
     expect(await ended.promise).toBe("cancelled");
   });
 });
@@ -273,6 +282,7 @@ describe("rawRequest", () => {
       message: expect.stringContaining("something else"),
     });
     const waiting = await rawRequest(server, "/wait");
+    await waiting.until("something else");
     await expect(waiting.until(/this/, 20)).rejects.toMatchObject({
       code: "TIMEOUT",
       message: expect.stringContaining("something else"),
