@@ -23,7 +23,10 @@ export async function serveDemo(options: Partial<AppOptions> = {}): Promise<Demo
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), "everstream-demo-")));
   const demo = createApp({ ...options, dataDir });
   await demo.ready;
-  const test = await serveForTest(createAdaptorServer({ fetch: demo.app.fetch }) as Server);
+  const server = createAdaptorServer({ fetch: demo.app.fetch }) as Server;
+  // One that closes idle connections does so, after a pause of this process, just when the next request goes over them.
+  server.keepAliveTimeout = 0;
+  const test = await serveForTest(server);
   const api: DemoServer["api"] = (path, init) => fetch(`${test.url}/api${path}`, init);
   const post: DemoServer["post"] = (path, body, headers) =>
     api(path, {
