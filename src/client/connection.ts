@@ -1,5 +1,5 @@
 import { EverstreamError, type EverstreamErrorCode } from "../errors.ts";
-import { createParser, EVENT_STREAM_TYPE, type ParserOptions } from "../protocol/index.ts";
+import { createParser, type ParserOptions } from "../protocol/index.ts";
 import { type ConnectionFailure, messageOf } from "./failure.ts";
 import type { AnyStreamOptions, PerAttempt } from "./options.ts";
 import { placerOf, prepareRequest, type RequestFacts } from "./request.ts";
@@ -79,7 +79,7 @@ export function ask<T>(value: PerAttempt<T>): T | Promise<T> {
 }
 
 /**
- * Reads a body to its end, or until `onBytes` says `false` or throws. Not every fetch ends the body when `signal` aborts, so
+ * Reads a body to its end, or until `onBytes` says `true` or throws. Not every fetch ends the body when `signal` aborts, so
  * it is cancelled then, also where that was before, or comes after the reading.
  *
  * @param signal One of this body alone, which aborts in the end.
@@ -96,7 +96,7 @@ export async function read(
   if (signal.aborted) cancel();
   for (;;) {
     const { done, value } = await reader.read();
-    if (done || (await onBytes(value)) === false) return;
+    if (done || (await onBytes(value))) return;
   }
 }
 
@@ -108,18 +108,18 @@ async function inspect(response: Response): Promise<ConnectionFailure | undefine
   const { status, ok, headers } = response;
   const type = headers.get("Content-Type") ?? "";
   if (ok && EVENT_STREAM.test(type)) return undefined;
-  // What can't be loaded is not told.
-  const body = await import("./read-start.ts").then((loaded) => loaded.readStart(response, read), ignore);
-  // Chromium takes what it got of a head that was cut off for the whole.
-  if (ok && !body && EVENT_STREAM_TYPE.startsWith(type))
-    return { code: "NETWORK", message: "The answer was cut off." };
   return {
     code: ok ? "CONTENT_TYPE" : "HTTP_STATUS",
     message: `The answer was ${status} (${type}).`,
     status,
     retryAfterMs: parseRetryAfter(headers.get("Retry-After"), Date.now()),
-    body,
+    ...(await explain(response)),
   };
+}
+
+/** What an answer says for itself, where it is no event stream. What can't be loaded is not told. */
+export function explain(response: Response): Promise<Partial<ConnectionFailure> | undefined> {
+  return import("./refusal.ts").then((loaded) => loaded.explain(response, read), ignore);
 }
 
 export function ignore(): undefined {
