@@ -52,11 +52,13 @@ export async function runConnection(
     code = "INVALID_OPTION";
     const request = prepareRequest(options, attempt, String(url), headers, place);
     code = "NETWORK";
+    // Not every fetch hears of the signal; and what was closed while it asked for a token is to do no work.
+    if (signal.aborted) return undefined;
     const response = await fetch(...request);
     if (response.status === 204) return undefined;
     const refusal = await inspect(response);
     if (refusal) return refusal;
-    // Not every fetch hears of the signal. Where it is too late nobody asks for the outcome, and the body is let go below.
+    // Where it is too late nobody asks for the outcome, and the body is let go below.
     if (!signal.aborted) handlers.onOpen(response, request[0]);
     // Its bound is an option. The last event ID, the attempt's, outlives connections: a stream that sends none goes on
     // with the one before.

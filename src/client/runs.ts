@@ -70,7 +70,7 @@ export interface FollowedRun {
   readonly finished: Promise<RunSnapshot>;
   /** Ends the run itself, for everybody, as {@link stopRun} does, also when it is followed no longer. */
   stop(): Promise<void>;
-  /** Stops following. May be called twice. */
+  /** Stops following; a start that was not answered yet may be lost with it. May be called twice. */
   close(): void;
 }
 

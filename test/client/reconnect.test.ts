@@ -518,6 +518,19 @@ describe("watching over the connection", () => {
     await (await server.exchange(0)).gone;
   });
 
+  test("a token that comes after the stream was closed is not used any more, by whatever fetch", async () => {
+    let give: (token: string) => void = () => undefined;
+    const token = new Promise<string>((resolve) => (give = resolve));
+    const fetch = vi.fn<typeof globalThis.fetch>();
+    const headers = async () => ({ authorization: await token });
+    const stream = openEventStream("http://127.0.0.1/", { method: "POST", headers, fetch });
+    stream.onEvent(() => undefined);
+    stream.close();
+    give("late");
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(fetch).not.toHaveBeenCalled();
+  });
+
   test.each(["before the answer", "as it opens", "at an event", "for an event too large"])(
     "lets go of the body of a fetch that knows nothing of signals, closed %s",
     async (when) => {
