@@ -55,9 +55,18 @@ export async function runConnection(
     // Not every fetch hears of the signal; and what was closed while it asked for a token is to do no work.
     if (signal.aborted) return undefined;
     const response = await fetch(...request);
-    if (response.status === 204) return undefined;
-    const refusal = await inspect(response);
-    if (refusal) return refusal;
+    const { status, ok, headers: facts } = response;
+    if (status === 204) return undefined;
+    const type = facts.get("Content-Type") ?? "";
+    if (!(ok && EVENT_STREAM.test(type))) {
+      return {
+        code: ok ? "CONTENT_TYPE" : "HTTP_STATUS",
+        message: `The answer was ${status} (${type}).`,
+        status,
+        retryAfterMs: parseRetryAfter(facts.get("Retry-After"), Date.now()),
+        ...(await explain(response)),
+      };
+    }
     // Where it is too late nobody asks for the outcome, and the body is let go below.
     if (!signal.aborted) handlers.onOpen(response, request[0]);
     // Its bound is an option. The last event ID, the attempt's, outlives connections: a stream that sends none goes on
@@ -104,20 +113,6 @@ export async function read(
 
 /** The content types of event streams. What follows the essence, as a charset, means nothing: it is UTF-8. */
 export const EVENT_STREAM = /^text\/event-stream\s*(;|$)/i;
-
-/** Why the answer is no event stream, if it is none. */
-async function inspect(response: Response): Promise<ConnectionFailure | undefined> {
-  const { status, ok, headers } = response;
-  const type = headers.get("Content-Type") ?? "";
-  if (ok && EVENT_STREAM.test(type)) return undefined;
-  return {
-    code: ok ? "CONTENT_TYPE" : "HTTP_STATUS",
-    message: `The answer was ${status} (${type}).`,
-    status,
-    retryAfterMs: parseRetryAfter(headers.get("Retry-After"), Date.now()),
-    ...(await explain(response)),
-  };
-}
 
 /** What an answer says for itself, where it is no event stream. What can't be loaded is not told. */
 export function explain(response: Response): Promise<Partial<ConnectionFailure> | undefined> {

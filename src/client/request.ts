@@ -11,12 +11,12 @@ export interface RequestFacts {
   readonly signal: AbortSignal;
 }
 
-/** What travels in a header as it stands, everywhere; or is no id. */
-const PLAIN_ID = /^([!-~]([ -~]{0,4000}[!-~])?)?$/;
+/** What does not travel in a header as it stands, everywhere. */
+const ODD_ID = /[^ -~]|^ | $|^.{4001}/;
 
 /** How another id travels, in place of an older one among the headers: loaded where there is one, and only there. */
 export async function placerOf(lastEventId: string): Promise<typeof placeCursor | undefined> {
-  return PLAIN_ID.test(lastEventId) ? undefined : (await import("./odd-cursor.ts")).placeCursor;
+  return ODD_ID.test(lastEventId) ? (await import("./odd-cursor.ts")).placeCursor : undefined;
 }
 
 /**
