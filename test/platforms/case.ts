@@ -24,7 +24,7 @@ export const GONE: Fault = { status: 204 };
 /** The data of the first `count` events of a stream; leaving the loop closes it. */
 export async function take(count: number, url: string, options?: EventStreamOptions): Promise<string[]> {
   const data: string[] = [];
-  for await (const event of openEventStream(url, { ...FAST, connectTimeout: 1000, ...options })) {
+  for await (const event of openEventStream(url, { ...FAST, ...options })) {
     if (data.push(event.data) === count) break;
   }
   return data;
