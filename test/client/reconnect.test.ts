@@ -402,8 +402,10 @@ describe("no hot loop", () => {
       [{ overflow: "drop" }, "overflow must be pause|dropOldest|error."],
       [{ overflow: 5 }, "overflow must be pause|dropOldest|error."],
       [{ resume: "sometimes" }, "resume must be always|cursor|never."],
+      [null, "The options must be an object."],
+      ["POST", "The options must be an object."],
     ] as const) {
-      expect(() => openEventStream("http://127.0.0.1/", options as EventStreamOptions)).toThrow(
+      expect(() => openEventStream("http://127.0.0.1/", options as unknown as EventStreamOptions)).toThrow(
         expect.objectContaining({ code: "INVALID_OPTION", message }),
       );
     }
