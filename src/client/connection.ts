@@ -1,5 +1,5 @@
 import { EverstreamError, type EverstreamErrorCode } from "../errors.ts";
-import { createParser, EVENT_STREAM_TYPE, type ParserOptions } from "../protocol/index.ts";
+import { createParser, type ParserOptions } from "../protocol/index.ts";
 import { type ConnectionFailure, messageOf } from "./failure.ts";
 import type { AnyStreamOptions, PerAttempt } from "./options.ts";
 import { placerOf, prepareRequest, type RequestFacts } from "./request.ts";
@@ -52,11 +52,22 @@ export async function runConnection(
     code = "INVALID_OPTION";
     const request = prepareRequest(options, attempt, String(url), headers, place);
     code = "NETWORK";
+    // Not every fetch hears of the signal; and what was closed while it asked for a token is to do no work.
+    if (signal.aborted) return undefined;
     const response = await fetch(...request);
-    if (response.status === 204) return undefined;
-    const refusal = await inspect(response);
-    if (refusal) return refusal;
-    // Not every fetch hears of the signal. Where it is too late nobody asks for the outcome, and the body is let go below.
+    const { status, ok, headers: facts } = response;
+    if (status === 204) return undefined;
+    const type = facts.get("Content-Type") ?? "";
+    if (!(ok && EVENT_STREAM.test(type))) {
+      return {
+        code: ok ? "CONTENT_TYPE" : "HTTP_STATUS",
+        message: `The answer was ${status} (${type}).`,
+        status,
+        retryAfterMs: parseRetryAfter(facts.get("Retry-After"), Date.now()),
+        ...(await explain(response)),
+      };
+    }
+    // Where it is too late nobody asks for the outcome, and the body is let go below.
     if (!signal.aborted) handlers.onOpen(response, request[0]);
     // Its bound is an option. The last event ID, the attempt's, outlives connections: a stream that sends none goes on
     // with the one before.
@@ -79,7 +90,7 @@ export function ask<T>(value: PerAttempt<T>): T | Promise<T> {
 }
 
 /**
- * Reads a body to its end, or until `onBytes` says `false` or throws. Not every fetch ends the body when `signal` aborts, so
+ * Reads a body to its end, or until `onBytes` says `true` or throws. Not every fetch ends the body when `signal` aborts, so
  * it is cancelled then, also where that was before, or comes after the reading.
  *
  * @param signal One of this body alone, which aborts in the end.
@@ -96,30 +107,16 @@ export async function read(
   if (signal.aborted) cancel();
   for (;;) {
     const { done, value } = await reader.read();
-    if (done || (await onBytes(value)) === false) return;
+    if (done || (await onBytes(value))) return;
   }
 }
 
 /** The content types of event streams. What follows the essence, as a charset, means nothing: it is UTF-8. */
 export const EVENT_STREAM = /^text\/event-stream\s*(;|$)/i;
 
-/** Why the answer is no event stream, if it is none. */
-async function inspect(response: Response): Promise<ConnectionFailure | undefined> {
-  const { status, ok, headers } = response;
-  const type = headers.get("Content-Type") ?? "";
-  if (ok && EVENT_STREAM.test(type)) return undefined;
-  // What can't be loaded is not told.
-  const body = await import("./read-start.ts").then((loaded) => loaded.readStart(response, read), ignore);
-  // Chromium takes what it got of a head that was cut off for the whole.
-  if (ok && !body && EVENT_STREAM_TYPE.startsWith(type))
-    return { code: "NETWORK", message: "The answer was cut off." };
-  return {
-    code: ok ? "CONTENT_TYPE" : "HTTP_STATUS",
-    message: `The answer was ${status} (${type}).`,
-    status,
-    retryAfterMs: parseRetryAfter(headers.get("Retry-After"), Date.now()),
-    body,
-  };
+/** What an answer says for itself, where it is no event stream. What can't be loaded is not told. */
+export function explain(response: Response): Promise<Partial<ConnectionFailure> | undefined> {
+  return import("./refusal.ts").then((loaded) => loaded.explain(response, read), ignore);
 }
 
 export function ignore(): undefined {

@@ -241,11 +241,12 @@ export class EventSource extends EventTarget {
   async #prepare(signal: AbortSignal): Promise<ReturnType<typeof prepareRequest> | undefined> {
     const given = await ask(this.#options.headers);
     // An id that no header can carry is not sent at all.
-    const lastEventId = encodeLastEventId(this.#lastEventId) === undefined ? "" : this.#lastEventId;
+    const isSent = encodeLastEventId(this.#lastEventId) !== undefined;
+    const facts = { lastEventId: isSent ? this.#lastEventId : "", resuming: true, signal };
     const credentials = this.withCredentials ? "include" : "same-origin";
     const options = { fetch: this.#options.fetch, credentials } as const;
     try {
-      return prepareRequest(options, { lastEventId, resuming: true, signal }, this.#url, given, placeCursor);
+      return prepareRequest(options, facts, this.#url, given, isSent ? placeCursor : undefined);
     } catch (error) {
       this.#giveUp(error);
       return undefined;

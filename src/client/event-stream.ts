@@ -215,13 +215,13 @@ class ReconnectingStream implements EventStream {
         this.lastEventId = lastEventId;
         // What is said to be over need not be asked for again: that would be answered by 204.
         if (type === END_EVENT) this.dispatch({ type: "ended" });
-        if (type === GAP_EVENT) safely(() => this.#onGap.emit(JSON.parse(data) as GapData));
-        // Others are checkpoints, or of a later version: they move the last event ID and are not for listeners.
-        if (type.startsWith(RESERVED_PREFIX)) return;
-        // As some servers call what others put into a comment.
-        if (type === "ping") this.#watchdog.beat();
-        this.dispatch({ type: "progress" });
         safely(() => {
+          if (type === GAP_EVENT) this.#onGap.emit(JSON.parse(data) as GapData);
+          // Others are checkpoints, or of a later version: they move the last event ID and are not for listeners.
+          if (type.startsWith(RESERVED_PREFIX)) return;
+          // As some servers call what others put into a comment.
+          if (type === "ping") this.#watchdog.beat();
+          this.dispatch({ type: "progress" });
           const event = this.#read({ type, data, lastEventId });
           if (event) this.#onEvent.emit(event as StreamEvent, () => signal.aborted);
         });

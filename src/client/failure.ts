@@ -17,7 +17,7 @@ export interface ConnectionFailure {
   readonly code: EverstreamErrorCode;
   readonly message: string;
   /** The HTTP status, where the server answered. */
-  readonly status?: number;
+  readonly status?: number | undefined;
   /** The first 2 kB of the answer's body, as text. */
   readonly body?: string | undefined;
   /** What the answer's `Retry-After` asks for, in milliseconds from its arrival. */

@@ -101,6 +101,8 @@ const NUMBERS = /Delay|max|Timeout|heart/;
  * @throws EverstreamError `INVALID_OPTION`.
  */
 export function checkOptions(options: AnyStreamOptions): void {
+  if (Object(options) !== options)
+    throw new EverstreamError("INVALID_OPTION", "The options must be an object.");
   for (const [name, value] of Object.entries(options) as [string, unknown][]) {
     const words = CHOICES[name];
     const isWrong = words

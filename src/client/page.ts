@@ -15,8 +15,11 @@ export function watchPage(
   signal: AbortSignal,
 ): void {
   const onChange = ({ type, persisted }: { readonly type?: string; readonly persisted?: boolean }): void => {
-    if (type !== "pagehide") onSignal(pauseWhenHidden && globalThis.document?.hidden ? "pause" : "wake");
-    else if (persisted) onSignal("pause");
+    const isHidden = globalThis.document?.hidden;
+    const isLeft = type === "pagehide";
+    if (isLeft ? persisted : pauseWhenHidden && isHidden) onSignal("pause");
+    // One that goes into the cache is hidden after that, which must not wake it.
+    else if (!(isLeft || (isHidden && type === "visibilitychange"))) onSignal("wake");
   };
   for (const type of ["online", "visibilitychange", "pagehide", "pageshow"]) {
     globalThis.addEventListener?.(type, onChange, { signal });

@@ -1,4 +1,4 @@
-import { EVENT_STREAM_TYPE, LAST_EVENT_ID_HEADER, LAST_EVENT_ID_PARAMETER } from "../protocol/index.ts";
+import { EVENT_STREAM_TYPE, LAST_EVENT_ID_HEADER } from "../protocol/index.ts";
 import type { placeCursor } from "./odd-cursor.ts";
 import type { AnyStreamOptions, HeadersInput } from "./options.ts";
 
@@ -11,12 +11,12 @@ export interface RequestFacts {
   readonly signal: AbortSignal;
 }
 
-/** What travels in a header as it stands, everywhere; or is no id. */
-const PLAIN_ID = /^([!-~]([ -~]{0,4000}[!-~])?)?$/;
+/** What does not travel in a header as it stands, everywhere. */
+const ODD_ID = /[^ -~]|^ | $|^.{4001}/;
 
-/** How another id travels: loaded where there is one, and only there. */
+/** How another id travels, in place of an older one among the headers: loaded where there is one, and only there. */
 export async function placerOf(lastEventId: string): Promise<typeof placeCursor | undefined> {
-  return PLAIN_ID.test(lastEventId) ? undefined : (await import("./odd-cursor.ts")).placeCursor;
+  return ODD_ID.test(lastEventId) ? (await import("./odd-cursor.ts")).placeCursor : undefined;
 }
 
 /**
@@ -43,12 +43,9 @@ export function prepareRequest(
   } as RequestInit;
   let target = url;
   if (!headers.has("Accept")) headers.set("Accept", EVENT_STREAM_TYPE);
-  if (lastEventId) {
-    // An older cursor among the caller's headers must not win over this one.
-    headers.delete(LAST_EVENT_ID_HEADER);
-    if (place) target = place(headers, url, lastEventId, [LAST_EVENT_ID_HEADER, LAST_EVENT_ID_PARAMETER]);
-    else headers.set(LAST_EVENT_ID_HEADER, lastEventId);
-  }
+  // An older cursor among the caller's headers does not win over this one.
+  if (place) target = place(headers, url, lastEventId);
+  else if (lastEventId) headers.set(LAST_EVENT_ID_HEADER, lastEventId);
   // A custom fetch may know what to do with a relative URL where the runtime does not.
   if (!fetch) new Request(target, init);
   return [target, init];

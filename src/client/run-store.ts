@@ -52,6 +52,8 @@ export function createRunStore(
 ): RunStore {
   let view = NOTHING;
   let followed: FollowedRun | undefined;
+  /** The one that was started last, whose request is not given up with it. */
+  let started: FollowedRun | undefined;
   /** What to follow once somebody listens. */
   let wanted: RunSnapshot | undefined;
 
@@ -73,7 +75,7 @@ export function createRunStore(
   const leave = (): void => {
     const run = followed;
     followed = undefined;
-    run?.close();
+    if (run && (run !== started || isHeardOf(run))) run.close();
   };
   const attach = (): void => {
     if (wanted) follow(joinRun(url, wanted.id, { ...request(), from: wanted }));
@@ -93,10 +95,15 @@ export function createRunStore(
     start(start = {}) {
       const run = startRun(url, { ...request(), ...start });
       leave();
+      started = run;
       follow(run);
-      // Whoever leaves at once has started it all the same.
-      const letGo = subscribers.subscribe(() => {
-        if (followed !== run || run.snapshot.state !== "starting" || isFinal(run.status)) letGo();
+      // Whoever leaves at once, or shows another, has started it all the same.
+      const letGo = subscribers.subscribe(() => undefined);
+      const stop = run.subscribe(() => {
+        if (!isHeardOf(run)) return;
+        stop();
+        letGo();
+        if (followed !== run) run.close();
       });
       return run.id;
     },
@@ -115,4 +122,9 @@ export function createRunStore(
       await stopRun(url, run.id, { ...request(), signal: undefined });
     },
   };
+}
+
+/** Whether the server has what was started, or never will. */
+function isHeardOf({ status }: FollowedRun): boolean {
+  return status.openedAt !== undefined || isFinal(status);
 }

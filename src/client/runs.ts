@@ -1,5 +1,5 @@
 import { EverstreamError } from "../errors.ts";
-import { ask, ignore, read } from "./connection.ts";
+import { ask, explain } from "./connection.ts";
 import { type EventStream, openEventStream, type StreamEvent } from "./event-stream.ts";
 import { type ConnectionFailure, messageOf, safely, toError } from "./failure.ts";
 import { createFrameTask } from "./frames.ts";
@@ -70,7 +70,7 @@ export interface FollowedRun {
   readonly finished: Promise<RunSnapshot>;
   /** Ends the run itself, for everybody, as {@link stopRun} does, also when it is followed no longer. */
   stop(): Promise<void>;
-  /** Stops following. May be called twice. */
+  /** Stops following; a start that was not answered yet may be lost with it. May be called twice. */
   close(): void;
 }
 
@@ -150,10 +150,12 @@ async function stopOnce(send: () => Promise<Response>): Promise<ConnectionFailur
     // Over and no longer kept, or never there: there is nothing left to stop.
     if (response.ok || response.status === 410 || response.status === 404) return undefined;
     const { status } = response;
-    // What can't be loaded is not told.
-    const start = await import("./read-start.ts").catch(ignore);
-    const body = await start?.readStart(response, read);
-    return { code: "HTTP_STATUS", message: `The answer was ${status}.`, status, body };
+    return {
+      code: "HTTP_STATUS",
+      message: `The answer was ${status}.`,
+      status,
+      ...(await explain(response)),
+    };
   } catch (cause) {
     return { code: "NETWORK", message: messageOf(cause), cause };
   }

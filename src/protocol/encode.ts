@@ -28,7 +28,8 @@ const END_OF_LINE = /\r\n|\r|\n/g;
  *   characters that the format has no escape for.
  */
 export function encodeEvent(fields: EventFields): string {
-  const { event, data, id, retry, comment } = fields;
+  // Who has no types may give nothing at all.
+  const { event, data, id, retry, comment } = fields ?? {};
   let block = "";
   if (comment !== undefined) block = encodeLines(": ", comment, "comment");
   if (event !== undefined) {

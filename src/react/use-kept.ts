@@ -4,6 +4,13 @@ export function doNothing(): void {
   // There is nothing to do.
 }
 
+interface Kept<T, L> {
+  readonly key: unknown;
+  readonly owner: unknown;
+  value: L;
+  readonly made: T;
+}
+
 /**
  * What `create` makes, until `key` or `owner` is another one.
  *
@@ -11,19 +18,18 @@ export function doNothing(): void {
  *   committed. It does so before any effect, of components further down as well, can open a stream.
  */
 export function useKept<T, L>(key: unknown, owner: unknown, value: L, create: (latest: () => L) => T): T {
-  const make = () => {
-    const box = { current: value };
-    return [key, owner, box, create(() => box.current)] as const;
+  const make = (): Kept<T, L> => {
+    const kept: Kept<T, L> = { key, owner, value, made: create(() => kept.value) };
+    return kept;
   };
   const [last, keep] = useState(make);
   let kept = last;
-  if (last[0] !== key || last[1] !== owner) {
+  if (kept.key !== key || kept.owner !== owner) {
     kept = make();
     keep(kept);
   }
-  const [, , box, made] = kept;
   useInsertionEffect(() => {
-    box.current = value;
+    kept.value = value;
   });
-  return made;
+  return kept.made;
 }

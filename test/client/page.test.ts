@@ -122,8 +122,11 @@ describe("a page that goes away", () => {
     const data = recordData(stream);
     await data.count(1);
     window.dispatchEvent(transition("pagehide", true));
+    // Browsers say so after `pagehide`, and that it is shown before `pageshow`.
+    show("hidden");
     expect(stream.status.state).toBe("paused");
     await (await server.exchange(0)).gone;
+    show("visible");
     window.dispatchEvent(transition("pageshow", true));
     expect(await data.count(2)).toEqual(["0", "1"]);
     expect((await server.exchange(1)).request.headers["last-event-id"]).toBe("0");

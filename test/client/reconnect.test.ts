@@ -402,8 +402,10 @@ describe("no hot loop", () => {
       [{ overflow: "drop" }, "overflow must be pause|dropOldest|error."],
       [{ overflow: 5 }, "overflow must be pause|dropOldest|error."],
       [{ resume: "sometimes" }, "resume must be always|cursor|never."],
+      [null, "The options must be an object."],
+      ["POST", "The options must be an object."],
     ] as const) {
-      expect(() => openEventStream("http://127.0.0.1/", options as EventStreamOptions)).toThrow(
+      expect(() => openEventStream("http://127.0.0.1/", options as unknown as EventStreamOptions)).toThrow(
         expect.objectContaining({ code: "INVALID_OPTION", message }),
       );
     }
@@ -515,6 +517,19 @@ describe("watching over the connection", () => {
     expect((await waiting).failure).toMatchObject({ code: "TIMEOUT" });
     expect(await data.count(1)).toEqual(["late"]);
     await (await server.exchange(0)).gone;
+  });
+
+  test("a token that comes after the stream was closed is not used any more, by whatever fetch", async () => {
+    let give: (token: string) => void = () => undefined;
+    const token = new Promise<string>((resolve) => (give = resolve));
+    const fetch = vi.fn<typeof globalThis.fetch>();
+    const headers = async () => ({ authorization: await token });
+    const stream = openEventStream("http://127.0.0.1/", { method: "POST", headers, fetch });
+    stream.onEvent(() => undefined);
+    stream.close();
+    give("late");
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(fetch).not.toHaveBeenCalled();
   });
 
   test.each(["before the answer", "as it opens", "at an event", "for an event too large"])(

@@ -114,8 +114,13 @@ test("its stream is kept for `linger` after its last subscriber, and the store i
     createRequestStore(request, { initial: "", reduce, registry }),
   );
   for (const store of stores) store.subscribe(() => undefined)();
+  // Whoever comes late must find the event told, which the others may have left before.
+  const first = used(request, registry);
   const exchange = await server.exchange(0);
   exchange.open("data: a\n\n");
+  await first.shows("a");
+  first.leave();
+  await first.isIdle();
   const states = () => new Set(stores.map((store) => store.getSnapshot().status.state));
   await expect.poll(states, { timeout: 10_000 }).toEqual(new Set(["idle"]));
   const before = reduced;

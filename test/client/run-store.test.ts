@@ -71,6 +71,20 @@ it("shows a new run in place of the one before, which goes on", async () => {
   expect(store.getSnapshot().run).toBeUndefined();
 });
 
+it.each([
+  ["another run", () => void store.start({ input: {} })],
+  ["nothing", () => store.join(null)],
+])("starts a run also where %s is shown in its place before the server has it", async (_, leave) => {
+  listen();
+  const first = store.start({ input: { text: ["one"] } });
+  leave();
+  await server.producer(first);
+  expect(store.getSnapshot().run?.id).not.toBe(first);
+  // It is followed no further.
+  const others = store.getSnapshot().run ? 1 : 0;
+  await expect.poll(() => server.hub.stats().sessions).toBe(others);
+});
+
 it("lets go of the connection a moment after its last listener, and goes on from there with the next", async () => {
   const stop = listen();
   const id = store.start({ input: { text: ["one "] } });

@@ -98,7 +98,7 @@ describe("encodeEvent refuses with INVALID_EVENT", () => {
   });
 
   it("nothing at all", () => {
-    for (const nothing of [{}, { data: undefined }, { event: "" }, "text"]) {
+    for (const nothing of [{}, { data: undefined }, { event: "" }, "text", null, undefined]) {
       expect(refused(nothing)).toMatch(/^INVALID_EVENT: There is nothing to send/);
     }
   });
