@@ -64,7 +64,7 @@ export default defineConfig({
           name: "browser",
           include: browserTests,
           globalSetup: "test/setup/built.ts",
-          testTimeout: 60_000,
+          testTimeout: 120_000,
         },
       },
     ],
