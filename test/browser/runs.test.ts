@@ -49,8 +49,9 @@ async function openPage(): Promise<Page> {
   return opened;
 }
 
-/** Ends the server, and starts another one in its place. */
+/** Ends the server, while words of an answer are on their way, and starts another one in its place. */
 async function restart(signal: NodeJS.Signals): Promise<void> {
+  model.reach(1 / 2);
   await app.stop(signal);
   app = await startBuiltApp(dataDir, model.env);
   proxy.leadTo(app.port);
@@ -215,6 +216,51 @@ describe("an answer", () => {
     await page.reload();
     await button(QUESTION).waitFor();
     expect(await panel("Chat").locator(".exchange").count()).toBe(0);
+  });
+
+  test("is asked for once, however often the button is pressed before the server has answered", async () => {
+    let starts = 0;
+    const count = (isPressed: Promise<unknown>) =>
+      page.route("**/api/runs/*", async (route) => {
+        if (route.request().method() === "POST") {
+          starts++;
+          await isPressed;
+        }
+        await route.continue();
+      });
+    for (const name of [QUESTION, "Regenerate"]) {
+      let pressed = (): void => undefined;
+      await count(
+        new Promise<void>((resolve) => {
+          pressed = resolve;
+        }),
+      );
+      await button(name).dblclick();
+      pressed();
+      await untilSome();
+      await button("Stop").click();
+      await untilStopped();
+      await page.unroute("**/api/runs/*");
+    }
+    expect(starts).toBe(2);
+    expect(await panel("Chat").locator(".exchange").count()).toBe(1);
+  });
+
+  test("is found by a tab that opens just when another one changes the conversation", async () => {
+    await ask();
+    const second = await context.newPage();
+    await second.addInitScript(() => {
+      const theirs = localStorage.getItem("conversation") as string;
+      localStorage.setItem("conversation", "another-one");
+      const { addEventListener } = window;
+      window.addEventListener = (...listening: [string, EventListenerOrEventListenerObject]) => {
+        // As the other tab does it: nobody here is told.
+        if (listening[0] === "storage") localStorage.setItem("conversation", theirs);
+        addEventListener.apply(window, listening);
+      };
+    });
+    await second.goto(page.url());
+    await untilSome(second);
   });
 
   test("that the server refuses is refused in its words, also when the conversation's stream opens only then", async () => {

@@ -91,6 +91,21 @@ test("one that is cancelled before its work was joined is stopped on the server"
   await panel("Upload").getByText("Cancelled.").waitFor();
 });
 
+test("one that is cancelled just when its work begins is stopped on the server", async () => {
+  // Told of the run, the page stores its id first.
+  await page.evaluate(() => {
+    const { setItem } = Storage.prototype;
+    Storage.prototype.setItem = function (key, value) {
+      setItem.call(this, key, value);
+      if (key !== "upload") return;
+      for (const each of document.querySelectorAll("button")) if (each.textContent === "Cancel") each.click();
+    };
+  });
+  await send(48 * MB);
+  await untilStoppedOnServer();
+  await panel("Upload").getByText("Cancelled.").waitFor();
+});
+
 test("one that is cancelled is stopped on the server", async () => {
   await send(48 * MB);
   await step("Optimizing").waitFor();
