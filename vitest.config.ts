@@ -65,6 +65,7 @@ export default defineConfig({
           include: browserTests,
           globalSetup: "test/setup/built.ts",
           testTimeout: 120_000,
+          expect: { poll: { timeout: 40_000 } },
         },
       },
     ],
