@@ -11,16 +11,19 @@ export interface BuiltApp {
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
-/** @param wantedPort The port to listen on; a free one by default. */
-export async function startBuiltApp(dataDir: string, wantedPort = 0): Promise<BuiltApp> {
-  // Without a key of the developer's: the tests must not talk to a provider.
-  const env = { ...process.env, PORT: String(wantedPort), DATA_DIR: dataDir, OPENAI_API_KEY: "" };
+/** @param more Of its environment: which provider answers, for one. By default it is the docs assistant. */
+export async function startBuiltApp(
+  dataDir: string,
+  more: Readonly<Record<string, string>> = {},
+): Promise<BuiltApp> {
+  // Without a key of the developer's: the tests must not talk to a provider but their own.
+  const env = { ...process.env, PORT: "0", DATA_DIR: dataDir, OPENAI_API_KEY: "", ...more };
   const child = spawn(process.execPath, [MAIN], { env, stdio: ["ignore", "pipe", "inherit"] });
   const port = await portOf(child);
   return {
     port,
     stop: async (signal = "SIGTERM") => {
-      if (child.exitCode !== null) return child.exitCode;
+      if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
       const exit = once(child, "exit");
       child.kill(signal);
       const [code] = (await exit) as [number | null];

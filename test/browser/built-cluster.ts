@@ -21,10 +21,17 @@ export interface BuiltCluster {
   stop(): Promise<number | null>;
 }
 
-/** @param log Where events live. Default: on a redis-server that the script starts. */
-export async function startBuiltCluster(dataDir: string, log = ""): Promise<BuiltCluster> {
+/**
+ * @param log Where events live. Default: on a redis-server that the script starts.
+ * @param more Of its environment: which provider answers, for one. By default it is the docs assistant.
+ */
+export async function startBuiltCluster(
+  dataDir: string,
+  log = "",
+  more: Readonly<Record<string, string>> = {},
+): Promise<BuiltCluster> {
   // Without a key of the developer's, nor a log: the tests must not talk to anything but what they start.
-  const env = { ...process.env, PORT: "0", DATA_DIR: dataDir, OPENAI_API_KEY: "", LOG: log };
+  const env = { ...process.env, PORT: "0", DATA_DIR: dataDir, OPENAI_API_KEY: "", LOG: log, ...more };
   const child = spawn(process.execPath, [SCRIPT], { env, stdio: ["ignore", "pipe", "inherit"] });
   const exit = once(child, "exit");
   let output = "";

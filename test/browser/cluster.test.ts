@@ -4,24 +4,22 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { DocsAssistant } from "../../demo/server/chat/docs-assistant.ts";
 import { startNats } from "../brokers/nats-server.ts";
 import { type BuiltCluster, NODE_NAMES, startBuiltCluster } from "./built-cluster.ts";
 import { launchChromium } from "./chromium.ts";
+import { BEGINNING, type PlayedModel, playModel, WHOLE } from "./played-model.ts";
 
 const QUESTION = "How does a client resume after a lost connection?";
-const BEGINNING = "I am the built-in docs assistant";
 
 let browser: Browser;
 let dataDir: string;
+let model: PlayedModel;
 let cluster: BuiltCluster;
 let context: BrowserContext;
 let page: Page;
-let whole: string;
 
 beforeAll(async () => {
   browser = await launchChromium();
-  whole = bare((await new DocsAssistant().invoke(QUESTION)).text);
 });
 afterAll(() => browser.close());
 
@@ -31,14 +29,17 @@ function useCluster(log?: () => Promise<{ readonly url: string; dispose(): Promi
   beforeAll(async () => {
     dataDir = await mkdtemp(join(tmpdir(), "everstream-cluster-"));
     server = await log?.();
-    cluster = await startBuiltCluster(dataDir, server?.url);
+    model = await playModel();
+    cluster = await startBuiltCluster(dataDir, server?.url, model.env);
   }, 120_000);
   afterAll(async () => {
     expect(await cluster.stop()).toBe(0);
+    await model.close();
     await server?.dispose();
     await rm(dataDir, { recursive: true, force: true });
   });
   beforeEach(async () => {
+    model.reach(1 / 4);
     context = await browser.newContext();
     page = await context.newPage();
     await page.goto(`http://127.0.0.1:${cluster.port}`);
@@ -49,18 +50,17 @@ function useCluster(log?: () => Promise<{ readonly url: string; dispose(): Promi
 const panel = (name: string, on = page): Locator => on.getByRole("region", { name, exact: true });
 const foot = (on = page): Locator => panel("Chat", on).locator(".exchange-foot").last();
 
-/** Letters and digits alone: the page draws Markdown's marks. */
-function bare(text: string): string {
-  return text.replace(/^```.*$|\]\([^)]+\)/gm, "").replace(/\W/g, "");
-}
-
 async function shown(on = page): Promise<string> {
-  return bare((await panel("Chat", on).locator(".answer").last().textContent()) ?? "");
+  return (await panel("Chat", on).locator(".answer").last().textContent()) ?? "";
 }
 
 /** Asks, and waits for the first words. Resolves to the node that answers, and the one that the answer is read from. */
 async function ask(): Promise<{ answers: string; serves: string }> {
-  const posted = page.waitForResponse((response) => response.request().method() === "POST");
+  // Users sign in by POST, too, and a node that is gone leaves the question to the next try.
+  const posted = page.waitForResponse(
+    (response) =>
+      /\/api\/runs\/./.test(response.url()) && response.request().method() === "POST" && response.ok(),
+  );
   await panel("Chat").getByRole("button", { name: QUESTION }).click();
   const answers = (await posted).headers()["x-node"] as string;
   await panel("Chat").locator(".answer").last().getByText(BEGINNING).waitFor();
@@ -69,8 +69,8 @@ async function ask(): Promise<{ answers: string; serves: string }> {
 }
 
 async function untilWhole(on = page): Promise<void> {
-  await foot(on).getByText("done", { exact: true }).waitFor({ timeout: 45_000 });
-  expect(await shown(on)).toBe(whole);
+  await foot(on).getByText("done", { exact: true }).waitFor({ timeout: 60_000 });
+  expect(await shown(on)).toBe(WHOLE);
   expect(await panel("Chat", on).locator(".exchange").count()).toBe(1);
   expect(await panel("Chat", on).getByRole("alert").count()).toBe(0);
 }
@@ -81,10 +81,13 @@ async function killInTheMiddle(role: "answers" | "serves"): Promise<void> {
   await second.goto(`http://127.0.0.1:${cluster.port}`);
   const node = (await ask())[role];
   const before = cluster.starts(node);
+  // While words are on their way.
+  model.reach(1 / 2);
   cluster.kill(node);
-  expect((await shown()).length).toBeLessThan(whole.length);
+  expect((await shown()).length).toBeLessThan(WHOLE.length);
+  model.reach(1);
   for (const tab of [page, second]) await untilWhole(tab);
-  await expect.poll(() => cluster.starts(node), { timeout: 30_000 }).toBe(before + 1);
+  await expect.poll(() => cluster.starts(node), { timeout: 60_000 }).toBe(before + 1);
 }
 
 describe("on Redis", () => {
@@ -116,7 +119,8 @@ describe("on Redis", () => {
       await inbox.getByRole("listitem").filter({ hasText: text }).waitFor();
     }
     expect(await inbox.getByRole("listitem").count()).toBe(3);
-    expect(await inbox.getByRole("alert").count()).toBe(0);
+    // The answer to what was sent may come after the stream has brought it.
+    await inbox.getByRole("alert").waitFor({ state: "detached" });
   });
 
   test("an upload is processed on whichever node the requests for it come to", async () => {

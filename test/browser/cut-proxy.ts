@@ -7,18 +7,21 @@ export interface CutProxy {
   /** Cuts every connection, and refuses new ones until {@link mend}. */
   cut(): void;
   mend(): void;
+  /** Connects to another port from now on, where the server has come back on one: nobody else can have taken that meanwhile. */
+  leadTo(port: number): void;
   close(): Promise<void>;
 }
 
 export async function startCutProxy(targetPort: number): Promise<CutProxy> {
   const sockets = new Set<Socket>();
   let whole = true;
+  let port = targetPort;
   const server = createServer((client) => {
     if (!whole) {
       client.destroy();
       return;
     }
-    const target = connect(targetPort, "127.0.0.1");
+    const target = connect(port, "127.0.0.1");
     for (const socket of [client, target]) {
       sockets.add(socket);
       // `close` follows each error, and ends the other side.
@@ -43,6 +46,9 @@ export async function startCutProxy(targetPort: number): Promise<CutProxy> {
     },
     mend: () => {
       whole = true;
+    },
+    leadTo: (next) => {
+      port = next;
     },
     close: async () => {
       cutAll();

@@ -23,9 +23,7 @@ async function show(page: Page, ...names: string[]): Promise<void> {
 
 /** Waits until the element shows that value as JSON. */
 async function shows(page: Page, id: string, value: unknown): Promise<void> {
-  await expect
-    .poll(() => page.locator(`#${id}`).textContent(), { timeout: 10_000 })
-    .toBe(JSON.stringify(value));
+  await expect.poll(() => page.locator(`#${id}`).textContent()).toBe(JSON.stringify(value));
 }
 
 /** What the burst's callbacks were given. */

@@ -1,45 +1,45 @@
-import { randomBytes } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+// Answers of the reference application, in Chromium: they go on, are found again and are stopped, whatever becomes of a page.
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { DocsAssistant } from "../../demo/server/chat/docs-assistant.ts";
 import { type BuiltApp, startBuiltApp } from "./built-app.ts";
 import { launchChromium } from "./chromium.ts";
 import { type CutProxy, startCutProxy } from "./cut-proxy.ts";
+import { BEGINNING, type PlayedModel, playModel, WHOLE } from "./played-model.ts";
 
 const QUESTION = "How does a client resume after a lost connection?";
-const BEGINNING = "I am the built-in docs assistant";
-/** Long enough for several attempts to fail. */
-const OFFLINE_MS = 10_000;
+/** A page that has tried for a while to find a server again waits for up to 30 s before it tries once more. */
+const BACK_MS = 60_000;
 
 let browser: Browser;
 let dataDir: string;
+let model: PlayedModel;
 let app: BuiltApp;
 let proxy: CutProxy;
 let context: BrowserContext;
 let page: Page;
-/** What the page shows when the whole answer is there, without its marks. */
-let whole: string;
 
 beforeAll(async () => {
   browser = await launchChromium();
-  whole = bare((await new DocsAssistant().invoke(QUESTION)).text);
 });
 afterAll(() => browser.close());
 
 beforeEach(async () => {
   dataDir = await mkdtemp(join(tmpdir(), "everstream-runs-"));
-  app = await startBuiltApp(dataDir);
+  model = await playModel();
+  app = await startBuiltApp(dataDir, model.env);
   proxy = await startCutProxy(app.port);
   context = await browser.newContext();
+  context.setDefaultTimeout(BACK_MS);
   page = await openPage();
 });
 afterEach(async () => {
   await context.close();
   await proxy.close();
   await app.stop();
+  await model.close();
   await rm(dataDir, { recursive: true, force: true });
 });
 
@@ -49,16 +49,19 @@ async function openPage(): Promise<Page> {
   return opened;
 }
 
+/** Ends the server, while words of an answer are on their way, and starts another one in its place. */
+async function restart(signal: NodeJS.Signals): Promise<void> {
+  model.reach(1 / 2);
+  await app.stop(signal);
+  app = await startBuiltApp(dataDir, model.env);
+  proxy.leadTo(app.port);
+}
+
 const panel = (name: string, on = page): Locator => on.getByRole("region", { name, exact: true });
 const answer = (on = page): Locator => panel("Chat", on).locator(".answer").last();
 const foot = (on = page): Locator => panel("Chat", on).locator(".exchange-foot").last();
 const button = (name: string, on = page): Locator => panel("Chat", on).getByRole("button", { name });
-
-/** Letters and digits alone: the page draws Markdown's marks. */
-function bare(text: string): string {
-  return text.replace(/^```.*$|\]\([^)]+\)/gm, "").replace(/\W/g, "");
-}
-const shown = async (on = page): Promise<string> => bare((await answer(on).textContent()) ?? "");
+const shown = async (on = page): Promise<string> => (await answer(on).textContent()) ?? "";
 
 async function ask(): Promise<void> {
   await button(QUESTION).click();
@@ -71,8 +74,24 @@ async function untilSome(on = page): Promise<void> {
   await button("Stop", on).waitFor();
 }
 
+/** Lets the answer come to its end, and waits until the page shows all of it, once. */
 async function untilDone(on = page): Promise<void> {
+  model.reach(1);
   await foot(on).getByText("done", { exact: true }).waitFor();
+  expect(await shown(on)).toBe(WHOLE);
+  expect(await panel("Chat", on).locator(".exchange").count()).toBe(1);
+}
+
+async function untilStopped(on = page): Promise<void> {
+  await foot(on).getByText("stopped", { exact: true }).waitFor();
+}
+
+/** How the runs that the server knows have gone, asked past the proxy. */
+async function statesOnServer(): Promise<string[]> {
+  const headers = { accept: "application/json" };
+  const response = await fetch(`http://127.0.0.1:${app.port}/api/runs`, { headers });
+  const { events } = (await response.json()) as { events: { data: { state: string } }[] };
+  return events.map(({ data }) => data.state);
 }
 
 describe("an answer", () => {
@@ -81,8 +100,6 @@ describe("an answer", () => {
     await page.reload();
     await untilSome();
     await untilDone();
-    expect(await shown()).toBe(whole);
-    expect(await panel("Chat").locator(".exchange").count()).toBe(1);
   });
 
   test("is followed live by a second tab, which may stop it for both", async () => {
@@ -90,12 +107,13 @@ describe("an answer", () => {
     const second = await openPage();
     await untilSome(second);
     const before = (await shown(second)).length;
+    model.reach(0.5);
     await expect.poll(async () => (await shown(second)).length).toBeGreaterThan(before);
     await button("Stop", second).click();
-    for (const tab of [page, second]) await foot(tab).getByText("stopped").waitFor();
+    for (const tab of [page, second]) await untilStopped(tab);
     expect(await shown()).toBe(await shown(second));
-    expect(whole.startsWith(await shown())).toBe(true);
-    expect((await shown()).length).toBeLessThan(whole.length);
+    expect(WHOLE.startsWith(await shown())).toBe(true);
+    expect((await shown()).length).toBeLessThan(WHOLE.length);
   });
 
   test("asked for in one tab appears in the other, as does the one that takes its place", async () => {
@@ -103,58 +121,54 @@ describe("an answer", () => {
     await ask();
     await untilSome(second);
     await button("Stop").click();
+    await untilStopped(second);
     await button("Regenerate", second).click();
-    for (const tab of [page, second]) {
-      await untilDone(tab);
-      expect(await shown(tab)).toBe(whole);
-      expect(await panel("Chat", tab).locator(".exchange").count()).toBe(1);
-    }
+    for (const tab of [page, second]) await untilSome(tab);
+    for (const tab of [page, second]) await untilDone(tab);
   });
 
   test("is made while its reader is offline, and is whole afterwards", async () => {
+    let attempts = 0;
+    page.on("requestfailed", (request) => {
+      if (/\/api\/runs\/./.test(request.url())) attempts++;
+    });
     await ask();
     proxy.cut();
     await context.setOffline(true);
     await foot().getByText("connection lost, reconnecting").waitFor();
     const before = await shown();
-    await new Promise((resolve) => setTimeout(resolve, OFFLINE_MS));
+    model.reach(1);
+    await expect.poll(statesOnServer).toEqual(["running", "done"]);
+    // The one that was cut, and some that failed.
+    await expect.poll(() => attempts, { timeout: BACK_MS }).toBeGreaterThanOrEqual(3);
     expect(await shown()).toBe(before);
     proxy.mend();
     await context.setOffline(false);
     await untilDone();
-    expect(await shown()).toBe(whole);
   });
 
   test.each(["SIGTERM", "SIGKILL"] as const)(
     "cut off by %s says so, and goes on when asked to",
     async (signal) => {
       await ask();
-      await app.stop(signal);
-      app = await startBuiltApp(dataDir, app.port);
+      await restart(signal);
       await panel("Chat").getByRole("alert").getByText("The server was restarted").waitFor();
-      const half = await shown();
-      expect(half.length).toBeLessThan(whole.length);
+      expect((await shown()).length).toBeLessThan(WHOLE.length);
       await button("Go on").click();
       await untilDone();
-      expect(await shown()).toBe(whole);
     },
   );
 
   test("that goes on is shown at once, also while the page has not found back to its conversation", async () => {
     await ask();
-    await app.stop("SIGKILL");
-    app = await startBuiltApp(dataDir, app.port);
-    await button("Go on").waitFor();
     // Only the answers get through.
     await page.route("**/api/chat/*", (route) => route.abort());
+    await restart("SIGKILL");
     await button("Go on").click();
     await untilDone();
-    expect(await shown()).toBe(whole);
-    expect(await panel("Chat").locator(".exchange").count()).toBe(1);
     await page.unroute("**/api/chat/*");
     await page.reload();
     await untilDone();
-    expect(await panel("Chat").locator(".exchange").count()).toBe(1);
   });
 
   test("that can't be stopped, or asked for, is said, and nothing is to be typed again", async () => {
@@ -168,7 +182,7 @@ describe("an answer", () => {
     const field = panel("Chat").getByRole("textbox");
     await field.fill("asked too early");
     await page.keyboard.press("Enter");
-    await alert.getByText("The server can't be reached.").waitFor();
+    await alert.getByText(/^The server can't be reached\.$/).waitFor();
     await expect.poll(() => field.inputValue()).toBe("asked too early");
     proxy.mend();
     await alert.waitFor({ state: "detached" });
@@ -204,6 +218,51 @@ describe("an answer", () => {
     expect(await panel("Chat").locator(".exchange").count()).toBe(0);
   });
 
+  test("is asked for once, however often the button is pressed before the server has answered", async () => {
+    let starts = 0;
+    const count = (isPressed: Promise<unknown>) =>
+      page.route("**/api/runs/*", async (route) => {
+        if (route.request().method() === "POST") {
+          starts++;
+          await isPressed;
+        }
+        await route.continue();
+      });
+    for (const name of [QUESTION, "Regenerate"]) {
+      let pressed = (): void => undefined;
+      await count(
+        new Promise<void>((resolve) => {
+          pressed = resolve;
+        }),
+      );
+      await button(name).dblclick();
+      pressed();
+      await untilSome();
+      await button("Stop").click();
+      await untilStopped();
+      await page.unroute("**/api/runs/*");
+    }
+    expect(starts).toBe(2);
+    expect(await panel("Chat").locator(".exchange").count()).toBe(1);
+  });
+
+  test("is found by a tab that opens just when another one changes the conversation", async () => {
+    await ask();
+    const second = await context.newPage();
+    await second.addInitScript(() => {
+      const theirs = localStorage.getItem("conversation") as string;
+      localStorage.setItem("conversation", "another-one");
+      const { addEventListener } = window;
+      window.addEventListener = (...listening: [string, EventListenerOrEventListenerObject]) => {
+        // As the other tab does it: nobody here is told.
+        if (listening[0] === "storage") localStorage.setItem("conversation", theirs);
+        addEventListener.apply(window, listening);
+      };
+    });
+    await second.goto(page.url());
+    await untilSome(second);
+  });
+
   test("that the server refuses is refused in its words, also when the conversation's stream opens only then", async () => {
     const refusal = { status: 429, json: { error: "Too many questions.", code: "RATE" } };
     const refused = await context.newPage();
@@ -226,71 +285,12 @@ describe("an answer", () => {
   });
 });
 
-describe("an upload", () => {
-  const bar = (): Locator => panel("Upload").getByRole("progressbar");
-  /** Sends a file that can't be compressed, which takes some seconds. */
-  const send = async (): Promise<void> => {
-    const file = join(dataDir, "noise.bin");
-    await writeFile(file, randomBytes(100 * 1024 * 1024));
-    await panel("Upload").locator("input[type=file]").setInputFiles(file);
-  };
-  const step = (name: string): Locator => panel("Upload").locator("li[aria-current=step]", { hasText: name });
-
-  test("is processed on when its page is reloaded", async () => {
-    await send();
-    await step("Optimizing").waitFor();
-    const before = Number(await bar().getAttribute("value"));
-    await page.reload();
-    await panel("Upload").getByText("noise.bin", { exact: true }).waitFor();
-    await expect.poll(async () => Number(await bar().getAttribute("value"))).toBeGreaterThanOrEqual(before);
-    await panel("Upload").getByText("SHA-256").waitFor();
-    const wire = await panel("Upload")
-      .getByRole("list", { name: /events as they arrive/ })
-      .textContent();
-    expect(wire).toMatch(/^GET \/api\/runs\/upload-/);
-  });
-
-  test("that is cancelled before its work was joined is stopped on the server", async () => {
-    let started: () => void = () => undefined;
-    const isStarted = new Promise<void>((resolve) => {
-      started = resolve;
-    });
-    let answer: () => void = () => undefined;
-    const isCancelled = new Promise<void>((resolve) => {
-      answer = resolve;
-    });
-    await page.route("**/api/upload/process", async (route) => {
-      const response = await route.fetch();
-      started();
-      await isCancelled;
-      await route.fulfill({ response }).catch(() => undefined);
-    });
-    await send();
-    await isStarted;
-    await panel("Upload").getByRole("button", { name: "Cancel" }).click();
-    await panel("Upload").getByText("Cancelled.").waitFor();
-    answer();
-    const runs = panel("Runs");
-    await runs.scrollIntoViewIfNeeded();
-    await runs.getByText("stopped", { exact: true }).waitFor();
-    await panel("Upload").getByText("Cancelled.").waitFor();
-  });
-
-  test("that is cancelled is stopped on the server", async () => {
-    await send();
-    await step("Optimizing").waitFor();
-    await panel("Upload").getByRole("button", { name: "Cancel" }).click();
-    const runs = panel("Runs");
-    await runs.scrollIntoViewIfNeeded();
-    await runs.getByText("stopped", { exact: true }).waitFor();
-  });
-});
-
 test("the list of runs shows what is running, and what came of it", async () => {
   await ask();
   const work = panel("Runs").getByRole("list", { name: "Runs", exact: true }).getByRole("listitem");
   await panel("Runs").scrollIntoViewIfNeeded();
   await work.getByText("running").waitFor();
+  model.reach(1);
   await work.getByText("done").waitFor();
   expect(await work.count()).toBe(1);
 });

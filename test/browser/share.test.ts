@@ -2,6 +2,7 @@
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { streamTopics } from "../../src/adapters/node.ts";
+import { startServer } from "../client/server.ts";
 import { randomFrom, seed } from "../resume/seed.ts";
 import { programPath } from "../setup/programs.ts";
 import { launchChromium } from "./chromium.ts";
@@ -221,13 +222,17 @@ describe("a tab that was away", () => {
     const others = [await open(), await open()];
     const all = await publish(5);
     await expectData([leader, ...others], all);
-    const hung = leader.evaluate(() => {
-      const until = Date.now() + 20_000;
-      while (Date.now() < until);
-    });
+    const { url, exchange } = await startServer();
+    const hung = leader.evaluate((from) => {
+      const request = new XMLHttpRequest();
+      request.open("GET", from, false);
+      request.send();
+    }, url);
+    const { response } = await exchange(0);
     await first.stream(1);
     all.push(...(await publish(5)));
     await expectData(others, all);
+    response.writeHead(204, { "access-control-allow-origin": "*" }).end();
     await hung;
     await expectData([leader], all);
     await eventually(connections).toBe(1);

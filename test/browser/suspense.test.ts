@@ -24,13 +24,11 @@ async function show(page: Page, ...names: string[]): Promise<void> {
 /** Waits until the element shows that value as JSON. */
 async function shows(page: Page, id: string, value: unknown): Promise<void> {
   await expect
-    .poll(
-      () =>
-        page
-          .locator(`#${id}`)
-          .textContent({ timeout: 1000 })
-          .catch(() => ""),
-      { timeout: 20_000 },
+    .poll(() =>
+      page
+        .locator(`#${id}`)
+        .textContent({ timeout: 1000 })
+        .catch(() => ""),
     )
     .toBe(JSON.stringify(value));
 }
@@ -242,9 +240,7 @@ describe.each([19, 18] as const)("React %i: Suspense", (version) => {
   test("says what to do where the provider would be thrown away with what it holds", async () => {
     const { page, streams, complaints } = await open();
     await show(page, "stuck");
-    await expect
-      .poll(() => complaints.join(), { timeout: 20_000 })
-      .toContain("put the provider above <Suspense>");
+    await expect.poll(() => complaints.join()).toContain("put the provider above <Suspense>");
     expect(streams).toHaveLength(0);
   });
 });
@@ -358,6 +354,8 @@ describe.each([19, 18] as const)("React %i: EverstreamProvider", (version) => {
     await page.evaluate(() => {
       tree.provided = {
         linger: 0,
+        // Made once, for as long as the test lasts.
+        minDelay: 1e6,
         fetch: async () =>
           new Response("data: made here\n\n", { headers: { "content-type": "text/event-stream" } }),
       };

@@ -80,8 +80,7 @@ export function cursor(page: Page): Promise<string> {
   return page.evaluate(() => client.stream.lastEventId);
 }
 
-/** Two cores may be busy with other things than this browser. */
-export const eventually = <T>(read: () => T) => expect.poll(read, { timeout: 15_000 });
+export const eventually = <T>(read: () => T) => expect.poll(read);
 
 export async function expectData(pages: readonly Page[], expected: readonly string[]): Promise<void> {
   for (const page of pages) {

@@ -47,9 +47,7 @@ async function open(
 }
 
 async function status(page: Page, expected: string): Promise<void> {
-  await expect
-    .poll(() => page.evaluate(() => globalThis.chat?.status).catch(() => undefined), { timeout: 10_000 })
-    .toBe(expected);
+  await expect.poll(() => page.evaluate(() => globalThis.chat?.status).catch(() => undefined)).toBe(expected);
 }
 
 function send(page: Page): Promise<void> {
@@ -66,7 +64,7 @@ function lastText(page: Page): Promise<string> {
 }
 
 async function shows(page: Page, text: string): Promise<void> {
-  await expect.poll(() => lastText(page), { timeout: 10_000 }).toBe(text);
+  await expect.poll(() => lastText(page)).toBe(text);
 }
 
 /** A promise to be settled by hand. */

@@ -20,9 +20,7 @@ function open(answer?: (exchange: Exchange, index: number) => void): Promise<Str
 
 /** Waits until the component shows that: the run's id, state and text, whether it is running, the connection's state. */
 async function shows(page: Page, ...value: readonly unknown[]): Promise<void> {
-  await expect
-    .poll(() => page.locator("#run").textContent(), { timeout: 20_000 })
-    .toBe(JSON.stringify(value));
+  await expect.poll(() => page.locator("#run").textContent()).toBe(JSON.stringify(value));
 }
 
 function show(page: Page, id: string | null | undefined, isThere = true): Promise<void> {

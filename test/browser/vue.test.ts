@@ -29,9 +29,7 @@ async function change(page: Page, state: Partial<TestApp["state"]>): Promise<voi
 
 /** Waits until the element shows that value as JSON. */
 async function shows(page: Page, id: string, value: unknown): Promise<void> {
-  await expect
-    .poll(() => page.locator(`#${id}`).textContent(), { timeout: 10_000 })
-    .toBe(JSON.stringify(value));
+  await expect.poll(() => page.locator(`#${id}`).textContent()).toBe(JSON.stringify(value));
 }
 
 test("shows a stream's events over one connection for all components, and closes with the last", async () => {

@@ -15,11 +15,14 @@ afterAll(() => browser.close());
 /** A server of pages with an example, and the stream that it asks for. */
 async function serve(last: string, below?: string): Promise<StreamPage> {
   const file = await writeExample(page, last, below === undefined ? {} : { below });
-  return openPage(browser, await bundle(file), {
+  const opened = await openPage(browser, await bundle(file), {
     paths: /^\/notifications/,
     html: `<script>globalThis.userId = location.search;</script>`,
     answer: ({ open }) => open(),
   });
+  // It has asked for its stream before another tab can.
+  await opened.stream(0);
+  return opened;
 }
 
 /** Opens one more tab, and says what it writes to its console; resolves once its stream is open. */
@@ -28,7 +31,7 @@ async function openTab(opened: StreamPage, search = ""): Promise<{ tab: Page; li
   const lines: string[] = [];
   tab.on("console", (message) => lines.push(message.text()));
   await tab.goto(opened.url + search);
-  await expect.poll(() => lines, { timeout: 15_000 }).toContain("open");
+  await expect.poll(() => lines).toContain("open");
   return { tab, lines };
 }
 
@@ -37,14 +40,14 @@ it("tells every tab what comes over one connection, whichever tab has it", async
   const [first, second] = [await openTab(opened), await openTab(opened)];
   opened.streams[0]?.response.write("event: alert\ndata: fire\n\n");
   for (const { lines } of [first, second]) {
-    await expect.poll(() => lines, { timeout: 15_000 }).toContain("fire");
+    await expect.poll(() => lines).toContain("fire");
   }
   expect(opened.streams).toHaveLength(1);
   await opened.page.close();
   const { response } = await opened.stream(1);
   response.write("event: alert\ndata: all clear\n\n");
   for (const { lines } of [first, second]) {
-    await expect.poll(() => lines, { timeout: 15_000 }).toContain("all clear");
+    await expect.poll(() => lines).toContain("all clear");
   }
 });
 
@@ -58,8 +61,8 @@ it("shares with the tabs of the same user alone", async () => {
   // That of the page that was opened first is nobody's.
   expect(opened.streams).toHaveLength(3);
   opened.streams[1]?.response.write("event: alert\ndata: for ada\n\n");
-  for (const { lines } of ada) await expect.poll(() => lines, { timeout: 15_000 }).toContain("for ada");
+  for (const { lines } of ada) await expect.poll(() => lines).toContain("for ada");
   opened.streams[2]?.response.write("event: alert\ndata: for bob\n\n");
-  await expect.poll(() => bob.lines, { timeout: 15_000 }).toContain("for bob");
+  await expect.poll(() => bob.lines).toContain("for bob");
   expect(bob.lines).not.toContain("for ada");
 });

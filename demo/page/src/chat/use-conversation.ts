@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import { AwayError, postOnce } from "../api/json.ts";
 import { randomId } from "../api/random-id.ts";
 import { useProblem } from "../api/use-problem.ts";
@@ -56,9 +56,15 @@ export function useConversation(log: WireLog): Conversation {
   const isToCome = accepted?.conversation === id && !data.runs.has(accepted.run);
   const { exchanges } = isToCome ? receive(data, { type: "asked", data: accepted }) : data;
 
+  /** What is on its way to the server: a button that is pressed once more meanwhile asks nothing more. */
+  const asking = useRef(new Set<string>());
+
   const post = useCallback(
     async (question: string, replaces?: string, goOn = false): Promise<boolean> => {
       const run = randomId();
+      const key = JSON.stringify([id, question, replaces]);
+      if (asking.current.has(key)) return true;
+      asking.current.add(key);
       try {
         const wanted = { conversation: id, message: question, replaces, goOn };
         await postOnce(`/api/runs/${run}`, wanted, setProblem);
@@ -68,6 +74,8 @@ export function useConversation(log: WireLog): Conversation {
       } catch (error) {
         setProblem(error as Error);
         return false;
+      } finally {
+        asking.current.delete(key);
       }
     },
     [id, setProblem],
@@ -95,11 +103,13 @@ export function useConversation(log: WireLog): Conversation {
 function useStoredId(): [string, (id: string) => void] {
   const [id, setId] = useState(() => stored(localStorage.getItem(KEY)) ?? storeNewId());
   useEffect(() => {
+    const take = (id: string | null): void => setId((known) => stored(id) ?? known);
     const onStorage = ({ key, newValue }: StorageEvent): void => {
-      const next = key === KEY ? stored(newValue) : undefined;
-      if (next !== undefined) setId(next);
+      if (key === KEY) take(newValue);
     };
     window.addEventListener("storage", onStorage);
+    // Another tab may have stored one before this one listened.
+    take(localStorage.getItem(KEY));
     return () => window.removeEventListener("storage", onStorage);
   }, []);
   return [id, setId];

@@ -1,6 +1,6 @@
 import type { StreamEvent, StreamStatus } from "everstream/client";
 import { useEventStream } from "everstream/react";
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { postOnce } from "../api/json.ts";
 import { randomId } from "../api/random-id.ts";
 import { useProblem } from "../api/use-problem.ts";
@@ -42,11 +42,15 @@ export function useInbox(user: string, log: WireLog, enabled: boolean): Inbox {
   /** The attempt that succeeded: 0 for none yet. */
   const [signedIn, setSignedIn] = useState(0);
   const [refusal, setRefusal] = useState<string>();
+  /** Resolves once it is known whether the user is signed in. */
+  const answered = useRef<Promise<unknown>>(undefined);
   const route = `/api/notifications?as=${encodeURIComponent(user)}`;
 
   useEffect(() => {
     let ignored = false;
-    void failureOf(postOnce("/api/session", { user })).then((failure) => {
+    const signingIn = failureOf(postOnce("/api/session", { user }));
+    answered.current = signingIn;
+    void signingIn.then((failure) => {
       if (ignored) return;
       setRefusal(failure?.message);
       if (failure === undefined) setSignedIn(attempt);
@@ -72,6 +76,8 @@ export function useInbox(user: string, log: WireLog, enabled: boolean): Inbox {
 
   const send = async (type: NoticeType, text: string): Promise<boolean> => {
     const notification = { type, payload: { text }, id: randomId() };
+    // Before that, the server would not know whose it is.
+    await answered.current;
     const failure = await failureOf(postOnce(route, notification, setProblem));
     setProblem(failure);
     return failure === undefined;

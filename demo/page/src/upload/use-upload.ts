@@ -83,10 +83,13 @@ export function useUpload(fetchStream: typeof fetch): Upload {
 
   const stop = (): void => {
     controller.current?.abort();
-    if (sending?.phase === "sending") setSending({ ...sending, phase: "stopped" });
-    // By its name: it may not have been joined yet.
-    else if (processing !== undefined) {
-      stopRun(RUNS, processing.run).then(
+    // As it is now: the work may have begun since the button was drawn.
+    const begun = stored();
+    if (begun === undefined) {
+      setSending((before) => (before?.phase === "sending" ? { ...before, phase: "stopped" } : before));
+    } else {
+      // By its name: it may not have been joined yet.
+      stopRun(RUNS, begun.run).then(
         () => setProblem(undefined),
         () => setProblem("It could not be cancelled: the server can't be reached."),
       );
