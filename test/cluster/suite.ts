@@ -19,7 +19,7 @@ export function clusterSuite(kind: string, start: () => Promise<Broker>): void {
     beforeAll(async () => {
       cluster = await startCluster(await start());
       nodes = (await cluster.add(3)) as [ClusterNode, ClusterNode, ClusterNode];
-    });
+    }, 120_000);
     afterAll(() => cluster.dispose());
     const started = () => ({ cluster, nodes });
 

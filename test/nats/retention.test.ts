@@ -5,15 +5,17 @@ import { describe, expect, it, onTestFinished, vi } from "vitest";
 import type { NatsServer } from "../brokers/nats-server.ts";
 import { type Node, openNode } from "../logs/contract.ts";
 import { natsForTests } from "./fixture.ts";
+import { letPass } from "./world.ts";
 
 const nats = natsForTests();
 const KEEP_ALL = { maxEvents: 1e9, maxBytes: 1e12, maxAgeMs: Number.POSITIVE_INFINITY };
+const TIMEOUT_MS = 20_000;
 let names = 0;
 
-async function open(options: { timeout?: number } = {}): Promise<{ node: Node; name: string }> {
+async function open(): Promise<{ node: Node; name: string }> {
   const name = `retention-${++names}`;
   const node = await openNode(
-    natsLog({ servers: nats.server.url, name, timeout: 1500, sweepInterval: 0, ...options }),
+    natsLog({ servers: nats.server.url, name, timeout: TIMEOUT_MS, sweepInterval: 0 }),
   );
   onTestFinished(() => node.connection.close());
   return { node, name };
@@ -32,6 +34,8 @@ describe("natsLog's stream", () => {
     const { node, name } = await open();
     const retention = { ...KEEP_ALL, maxEvents: 5 };
     for (let index = 0; index < 100; index++) await node.append("t", [String(index)], { retention });
+    // By then nobody can want to know any more what became of a publish.
+    letPass(2 * TIMEOUT_MS);
     await expect.poll(() => messagesIn(nats.server, name), { timeout: 20_000 }).toBeLessThan(10);
     const page = await node.read(["t"]);
     expect(page.entries.map(({ event }) => event.data)).toEqual(["95", "96", "97", "98", "99"]);
@@ -102,7 +106,7 @@ describe("natsLog's stream", () => {
     await expect.poll(() => expire(0)).toBe(22 + 2);
     vi.setSystemTime(now + 601_000);
     // Left are what is kept, the epoch, the age and the floor.
-    await expect.poll(() => expire(1000), { timeout: 30_000 }).toBe(4);
+    await expect.poll(() => expire(TIMEOUT_MS), { timeout: 30_000 }).toBe(4);
     const floor = Math.max(...before.map(({ last }) => last));
     for (const each of [node, other, await openNode(natsLog({ servers: nats.server.url, name }))]) {
       const { topics, entries } = await each.read([...names, "never", "kept"]);
