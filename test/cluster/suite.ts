@@ -24,7 +24,8 @@ export function clusterSuite(kind: string, start: () => Promise<Broker>): void {
     const started = () => ({ cluster, nodes });
 
     describe("events", () => eventCases(started));
-    describe("runs", () => runCases(started));
+    // Most of it is waiting for leases to be over.
+    describe.concurrent("runs", () => runCases(started));
     describe("while the broker fails", () => brokerFaultCases(started));
     describe("end to end", () => endToEndCases(start));
   });

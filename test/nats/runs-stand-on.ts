@@ -5,7 +5,8 @@ import { freshName, natsForTests, PATIENCE_MS } from "./fixture.ts";
 
 const nats = natsForTests();
 
+// Kept in memory alone, as on Redis: nothing here is about the disk.
 standOn(
-  () => natsLog({ servers: nats.server.url, name: freshName(), timeout: PATIENCE_MS }),
+  () => natsLog({ servers: nats.server.url, name: freshName(), timeout: PATIENCE_MS, storage: "memory" }),
   REMOTE_LEASE_MS,
 );
