@@ -80,6 +80,26 @@ describe("natsLog's stream", () => {
     await expect.poll(() => messagesIn(nats.server, name), { timeout: 20_000 }).toBe(2);
   });
 
+  it("erases what is deleted, and remembers under which publishIds it was stored", async () => {
+    const { node, name } = await open();
+    const ids = ["a", "b", "é".repeat(50)];
+    const results: number[][] = [];
+    for (const publishId of ids) results.push(await node.append("t", ["x", "y"], { publishId }));
+    for (let round = 0; round < 2; round++) {
+      await node.append("t", [], { mark: "delete" });
+      await expect.poll(() => messagesIn(nats.server, name), { timeout: 20_000 }).toBe(2);
+      // The message that says so is needed no more by what is kept.
+      results.push(await node.append("t", ["later"], { publishId: `later ${round}` }));
+      ids.push(`later ${round}`);
+    }
+    await node.append("t", [], { mark: "finish" });
+    const other = await openNode(natsLog({ servers: nats.server.url, name, timeout: TIMEOUT_MS }));
+    onTestFinished(() => other.connection.close());
+    for (const [index, publishId] of ids.entries()) {
+      expect(await other.append("t", ["x", "y"], { publishId })).toEqual(results[index]);
+    }
+  });
+
   it("forgets topics of which nothing is left after ten minutes, and a floor stands for them all", async () => {
     const { node, name } = await open();
     const other = await openNode(natsLog({ servers: nats.server.url, name }));
