@@ -17,7 +17,7 @@ export interface RunInput {
 /** What a node prints when it serves, before its port. */
 export const READY = "node serves on";
 /** Longer than a node that lives may have to wait for its turn on a machine that has other work. */
-export const LEASE_MS = 3000;
+export const LEASE_MS = 5000;
 export const HEARTBEAT_MS = 200;
 /** How much time whoever has taken a run over has between two pieces. */
 export const TAKEN_OVER_MS = 4;
