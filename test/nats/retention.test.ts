@@ -73,6 +73,24 @@ describe("natsLog's stream", () => {
     await other.connection.close();
   });
 
+  it("keeps what is over its age as long as its publishId is remembered, by the hub's clock", async () => {
+    const { node, name } = await open();
+    const retention = { ...KEEP_ALL, maxAgeMs: 1000 };
+    const first = await node.append("t", ["x"], { retention, publishId: "p", now: 1000 });
+    await node.append("u", ["x"], { retention, now: 1000 });
+    for (const topic of ["t", "u"]) await node.append(topic, ["y"], { retention, now: 2500 });
+    // What has no id is gone, and there are the marks of the epoch and of the age.
+    const left = async (): Promise<number> => {
+      await node.connection.expire(2500);
+      return messagesIn(nats.server, name);
+    };
+    await expect.poll(left).toBeLessThan(2 + 4);
+    const other = await openNode(natsLog({ servers: nats.server.url, name, timeout: TIMEOUT_MS }));
+    onTestFinished(() => other.connection.close());
+    expect(await other.append("t", ["x"], { retention, publishId: "p", now: 2500 })).toEqual(first);
+    expect(await left()).toBe(2 + 3);
+  });
+
   it("erases what is deleted", async () => {
     const { node, name } = await open();
     for (let index = 0; index < 30; index++) await node.append("t", ["secret"]);
