@@ -13,7 +13,7 @@ import { type TcpProxy, tcpProxy } from "./tcp-proxy.ts";
 const CLIENTS = 60;
 /** So many events are accepted between one thing and the next. */
 const BETWEEN = 15;
-const TIMEOUT_MS = 240_000 * scale;
+const TIMEOUT_MS = 360_000 * scale;
 
 /** What a loss has at hand. */
 export interface Losing {

@@ -1,5 +1,5 @@
 // A nats-server of the tests' own, with JetStream: on a free port of the loopback, with a data folder of its own.
-import { type BrokerChild, freePort, startChild } from "./child.ts";
+import { type BrokerChild, onFreePort, startChild } from "./child.ts";
 import { dataFolder } from "./folder.ts";
 
 export interface NatsServer extends Omit<BrokerChild, "child" | "output"> {
@@ -15,21 +15,27 @@ export interface NatsServer extends Omit<BrokerChild, "child" | "output"> {
 
 const PROGRAM = process.env.NATS_SERVER_PATH ?? "nats-server";
 
-/** `jetstream: false` for a server without it; `args` come after the usual ones. */
-export async function startNats({
-  jetstream = true,
-  args = [],
-}: {
-  jetstream?: boolean;
-  args?: readonly string[];
-} = {}): Promise<NatsServer> {
-  const port = await freePort();
+export interface NatsOptions {
+  /** Default: true. */
+  readonly jetstream?: boolean;
+  /** Come after the usual ones. */
+  readonly args?: readonly string[];
+}
+
+export function startNats(options: NatsOptions = {}): Promise<NatsServer> {
+  return onFreePort((port) => startOn(port, options));
+}
+
+async function startOn(port: number, { jetstream = true, args = [] }: NatsOptions): Promise<NatsServer> {
   const { path: folder, remove } = await dataFolder("nats");
   const usual = ["--addr", "127.0.0.1", "--port", String(port)];
   if (jetstream) usual.push("--jetstream", "--store_dir", folder);
   const start = (): Promise<BrokerChild> =>
     startChild(PROGRAM, [...usual, ...args], (output) => output.includes("Server is ready"));
-  let running = await start();
+  let running = await start().catch(async (error: unknown) => {
+    await remove();
+    throw error;
+  });
   return {
     port,
     url: `nats://127.0.0.1:${port}`,

@@ -45,9 +45,11 @@ async function slotOf([any]: readonly RedisServer[], key: string): Promise<numbe
 
 export async function startRedisCluster({
   replicas = false,
+  /** How long a server may be silent until the others take it for gone: longer than one may have to wait for its turn. */
+  nodeTimeoutMs = 10_000,
   args = [] as readonly string[],
 } = {}): Promise<RedisCluster> {
-  const clustered = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1500", ...args];
+  const clustered = ["--cluster-enabled", "yes", "--cluster-node-timeout", String(nodeTimeoutMs), ...args];
   const start = (): Promise<RedisServer> => startRedis(clustered);
   const primaries = await Promise.all([start(), start(), start()]);
   const others = replicas ? await Promise.all([start(), start(), start()]) : [];

@@ -1,6 +1,6 @@
 // A redis-server of the tests' own: on a free port of the loopback, with a data folder of its own, and every write on disk
 // before its reply.
-import { type BrokerChild, freePort, startChild } from "./child.ts";
+import { type BrokerChild, onFreePort, startChild } from "./child.ts";
 import { dataFolder } from "./folder.ts";
 
 export interface RedisServer extends Omit<BrokerChild, "child" | "output"> {
@@ -16,22 +16,12 @@ export interface RedisServer extends Omit<BrokerChild, "child" | "output"> {
 
 const PROGRAM = process.env.REDIS_SERVER_PATH ?? "redis-server";
 
-/** How often another free port is tried: one may be somebody else's in the moment after it was found. */
-const PORTS_TRIED = 5;
-
 /** `args` come after the usual ones, and so override them: `["--appendonly", "no"]`. */
-export async function startRedis(args: readonly string[] = []): Promise<RedisServer> {
-  for (let left = PORTS_TRIED - 1; ; left--) {
-    try {
-      return await startOnFreePort(args);
-    } catch (error) {
-      if (left === 0 || !String(error).includes("Address already in use")) throw error;
-    }
-  }
+export function startRedis(args: readonly string[] = []): Promise<RedisServer> {
+  return onFreePort((port) => startOn(port, args));
 }
 
-async function startOnFreePort(args: readonly string[]): Promise<RedisServer> {
-  const port = await freePort();
+async function startOn(port: number, args: readonly string[]): Promise<RedisServer> {
   const { path: folder, remove } = await dataFolder("redis");
   const usual = [
     ["--port", String(port)],

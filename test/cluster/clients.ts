@@ -1,4 +1,5 @@
 // What clients of a cluster's nodes have got.
+import { randomUUID } from "node:crypto";
 import { type GapData, parsePosition } from "everstream/protocol";
 import type { RawResponse } from "everstream/testing";
 import type { ClusterNode } from "./nodes.ts";
@@ -16,6 +17,20 @@ export async function openLive(node: ClusterNode, path: string, lastEventId?: st
   const client = await node.open(path, lastEventId);
   await client.until("event: sse:live", PATIENCE_MS);
   return client;
+}
+
+/** Publishes, and again under the same name what a machine with other work had no time for. */
+export async function publishSurely(
+  node: ClusterNode,
+  topic: string,
+  data: unknown,
+  name: string = randomUUID(),
+): Promise<string> {
+  for (;;) {
+    const { id, code } = await node.publish(topic, data, name);
+    if (id !== undefined) return id;
+    if (code !== "LOG_FAILED") throw new Error(`The node answered with ${code}.`);
+  }
 }
 
 const isOwn = ({ event }: { event: string }): boolean => !event.startsWith("sse:");

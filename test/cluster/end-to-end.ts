@@ -45,7 +45,7 @@ export function endToEndCases(start: () => Promise<Broker>): void {
       expect(world.account.size).toBeGreaterThan(BETWEEN * 7);
       expect(world.connections).toBeGreaterThan(CLIENTS * 3);
     },
-    120_000 * scale,
+    240_000 * scale,
   );
 }
 

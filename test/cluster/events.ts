@@ -10,6 +10,7 @@ import {
   idsOf,
   openLive,
   PATIENCE_MS,
+  publishSurely,
   sequenceOf,
   untilCount,
 } from "./clients.ts";
@@ -35,8 +36,7 @@ export function eventCases(started: Started): void {
     const sent = nodes.flatMap((node, from) =>
       Array.from({ length: 40 }, async (_, n) => {
         const data = `${from}:${n}`;
-        const { id = "" } = await node.publish(topics[n % 2] as string, data);
-        return { id, data };
+        return { id: await publishSurely(node, topics[n % 2] as string, data), data };
       }),
     );
     const published = (await Promise.all(sent)).sort((x, y) => sequenceOf(x.id) - sequenceOf(y.id));
@@ -52,7 +52,7 @@ export function eventCases(started: Started): void {
     const [a, b, c] = nodes;
     const topic = randomUUID();
     const publish = async (from: number, to: number): Promise<void> => {
-      for (let n = from; n < to; n++) await (nodes[n % 3] as ClusterNode).publish(topic, n);
+      for (let n = from; n < to; n++) await publishSurely(nodes[n % 3] as ClusterNode, topic, n);
     };
     const first = await open(a, eventsAt([topic]));
     await publish(0, 10);
@@ -77,18 +77,18 @@ export function eventCases(started: Started): void {
     const [topicA, topicB] = [randomUUID(), randomUUID()] as const;
     const path = eventsAt([topicA, topicB]);
     const client = await open(a, path);
-    const first = await b.publish(topicA, "A#8");
+    const first = await publishSurely(b, topicA, "A#8");
     await untilCount(client, 1);
     const marker = `B#9-${randomUUID()}`;
     const lost = losePush(a, marker);
-    const { id: nine } = await b.publish(topicB, marker);
+    const nine = await publishSurely(b, topicB, marker);
     await lost;
-    const { id: ten } = await b.publish(topicA, "A#10");
+    const ten = await publishSurely(b, topicA, "A#10");
     await untilCount(client, 3);
     expect(dataOf(client)).toEqual(["A#8", marker, "A#10"]);
-    expect(idsOf(client)).toEqual([first.id, nine, ten]);
+    expect(idsOf(client)).toEqual([first, nine, ten]);
     for (const node of nodes) {
-      const again = await open(node, path, first.id);
+      const again = await open(node, path, first);
       await untilCount(again, 2);
       expect(dataOf(again)).toEqual([marker, "A#10"]);
     }
@@ -100,7 +100,7 @@ export function eventCases(started: Started): void {
     const client = await open(a, eventsAt([topic]));
     const marker = `alone-${randomUUID()}`;
     const lost = losePush(a, marker);
-    await b.publish(topic, marker);
+    await publishSurely(b, topic, marker);
     await lost;
     await untilCount(client, 1);
     expect(dataOf(client)).toEqual([marker]);
@@ -124,10 +124,10 @@ export function eventCases(started: Started): void {
     });
     const draining = leaving.drain(300);
     const count = 60;
-    for (let n = 0; n < count; n++) await (nodes[n % 3] as ClusterNode).publish(topic, n);
+    for (let n = 0; n < count; n++) await publishSurely(nodes[n % 3] as ClusterNode, topic, n);
     await draining;
     await Promise.all(moving);
-    await a.publish(topic, count);
+    await publishSurely(a, topic, count);
     const wanted = Array.from({ length: count + 1 }, (_, n) => n);
     for (const parts of clients) {
       await parts.at(-1)?.until((last) => dataOf(last).at(-1) === count, PATIENCE_MS);
@@ -141,10 +141,10 @@ export function eventCases(started: Started): void {
     const [a, b, c] = started().nodes;
     const topic = randomUUID();
     const client = await open(c, eventsAt([topic]));
-    const first = await a.publish(topic, "once", "the-same");
-    expect(await b.publish(topic, "once", "the-same")).toEqual(first);
-    const last = await b.publish(topic, "last");
-    await client.until((each) => idsOf(each).includes(last.id as string), PATIENCE_MS);
+    const first = await publishSurely(a, topic, "once", "the-same");
+    expect(await publishSurely(b, topic, "once", "the-same")).toBe(first);
+    const last = await publishSurely(b, topic, "last");
+    await client.until((each) => idsOf(each).includes(last), PATIENCE_MS);
     expect(dataOf(client)).toEqual(["once", "last"]);
   });
 }

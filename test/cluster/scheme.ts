@@ -8,7 +8,7 @@ export interface NodeStart {
   readonly name: string;
 }
 
-/** What a run is started with: how many pieces it writes, with how much time between them. */
+/** What a run is started with: how many pieces it writes, with how much time between them. Whoever takes it over is quicker. */
 export interface RunInput {
   readonly pieces: number;
   readonly everyMs: number;
@@ -17,8 +17,10 @@ export interface RunInput {
 /** What a node prints when it serves, before its port. */
 export const READY = "node serves on";
 /** Longer than a node that lives may have to wait for its turn on a machine that has other work. */
-export const LEASE_MS = 3000;
+export const LEASE_MS = 5000;
 export const HEARTBEAT_MS = 200;
+/** How much time whoever has taken a run over has between two pieces. */
+export const TAKEN_OVER_MS = 4;
 
 export const pieceOf = (number: number): string => `<${number}>`;
 

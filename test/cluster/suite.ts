@@ -19,12 +19,13 @@ export function clusterSuite(kind: string, start: () => Promise<Broker>): void {
     beforeAll(async () => {
       cluster = await startCluster(await start());
       nodes = (await cluster.add(3)) as [ClusterNode, ClusterNode, ClusterNode];
-    });
+    }, 120_000);
     afterAll(() => cluster.dispose());
     const started = () => ({ cluster, nodes });
 
     describe("events", () => eventCases(started));
-    describe("runs", () => runCases(started));
+    // Most of it is waiting for leases to be over.
+    describe.concurrent("runs", () => runCases(started));
     describe("while the broker fails", () => brokerFaultCases(started));
     describe("end to end", () => endToEndCases(start));
   });

@@ -5,7 +5,16 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createHub, createRuns, isEverstreamError, type Produce } from "everstream";
 import { runRoutes, streamTopics } from "everstream/node";
 import { logAt } from "./log-at.ts";
-import { HEARTBEAT_MS, LEASE_MS, type NodeStart, pieceOf, piecesIn, READY, type RunInput } from "./scheme.ts";
+import {
+  HEARTBEAT_MS,
+  LEASE_MS,
+  type NodeStart,
+  pieceOf,
+  piecesIn,
+  READY,
+  type RunInput,
+  TAKEN_OVER_MS,
+} from "./scheme.ts";
 
 const { url, name } = JSON.parse(process.argv[2] ?? "") as NodeStart;
 const KEEP_ALL = { maxEvents: 1e6, maxBytes: 1e9 };
@@ -17,7 +26,7 @@ function producer({ pieces, everyMs }: RunInput, written = 0): Produce {
   return async (run) => {
     for (let n = written; n < pieces; n++) {
       await run.text(pieceOf(n));
-      await sleep(everyMs, undefined, { signal: run.signal });
+      await sleep(written > 0 ? TAKEN_OVER_MS : everyMs, undefined, { signal: run.signal });
     }
   };
 }

@@ -12,6 +12,10 @@ import { type LogFixture, openNode } from "./contract.ts";
 
 const TOPICS = ["a", "b", "c", "d"];
 const STEPS = 400;
+/** Each step is several calls, which with a server may each have to wait for their turn. */
+const TIMEOUT_MS = 240_000;
+/** What an append's events have together at the most, in bytes: no broker's own limit is to be met. */
+const LARGE = 900_000;
 
 const seeds = process.env.EVERSTREAM_SEED
   ? [Number(process.env.EVERSTREAM_SEED)]
@@ -23,8 +27,10 @@ export function itAnswersAsMemory(
   create: () => Promise<LogFixture>,
   { deletesHaveIds = true }: { deletesHaveIds?: boolean } = {},
 ): void {
-  it.each(seeds)(`${name} answers as the log in memory (seed %i)`, (seed) =>
-    compare(seed, create, deletesHaveIds),
+  it.each(seeds)(
+    `${name} answers as the log in memory (seed %i)`,
+    (seed) => compare(seed, create, deletesHaveIds),
+    TIMEOUT_MS,
   );
 }
 
@@ -73,7 +79,7 @@ async function compare(
       topic,
       events: Array.from({ length: count }, () => ({
         type: "message",
-        data: "x".repeat(below(pick([10, 10, 10, 100_000]))),
+        data: "x".repeat(below(pick([10, 10, 10, Math.min(100_000, LARGE / count)]))),
         json: false,
         key: pick([undefined, "k"]),
         meta: pick([undefined, { m: "1" }]),

@@ -38,7 +38,7 @@ describe("a copy that is behind", () => {
     await publish("a");
     await publish("b");
     const told: number[] = [];
-    const options = { stream: settings.name, subject: stream.subjects.all, heartbeatMs: 200, through: 4 };
+    const options = { stream: settings.name, subject: stream.subjects.all, heartbeatMs: 10_000, through: 4 };
     const clock = await Clock.start(link, options, ({ sequence }) => void told.push(sequence));
     for (const id of ["c", "d", "e", "f"]) await publish(id);
     await clock.reaches(6);
@@ -60,7 +60,12 @@ describe("a copy that is behind", () => {
       const ask = link.getFromLeader.bind(link);
       link.getFromLeader = (question) => ask(isTrue ? question : { seq: 1 });
       const told: number[] = [];
-      const options = { stream: settings.name, subject: stream.subjects.all, heartbeatMs: 200, through: 0 };
+      const options = {
+        stream: settings.name,
+        subject: stream.subjects.all,
+        heartbeatMs: 10_000,
+        through: 0,
+      };
       const clock = await Clock.start(link, options, ({ sequence }) => void told.push(sequence));
       for (const id of ["a", "b", "c", "d", "e"]) await publish(id).catch(() => undefined);
       if (isTrue) await clock.reaches(5);

@@ -9,7 +9,7 @@ import type { NatsServer } from "../brokers/nats-server.ts";
 import { connect } from "../hub/client.ts";
 import { openNode } from "../logs/contract.ts";
 import { lossy } from "./lossy.ts";
-import { startWorld } from "./world.ts";
+import { letPass, startWorld } from "./world.ts";
 
 const KEEP_ALL = { maxEvents: 1e9, maxBytes: 1e12, maxAgeMs: Number.POSITIVE_INFINITY };
 
@@ -77,11 +77,13 @@ describe("while the server is away", () => {
 });
 
 describe("a reader of many messages", () => {
-  /** A link to a stream over a wire, and a question for the four messages of a topic. */
+  const MESSAGES = 16;
+
+  /** A link to a stream over a wire, and a question for the messages of a topic. */
   async function linked(timeout: number) {
     const { nats, nearHub } = await startWorld();
     const near = nearHub();
-    for (const data of ["a", "b", "c", "d"]) await near.publish("t", { data });
+    for (let data = 0; data < MESSAGES; data++) await near.publish("t", { data });
     const wire = await lossy(nats);
     const link = new Link(wire.connection, settingsOf({ timeout }));
     onTestFinished(() => link.end(new Error("the test is over")));
@@ -103,13 +105,14 @@ describe("a reader of many messages", () => {
     const { wire, link, question } = await linked(10_000);
     wire.holds = (subject) => subject.startsWith("es.");
     const reading = link.fetch(question);
-    await expect.poll(() => wire.held.length).toBe(4);
-    // Longer altogether than an answer may take.
+    await expect.poll(() => wire.held.length).toBe(MESSAGES);
+    // Longer altogether than an answer may take, and none of them as long as that.
+    const eachMs = (1.1 * link.answerMs) / MESSAGES;
     for (const take of wire.held) {
-      await new Promise((resolve) => setTimeout(resolve, 1200));
+      await new Promise((resolve) => setTimeout(resolve, eachMs));
       take();
     }
-    expect(await reading).toHaveLength(4);
+    expect(await reading).toHaveLength(MESSAGES);
   });
 });
 
@@ -136,7 +139,7 @@ describe("over a connection of the user's", () => {
     connection.status = () => ({
       [Symbol.asyncIterator]: () => ({ next: () => failing }),
     });
-    const node = await openNode(natsLog({ connection, timeout: 500 }));
+    const node = await openNode(natsLog({ connection, timeout: 20_000, offline: "fail" }));
     await node.append("t", ["a"]);
     fail();
     await expect.poll(() => node.append("t", ["b"]).then(String, codeOf)).toBe("LOG_FAILED");
@@ -222,7 +225,8 @@ describe("messages that the server does not let go of", () => {
   it("are asked for once, and keep nothing else from being removed", async () => {
     const { nats } = await startWorld();
     const deletes = await tap(nats, "STREAM.MSG.DELETE.>");
-    const node = await openNode(natsLog({ servers: nats.url, timeout: 3000, sweepInterval: 600_000 }));
+    const timeout = 20_000;
+    const node = await openNode(natsLog({ servers: nats.url, timeout, sweepInterval: 600_000 }));
     const admin = await connectNats({ servers: nats.url });
     onTestFinished(() => admin.close());
     const { config } = JSON.parse((await admin.request("$JS.API.STREAM.INFO.everstream")).string());
@@ -230,6 +234,8 @@ describe("messages that the server does not let go of", () => {
     const retention = { ...KEEP_ALL, maxEvents: 1 };
     for (let index = 0; index < 130; index++) await node.append("t", ["x"], { retention });
     for (let index = 0; index < 10; index++) await node.append("u", ["x"], { retention });
+    // By then nobody can want to know any more what became of a publish.
+    letPass(2 * timeout);
     await expect.poll(() => deletes.length).toBe(138);
     await node.connection.close();
   });

@@ -15,12 +15,12 @@ export interface ClusterWorld extends BrokerWorld {
   nearHub(options?: NatsLogOptions): Hub;
 }
 
-/** Soon missed; and with time for two elections, one after the other. */
+/** Soon missed; and with time for two elections, one after the other, each of which may take a minute. */
 export const CLUSTER_OPTIONS: NatsLogOptions = {
   replicas: 3,
   checkInterval: 500,
   heartbeat: 500,
-  timeout: 40_000,
+  timeout: 150_000,
 };
 
 /** The proxied server, and the others: one that was just started may be of no use for a while. */

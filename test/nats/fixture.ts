@@ -4,6 +4,9 @@ import { afterAll, beforeAll } from "vitest";
 import { type NatsServer, startNats } from "../brokers/nats-server.ts";
 import type { LogFixture } from "../logs/contract.ts";
 
+/** How long anything may take where no test is about time. */
+export const PATIENCE_MS = 30_000;
+
 let streams = 0;
 
 export function freshName(): string {
@@ -27,8 +30,7 @@ export function natsForTests(options?: Parameters<typeof startNats>[0]): { reado
 
 export function natsFixture(nats: { readonly server: NatsServer }, options: NatsLogOptions = {}) {
   return async (): Promise<LogFixture> => {
-    // No promise of the contract is about how long something takes on a machine that has other work.
-    const all = { servers: nats.server.url, name: freshName(), timeout: 30_000, ...options };
+    const all = { servers: nats.server.url, name: freshName(), timeout: PATIENCE_MS, ...options };
     return {
       log: natsLog(all),
       restart: async () => natsLog(all),

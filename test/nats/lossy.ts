@@ -31,7 +31,8 @@ export async function lossy(
   { url }: Pick<NatsServer, "url">,
   options: NodeConnectionOptions = {},
 ): Promise<Lossy> {
-  const real = await connectNats({ ...options, servers: url });
+  // However long a server takes to be back.
+  const real = await connectNats({ maxReconnectAttempts: -1, ...options, servers: url });
   onTestFinished(() => real.close());
   const subscriptions = new Map<{ isClosed(): boolean }, string>();
   const own: Partial<NatsConnection> = {

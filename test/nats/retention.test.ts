@@ -5,15 +5,17 @@ import { describe, expect, it, onTestFinished, vi } from "vitest";
 import type { NatsServer } from "../brokers/nats-server.ts";
 import { type Node, openNode } from "../logs/contract.ts";
 import { natsForTests } from "./fixture.ts";
+import { letPass } from "./world.ts";
 
 const nats = natsForTests();
 const KEEP_ALL = { maxEvents: 1e9, maxBytes: 1e12, maxAgeMs: Number.POSITIVE_INFINITY };
+const TIMEOUT_MS = 20_000;
 let names = 0;
 
-async function open(options: { timeout?: number } = {}): Promise<{ node: Node; name: string }> {
+async function open(): Promise<{ node: Node; name: string }> {
   const name = `retention-${++names}`;
   const node = await openNode(
-    natsLog({ servers: nats.server.url, name, timeout: 1500, sweepInterval: 0, ...options }),
+    natsLog({ servers: nats.server.url, name, timeout: TIMEOUT_MS, sweepInterval: 0 }),
   );
   onTestFinished(() => node.connection.close());
   return { node, name };
@@ -32,6 +34,8 @@ describe("natsLog's stream", () => {
     const { node, name } = await open();
     const retention = { ...KEEP_ALL, maxEvents: 5 };
     for (let index = 0; index < 100; index++) await node.append("t", [String(index)], { retention });
+    // By then nobody can want to know any more what became of a publish.
+    letPass(2 * TIMEOUT_MS);
     await expect.poll(() => messagesIn(nats.server, name), { timeout: 20_000 }).toBeLessThan(10);
     const page = await node.read(["t"]);
     expect(page.entries.map(({ event }) => event.data)).toEqual(["95", "96", "97", "98", "99"]);
@@ -69,11 +73,49 @@ describe("natsLog's stream", () => {
     await other.connection.close();
   });
 
+  it("keeps what is over its age as long as its publishId is remembered, by the hub's clock", async () => {
+    const { node, name } = await open();
+    const retention = { ...KEEP_ALL, maxAgeMs: 1000 };
+    const first = await node.append("t", ["x"], { retention, publishId: "p", now: 1000 });
+    await node.append("u", ["x"], { retention, now: 1000 });
+    for (const topic of ["t", "u"]) await node.append(topic, ["y"], { retention, now: 2500 });
+    // What has no id is gone, and there are the marks of the epoch and of the age.
+    const left = async (): Promise<number> => {
+      await node.connection.expire(2500);
+      return messagesIn(nats.server, name);
+    };
+    await expect.poll(left).toBeLessThan(2 + 4);
+    const other = await openNode(natsLog({ servers: nats.server.url, name, timeout: TIMEOUT_MS }));
+    onTestFinished(() => other.connection.close());
+    expect(await other.append("t", ["x"], { retention, publishId: "p", now: 2500 })).toEqual(first);
+    expect(await left()).toBe(2 + 3);
+  });
+
   it("erases what is deleted", async () => {
     const { node, name } = await open();
     for (let index = 0; index < 30; index++) await node.append("t", ["secret"]);
     await node.append("t", [], { mark: "delete" });
     await expect.poll(() => messagesIn(nats.server, name), { timeout: 20_000 }).toBe(2);
+  });
+
+  it("erases what is deleted, and remembers under which publishIds it was stored", async () => {
+    const { node, name } = await open();
+    const ids = ["a", "b", "é".repeat(50)];
+    const results: number[][] = [];
+    for (const publishId of ids) results.push(await node.append("t", ["x", "y"], { publishId }));
+    for (let round = 0; round < 2; round++) {
+      await node.append("t", [], { mark: "delete" });
+      await expect.poll(() => messagesIn(nats.server, name), { timeout: 20_000 }).toBe(2);
+      // The message that says so is needed no more by what is kept.
+      results.push(await node.append("t", ["later"], { publishId: `later ${round}` }));
+      ids.push(`later ${round}`);
+    }
+    await node.append("t", [], { mark: "finish" });
+    const other = await openNode(natsLog({ servers: nats.server.url, name, timeout: TIMEOUT_MS }));
+    onTestFinished(() => other.connection.close());
+    for (const [index, publishId] of ids.entries()) {
+      expect(await other.append("t", ["x", "y"], { publishId })).toEqual(results[index]);
+    }
   });
 
   it("forgets topics of which nothing is left after ten minutes, and a floor stands for them all", async () => {
@@ -102,7 +144,7 @@ describe("natsLog's stream", () => {
     await expect.poll(() => expire(0)).toBe(22 + 2);
     vi.setSystemTime(now + 601_000);
     // Left are what is kept, the epoch, the age and the floor.
-    await expect.poll(() => expire(1000), { timeout: 30_000 }).toBe(4);
+    await expect.poll(() => expire(TIMEOUT_MS), { timeout: 30_000 }).toBe(4);
     const floor = Math.max(...before.map(({ last }) => last));
     for (const each of [node, other, await openNode(natsLog({ servers: nats.server.url, name }))]) {
       const { topics, entries } = await each.read([...names, "never", "kept"]);

@@ -1,7 +1,7 @@
 // A nats-server with a proxy in front of it, and hubs that reach it through that.
 import { createHub, type Hub, type HubOptions } from "everstream";
 import { type NatsLogOptions, natsLog } from "everstream/nats";
-import { onTestFinished } from "vitest";
+import { onTestFinished, vi } from "vitest";
 import { type NatsServer, startNats } from "../brokers/nats-server.ts";
 import { type TcpProxy, tcpProxy } from "../brokers/tcp-proxy.ts";
 
@@ -19,6 +19,13 @@ const CHECK_MS = 200;
 const HEARTBEAT_MS = 200;
 /** However much a test publishes until it has seen enough. */
 const KEEP_ALL = { maxEvents: 1e6, maxBytes: 1e9 };
+
+/** Has the clock of the wall go on at once, for the rest of a test: what waits by it is due, and nobody's deadline comes sooner. */
+export function letPass(ms: number): void {
+  const read = Date.now.bind(Date);
+  const clock = vi.spyOn(Date, "now").mockImplementation(() => read() + ms);
+  onTestFinished(() => clock.mockRestore());
+}
 
 /** For one test, after which all of it is ended. */
 export async function startWorld(args: readonly string[] = []): Promise<NatsWorld> {

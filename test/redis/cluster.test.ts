@@ -107,7 +107,8 @@ describe("redisLog on a cluster", () => {
   }, 120_000);
 
   it("fails publishes at once while its server is away, where that is asked for", async () => {
-    const whole = await startRedisCluster();
+    // One that is back takes nothing for as long.
+    const whole = await startRedisCluster({ nodeTimeoutMs: 1500 });
     onTestFinished(() => whole.dispose());
     const hub = createHub({ log: redisLog({ client: clientOf(whole), offline: "fail", timeout: 600_000 }) });
     onTestFinished(() => hub.close());
@@ -171,7 +172,7 @@ describe("redisLog on a cluster", () => {
   }, 180_000);
 
   it("goes on when its primary is killed and a replica takes over", async () => {
-    const whole = await startRedisCluster({ replicas: true });
+    const whole = await startRedisCluster({ replicas: true, nodeTimeoutMs: 2000 });
     onTestFinished(() => whole.dispose());
     const log = redisLog({ client: clientOf(whole), checkInterval: 200, timeout: 30_000 });
     const hub = createHub({ log });

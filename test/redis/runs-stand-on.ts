@@ -1,8 +1,11 @@
 // Has the suites of runs that are imported behind this one stand on a redis-server of theirs.
 import { redisLog } from "everstream/redis";
-import { standOn } from "../runs/nodes.ts";
-import { freshName, sharedRedis } from "./fixture.ts";
+import { REMOTE_LEASE_MS, standOn } from "../runs/nodes.ts";
+import { freshName, PATIENCE_MS, sharedRedis } from "./fixture.ts";
 
 const server = sharedRedis(["--appendonly", "no"]);
 
-standOn(() => redisLog({ url: server.current.url, name: freshName() }));
+standOn(
+  () => redisLog({ url: server.current.url, name: freshName(), timeout: PATIENCE_MS }),
+  REMOTE_LEASE_MS,
+);

@@ -20,8 +20,8 @@ interface Watched {
   dispose(): Promise<void>;
 }
 
-/** A primary with a replica, and a sentinel that watches them. */
-async function startWatched(): Promise<Watched> {
+/** A primary with a replica, and a sentinel that watches them, and takes the primary for gone when it is silent for so long. */
+async function startWatched(downAfterMs: number): Promise<Watched> {
   const [primary, replica] = [await startRedis(), await startRedis()];
   await command(replica, "REPLICAOF", "127.0.0.1", String(primary.port));
   await linked(replica);
@@ -32,7 +32,7 @@ async function startWatched(): Promise<Watched> {
     "bind 127.0.0.1",
     `dir ${path}`,
     `sentinel monitor main 127.0.0.1 ${primary.port} 1`,
-    "sentinel down-after-milliseconds main 500",
+    `sentinel down-after-milliseconds main ${downAfterMs}`,
     "sentinel failover-timeout main 3000",
   ];
   await writeFile(join(path, "sentinel.conf"), `${config.join("\n")}\n`);
@@ -59,7 +59,7 @@ async function linked(replica: RedisServer): Promise<void> {
 }
 
 it("goes on when sentinels make a replica the primary", async () => {
-  const { primary, replica, port, dispose } = await startWatched();
+  const { primary, replica, port, dispose } = await startWatched(1500);
   const client = createSentinel({
     name: "main",
     sentinelRootNodes: [{ host: "127.0.0.1", port }],
@@ -89,7 +89,7 @@ it("goes on when sentinels make a replica the primary", async () => {
 }, 120_000);
 
 it("waits for replicas anew where the connection is lost on which it waited", async () => {
-  const { primary, replica, port, dispose } = await startWatched();
+  const { primary, replica, port, dispose } = await startWatched(60_000);
   const slow = await tcpProxy(port);
   const client = createSentinel({
     name: "main",
@@ -99,7 +99,7 @@ it("waits for replicas anew where the connection is lost on which it waited", as
     nodeClientOptions: { disableClientInfo: true },
   });
   const hub = createHub({
-    log: redisLog({ client, waitReplicas: 1, waitTimeout: 3000, timeout: 40_000 }),
+    log: redisLog({ client, waitReplicas: 1, waitTimeout: 5000, timeout: 40_000 }),
   });
   onTestFinished(async () => {
     replica.resume();

@@ -26,7 +26,7 @@ it("rediss:// reaches a server whose certificate is trusted, and no other", asyn
   const hub = createHub({
     log: redisLog({ client: createClient({ url, socket: { tls: true, ca: cert } }), checkInterval: 100 }),
   });
-  const stranger = createHub({ log: redisLog({ url, timeout: 2000 }) });
+  const stranger = createHub({ log: redisLog({ url, timeout: 4000 }) });
   onTestFinished(async () => {
     await Promise.all([hub.close(), stranger.close()]);
     await redis.dispose();

@@ -10,7 +10,7 @@ import {
   endingsOf,
   gate,
   join,
-  LEASE_MS,
+  shortLease,
   statusOf,
   type TestNode,
   textOf,
@@ -18,7 +18,7 @@ import {
 
 let cluster: Cluster;
 beforeEach(() => {
-  cluster = new Cluster(undefined, LEASE_MS);
+  cluster = new Cluster(undefined, shortLease());
 });
 afterEach(() => cluster.close());
 
@@ -96,7 +96,7 @@ describe("a producer that dies", () => {
     const [first, other] = [cluster.node(), cluster.node()];
     const finish = gate();
     await first.runs.start({ id: "a", produce: () => finish.promise });
-    await new Promise((resolve) => setTimeout(resolve, LEASE_MS * 4));
+    await new Promise((resolve) => setTimeout(resolve, shortLease() * 4));
     finish.open();
     expect(await other.runs.ended("a")).toMatchObject({ state: "done" });
   });

@@ -17,16 +17,28 @@ export interface TestNode {
   crash(): Promise<void>;
 }
 
-/** For clusters whose processes die: what takes a lease is seen soon. */
+/** For clusters whose processes die, and may be taken for dead: what takes a lease is seen soon. */
 export const LEASE_MS = 300;
+/** The same where a sign of life goes by way of a server, which may have to wait for its turn. */
+export const REMOTE_LEASE_MS = 1000;
 /** For all others: nobody is taken for dead whom a busy machine holds up. */
 const LONG_LEASE_MS = 60_000;
 
 let newLog: () => EventLog = memoryLog;
+let leaseMs = LEASE_MS;
 
-/** Has clusters stand on other logs than those in memory: for suites that run on several. */
-export function standOn(create: () => EventLog): void {
+/**
+ * Has clusters stand on other logs than those in memory: for suites that run on several. `lease` is what they have where nobody
+ * may lose it who lives.
+ */
+export function standOn(create: () => EventLog, lease: number): void {
   newLog = create;
+  leaseMs = lease;
+}
+
+/** For clusters of which some processes die, and others are not to be taken for dead. */
+export function shortLease(): number {
+  return leaseMs;
 }
 
 /** Servers on one log. */

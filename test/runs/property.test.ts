@@ -297,7 +297,8 @@ class World {
   }
 }
 
-it.each([
+// Most of it is waiting for leases to be over, so that both may wait at once.
+it.concurrent.each([
   ["where nobody takes over", false],
   ["where another node takes over", true],
 ])(

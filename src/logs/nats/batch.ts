@@ -4,6 +4,12 @@ import type { Pending } from "./pending.ts";
 const MAX_ENTRIES = 1001;
 /** What a message's headers take, about; ids come on top. */
 export const HEADERS_CHARS = 1000;
+/** How much of the ids of what it erases a message carries on. */
+const MAX_CARRIED_CHARS = 16 * 1024;
+
+export function maxCarriedChars(maxPayload: number): number {
+  return Math.min(MAX_CARRIED_CHARS, maxPayload / 4);
+}
 
 /** As many of those that wait as go into one message, and at least one. */
 export function batchOf(queue: readonly Pending[], maxPayload: number): readonly Pending[] {
@@ -14,6 +20,7 @@ export function batchOf(queue: readonly Pending[], maxPayload: number): readonly
     const { events, mark, publishId } = pending.request;
     entries += events.length + (mark === undefined ? 0 : 1);
     chars += pending.chars + 6 * (publishId?.length ?? 0);
+    if (mark === "delete") chars += maxCarriedChars(maxPayload);
     return entries > MAX_ENTRIES || chars > max;
   });
   return end === -1 ? [...queue] : queue.slice(0, Math.max(1, end));

@@ -8,10 +8,12 @@ export interface Trimmed {
   /** Messages before this one. */
   readonly before: number;
   readonly idsUntil: number;
-  readonly isDeleted: boolean;
+  /** Whether they hold what was erased. */
+  readonly isErased: boolean;
 }
 
 interface Due {
+  readonly subject: string;
   before: number;
   at: number;
 }
@@ -24,6 +26,7 @@ const REMOVED_AT_ONCE = 100;
 /** Removes from the stream what the log does not need any more. What readers see does not depend on it. */
 export class Collector {
   readonly #delayMs: number;
+  /** By topic; what is erased, and has to go at once, by itself. */
   readonly #due = new Map<string, Due>();
   readonly #walker: Walker;
   #isCollecting = false;
@@ -34,20 +37,23 @@ export class Collector {
     this.#delayMs = 2 * timeoutMs;
   }
 
-  onTrimmed({ subject, before, idsUntil, isDeleted }: Trimmed): void {
+  onTrimmed({ subject, before, idsUntil, isErased }: Trimmed): void {
     const now = Date.now();
-    this.#add(subject, { before, at: isDeleted ? now : Math.max(now + this.#delayMs, idsUntil) });
+    // The ids of what is erased are carried on by the message that says so.
+    if (isErased) this.#add({ subject, before, at: now }, `${subject} erased`);
+    else this.#add({ subject, before, at: Math.max(now + this.#delayMs, idsUntil) });
   }
 
   /** Called now and then. */
   collect(session: Session): void {
     if (this.#isCollecting) return;
     const now = Date.now();
-    const ripe: [string, Due][] = [];
-    for (const [subject, due] of this.#due) {
-      if (due.at <= now && ripe.length < MAX_AT_ONCE) ripe.push([subject, due]);
+    const ripe: Due[] = [];
+    for (const [key, due] of this.#due) {
+      if (due.at > now || ripe.length >= MAX_AT_ONCE) continue;
+      this.#due.delete(key);
+      ripe.push(due);
     }
-    for (const [subject] of ripe) this.#due.delete(subject);
     if (ripe.length === 0) return;
     this.#isCollecting = true;
     void this.#remove(session, ripe).finally(() => {
@@ -59,24 +65,24 @@ export class Collector {
   async expire(session: Session, horizon: number): Promise<void> {
     const { found, forgotten } = await this.#walker.step(session, horizon);
     const now = Date.now();
-    for (const { subject, before } of found) this.#add(subject, { before, at: now });
+    for (const { subject, before } of found) this.#add({ subject, before, at: now });
     // A topic that is forgotten may still be in somebody's mind, who is about to write to it.
-    for (const { subject, before } of forgotten) this.#add(subject, { before, at: now + this.#delayMs });
+    for (const { subject, before } of forgotten) this.#add({ subject, before, at: now + this.#delayMs });
   }
 
-  #add(subject: string, { before, at }: Due): void {
-    const due = this.#due.get(subject);
+  #add({ subject, before, at }: Due, key = subject): void {
+    const due = this.#due.get(key);
     if (due !== undefined) {
       due.before = Math.max(due.before, before);
       due.at = Math.min(due.at, at);
     } else if (this.#due.size < MAX_WAITING) {
-      this.#due.set(subject, { before, at });
+      this.#due.set(key, { subject, before, at });
     }
   }
 
-  async #remove(session: Session, ripe: readonly [string, Due][]): Promise<void> {
+  async #remove(session: Session, ripe: readonly Due[]): Promise<void> {
     try {
-      for (const [subject, { before }] of ripe) await removeBefore(session, subject, before);
+      for (const { subject, before } of ripe) await removeBefore(session, subject, before);
     } catch {
       // The next publish to the topic, or the next walk, finds it again.
     }

@@ -1,4 +1,5 @@
 import type { Epoch } from "../../hub/log.ts";
+import { maxCarriedChars } from "./batch.ts";
 import { type Decision, Draft, type KnownIds, NEEDS_MEASURES } from "./draft.ts";
 import { loadIds } from "./load-ids.ts";
 import { measureMore } from "./measure.ts";
@@ -53,8 +54,14 @@ async function seen({ session, topic, name, horizonOf }: Deciding): Promise<Topi
 }
 
 async function idsFor({ session, topic }: Deciding, appends: readonly Pending[]): Promise<KnownIds> {
-  if (appends.every(({ request }) => request.publishId === undefined)) return NO_IDS;
-  return loadIds(session, topic, Math.max(...appends.map(({ request }) => request.publishIdWindowMs)));
+  const isNeeded = ({ request }: Pending) => request.publishId !== undefined || request.mark === "delete";
+  if (!appends.some(isNeeded)) return NO_IDS;
+  const windowMs = Math.max(...appends.map(({ request }) => request.publishIdWindowMs));
+  const ids = await loadIds(session, topic, windowMs);
+  return {
+    find: (id, now) => ids.find(id, now),
+    carriedOn: (now) => ids.carriedOn(now, maxCarriedChars(session.maxPayload)),
+  };
 }
 
 function decideOne(session: Session, draft: Draft, pending: Pending): Decision {
@@ -74,4 +81,4 @@ function isKept(epochs: readonly Epoch[], epoch: Epoch, sequence: number): boole
   return next === undefined || sequence < next.first;
 }
 
-const NO_IDS: KnownIds = { find: () => undefined };
+const NO_IDS: KnownIds = { find: () => undefined, carriedOn: () => [] };

@@ -35,6 +35,8 @@ export interface Measures {
 /** What the log remembers of a topic's ids. */
 export interface KnownIds {
   find(id: string, now: number): readonly number[] | undefined;
+  /** Those that the message has to carry that erases all earlier ones. */
+  carriedOn(now: number): readonly CarriedId[];
 }
 
 /** An append as one message takes part in it. */
@@ -57,6 +59,8 @@ export const NEEDS_MEASURES = Symbol("needs measures");
 export class Draft {
   readonly entries: string[] = [];
   readonly ids: CarriedId[] = [];
+  /** Whether all that was before this message, or before a part of it, is erased. */
+  hasErased = false;
   readonly #base: TopicRecord;
   readonly #measures: Measures;
   readonly #known: KnownIds;
@@ -93,7 +97,7 @@ export class Draft {
   decide({ request, texts }: Draftable, floor: Position): Decision {
     const { publishId, now, mark } = request;
     if (publishId !== undefined) {
-      const own = this.ids.find(({ id, until }) => id === publishId && until > now);
+      const own = this.ids.find(({ id, until, at }) => id === publishId && until > now && at === undefined);
       if (own !== undefined) return { from: own.from, count: own.count };
       const sequences = this.#known.find(publishId, now);
       if (sequences !== undefined) return { result: { accepted: true, sequences, repeated: true } };
@@ -108,7 +112,7 @@ export class Draft {
       return { result: { accepted: false, reason: "conflict" } };
     }
     const from = this.entries.length;
-    if (mark === "delete") this.#delete();
+    if (mark === "delete") this.#delete(now);
     else this.#add(request, texts);
     const count = this.entries.length - from;
     if (publishId !== undefined && count > 0) {
@@ -197,9 +201,11 @@ export class Draft {
     this.#newest = event.time;
   }
 
-  #delete(): void {
+  #delete(now: number): void {
     if (this.#events === 0 && this.#finishedAt === 0) return;
     this.#empty();
+    if (!this.hasErased) this.ids.push(...this.#known.carriedOn(now));
+    this.hasErased = true;
     this.#trimmedThrough = ownPosition(this.entries.length);
     this.#deleted = true;
     this.#finishedAt = 0;

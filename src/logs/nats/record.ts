@@ -44,6 +44,8 @@ export interface CarriedId {
   readonly from: number;
   readonly count: number;
   readonly until: number;
+  /** Where its entries stand, if that is in an earlier message, which is erased. */
+  readonly at?: Position;
 }
 
 /** The header that carries the record, and the one for ids, where there are any. */
@@ -174,7 +176,9 @@ export function trimmedOf(record: TopicRecord, floor: Position): Position {
 
 /** Ids of publishers hold anything; headers hold ASCII. */
 export function encodeIds(ids: readonly CarriedId[]): string {
-  const fields = ids.map(({ id, from, count, until }) => [id, from, count, until]);
+  const fields = ids.map(({ id, from, count, until, at }) =>
+    at === undefined ? [id, from, count, until] : [id, from, count, until, at],
+  );
   return JSON.stringify(fields).replace(
     /[\u007f-\uffff]/g,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
@@ -182,8 +186,11 @@ export function encodeIds(ids: readonly CarriedId[]): string {
 }
 
 export function decodeIds(text: string): CarriedId[] {
-  const fields = JSON.parse(text) as [string, number, number, number][];
-  return fields.map(([id, from, count, until]) => ({ id, from, count, until }));
+  const fields = JSON.parse(text) as [string, number, number, number, number?][];
+  return fields.map(([id, from, count, until, at]) => ({
+    ...{ id, from, count, until },
+    ...(at !== undefined && { at }),
+  }));
 }
 
 const IS_JSON = 1;

@@ -184,7 +184,7 @@ export class TopicWriter {
         subject: topic.subject,
         before: needed,
         idsUntil: record.idsUntil,
-        isDeleted: record.deleted,
+        isErased: draft.hasErased,
       });
     }
   }

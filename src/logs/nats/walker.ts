@@ -67,7 +67,8 @@ export class Walker {
       const token = session.subjects.tokenOf(subject) ?? "";
       const { record, isAged } = await current(session, nameOf(token), horizon);
       anyIsAged ||= isAged;
-      if (record.message === 0 || record.idsUntil > now) continue;
+      // Ids are remembered by the clock that ages go by.
+      if (record.message === 0 || record.idsUntil > horizon) continue;
       const before = record.events === 0 ? record.message : messageOf(record.first);
       if (message.sequence < before) found.push({ subject, before });
       const isOld = message.sequence === record.message && message.time < now - this.#rememberedMs;
