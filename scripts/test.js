@@ -18,7 +18,7 @@ const PROJECTS = [
   { project: "brokers", limitMs: 900_000, args: ["--maxWorkers=3"] },
   { project: "package", limitMs: 900_000 },
   // So do these; and each file has a browser, which takes memory.
-  { project: "browser", limitMs: 900_000, args: ["--maxWorkers=2"] },
+  { project: "browser", limitMs: 1_200_000, args: ["--maxWorkers=2"] },
 ];
 
 /** What is told of a failed check once more at the end. */
