@@ -4,13 +4,6 @@ export function doNothing(): void {
   // There is nothing to do.
 }
 
-interface Kept<T, L> {
-  readonly key: unknown;
-  readonly owner: unknown;
-  value: L;
-  readonly made: T;
-}
-
 /**
  * What `create` makes, until `key` or `owner` is another one.
  *
@@ -18,9 +11,10 @@ interface Kept<T, L> {
  *   committed. It does so before any effect, of components further down as well, can open a stream.
  */
 export function useKept<T, L>(key: unknown, owner: unknown, value: L, create: (latest: () => L) => T): T {
-  const make = (): Kept<T, L> => {
-    const kept: Kept<T, L> = { key, owner, value, made: create(() => kept.value) };
-    return kept;
+  const make = () => {
+    // There before what is made, which may ask for the value at once.
+    const latest = { value };
+    return { key, owner, latest, made: create(() => latest.value) };
   };
   const [last, keep] = useState(make);
   let kept = last;
@@ -28,8 +22,9 @@ export function useKept<T, L>(key: unknown, owner: unknown, value: L, create: (l
     kept = make();
     keep(kept);
   }
+  const { latest, made } = kept;
   useInsertionEffect(() => {
-    kept.value = value;
+    latest.value = value;
   });
-  return kept.made;
+  return made;
 }
