@@ -14,17 +14,16 @@ export function useKept<T, L>(key: unknown, owner: unknown, value: L, create: (l
   const make = () => {
     // There before what is made, which may ask for the value at once.
     const latest = { value };
-    return { key, owner, latest, made: create(() => latest.value) };
+    return [key, owner, latest, create(() => latest.value)] as const;
   };
   const [last, keep] = useState(make);
   let kept = last;
-  if (kept.key !== key || kept.owner !== owner) {
+  if (last[0] !== key || last[1] !== owner) {
     kept = make();
     keep(kept);
   }
-  const { latest, made } = kept;
   useInsertionEffect(() => {
-    latest.value = value;
+    kept[2].value = value;
   });
-  return made;
+  return kept[3];
 }
