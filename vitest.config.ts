@@ -45,7 +45,7 @@ export default defineConfig({
       // Logs on servers that the tests start and do harm to.
       {
         resolve: { alias },
-        test: { ...common, name: "brokers", include: BROKERS, testTimeout: 60_000 },
+        test: { ...common, name: "brokers", include: BROKERS },
       },
       // The repository as a whole: what is shipped (built, packed, installed), its documents, who imports whom, and what
       // becomes of processes that run it and are killed.

@@ -4,9 +4,9 @@ import type { Pending } from "./pending.ts";
 const MAX_ENTRIES = 1001;
 /** What a message's headers take, about; ids come on top. */
 export const HEADERS_CHARS = 1000;
-/** How much of the ids of what it erases a message carries on. */
 const MAX_CARRIED_CHARS = 16 * 1024;
 
+/** How much of the ids of what it erases a message carries on. */
 export function maxCarriedChars(maxPayload: number): number {
   return Math.min(MAX_CARRIED_CHARS, maxPayload / 4);
 }
